@@ -155,7 +155,7 @@ func resolveRulesOf(h *Handler) error {
 	for _, route := range h.Routes {
 		if route.Mode == modePublic {
 			if len(route.Require)+len(route.Deny) > 0 {
-				return errors.New("routes: require and deny mean nothing on a public route")
+				return errors.New("routes: require and deny have no effect on a public route")
 			}
 			route.rules = h.rules
 			continue

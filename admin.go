@@ -126,7 +126,7 @@ func rotateKeys(a *App, r *http.Request) (any, error) {
 	response, err := adminapi.RotateKeys(r.Context(), ringsInUse(a), request, a.clock.Now())
 	for _, ring := range response.Rings {
 		if ring.Made {
-			a.logger.Info("the session keys were rotated by the admin API", zap.String("event", "keys_rotated"), zap.Bool("compromised", request.Compromised), zap.Strings("sites", ring.Sites))
+			a.logger.Info("the session keys were rotated through the admin API", zap.String("event", "keys_rotated"), zap.Bool("compromised", request.Compromised), zap.Strings("sites", ring.Sites))
 		}
 	}
 	if request.Compromised && signsAssertions(a) {
@@ -145,9 +145,9 @@ func signsAssertions(a *App) bool {
 // matter then.
 func withdrawAssertionKeys(ctx context.Context, a *App, err error) error {
 	if _, failed := a.storageState.assertionRing.Rotate(context.WithoutCancel(ctx), true); failed != nil {
-		return adminapi.Errorf(http.StatusServiceUnavailable, "the keys of assertions could not be replaced; try again: %w", errors.Join(failed, err))
+		return adminapi.Errorf(http.StatusServiceUnavailable, "the assertion keys could not be replaced; try again: %w", errors.Join(failed, err))
 	}
-	a.logger.Info("the keys of assertions were replaced by the admin API", zap.String("event", "assertion_keys_replaced"))
+	a.logger.Info("the assertion keys were replaced through the admin API", zap.String("event", "assertion_keys_replaced"))
 	var none adminapi.Error
 	if errors.As(err, &none) && none.Status == http.StatusConflict {
 		return nil
@@ -186,7 +186,7 @@ func revokeSessions(a *App, r *http.Request) (any, error) {
 	events := request.Events(revoked, now.Add(flow.ClocksApart), now.Add(maxLifetime+sessionstore.RevocationMargin))
 	if err := a.shared.Revoke(r.Context(), events...); err != nil {
 		return nil, adminapi.Errorf(http.StatusServiceUnavailable,
-			"the revocation could not be kept, so other instances do not know of it, nor does this one after a restart; try again: %w", err)
+			"the revocation could not be saved, so other instances do not know about it, nor will this one after a restart; try again: %w", err)
 	}
 	for _, e := range revoked {
 		observe.Revocations.With(e.Kind).Inc()

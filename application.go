@@ -105,7 +105,7 @@ func resolveIssuers(h *Handler) error {
 		}
 		for id, other := range h.providers {
 			if other.Client.Discovery.IsIssuer(p.Mapping.Issuer) {
-				return fmt.Errorf("bearer jwt %s: the issuer is that of the provider %s; leave the id away", jwt.ID, id)
+				return fmt.Errorf("bearer jwt %s: the issuer is that of the provider %s; leave out the id", jwt.ID, id)
 			}
 		}
 		for id, other := range h.issuers {
@@ -180,7 +180,7 @@ func resolveBearer(h *Handler) error {
 		}
 		for _, id := range slices.Sorted(maps.Keys(h.providers)) {
 			if named[h.providers[id].Mapping.Issuer] {
-				h.logger.Warn("two providers have one issuer; its access tokens are taken as those of the first one by id", zap.String("event", "issuer_ambiguous"),
+				h.logger.Warn("two providers have the same issuer; its access tokens are treated as those of the first one by id", zap.String("event", "issuer_ambiguous"),
 					zap.String("issuer", h.providers[id].Mapping.Issuer), zap.String("provider", id))
 				continue
 			}

@@ -54,14 +54,14 @@ var globalOptions = caddyargs.Table[*App]{
 	"provider": parseSharedProvider,
 	"default_provider": func(d *caddyfile.Dispenser, app *App) error {
 		if app.DefaultProvider != "" {
-			return d.Err("default_provider is there twice")
+			return d.Err("default_provider appears twice")
 		}
 		return caddyargs.StringArg(d, &app.DefaultProvider)
 	},
 	"profile": parseProfile,
 	"session": func(d *caddyfile.Dispenser, app *App) (err error) {
 		if app.Session != nil {
-			return d.Err("session is there twice")
+			return d.Err("session appears twice")
 		}
 		app.Session, err = parseSession(d)
 		return err
@@ -114,7 +114,7 @@ func parseProfile(d *caddyfile.Dispenser, app *App) error {
 		return err
 	}
 	if app.Profiles[name] != nil {
-		return d.Errf("profile %s is there twice", name)
+		return d.Errf("profile %s appears twice", name)
 	}
 	profile := new(ruleconfig.Profile)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {

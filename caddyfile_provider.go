@@ -103,7 +103,7 @@ func parseGroups(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		return err
 	}
 	if p.Groups != nil && list != nil || p.GroupNames != nil && names != nil {
-		return d.Err("groups is there twice; name all groups in one line or block")
+		return d.Err("groups appears twice; name all groups in one line or block")
 	}
 	if list != nil {
 		p.Groups = list
@@ -200,7 +200,7 @@ func parseClientAuth(d *caddyfile.Dispenser, p *ProviderConfig) error {
 	return err
 }
 
-const keysTwice = "client_keys is there twice: client_auth private_key_jwt names the same keys"
+const keysTwice = "client_keys appears twice: client_auth private_key_jwt names the same keys"
 
 // parseClientKeys parses the keys that sign requests where client_auth names none.
 func parseClientKeys(d *caddyfile.Dispenser, p *ProviderConfig) error {
@@ -255,7 +255,7 @@ func parseSharedProvider(d *caddyfile.Dispenser, app *App) error {
 		return err
 	}
 	if app.Providers[id] != nil {
-		return d.Errf("provider %s is there twice", id)
+		return d.Errf("provider %s appears twice", id)
 	}
 	p := new(ProviderConfig)
 	seen, err := providerOptions.ReadBlock(d, providerBlock, p)
@@ -301,7 +301,7 @@ func (s *siteParser) provider() error {
 	shared := s.global().Providers
 	for _, id := range ids {
 		if slices.Contains(s.h.Providers, id) {
-			return place.Errf("provider %s is there twice", id)
+			return place.Errf("provider %s appears twice", id)
 		}
 		if shared[id] == nil {
 			return suggest.Hint(place.Errf("there is no shared provider '%s'; the global option oidc_rp has: %s", id, cmp.Or(idsOf(shared), "none")), id, slices.Collect(maps.Keys(shared))...)
@@ -324,7 +324,7 @@ func (s *siteParser) ownProvider(place *caddyfile.Dispenser, ids []string, own *
 		return place.Errf("provider %s: a shared provider has this id", id)
 	}
 	if s.h.OwnProviders[id] != nil {
-		return place.Errf("provider %s is there twice", id)
+		return place.Errf("provider %s appears twice", id)
 	}
 	if err := own.options().CheckWritten(); err != nil {
 		return seen.PlaceOf(err, place).Errf("provider %s: %w", id, err)

@@ -63,7 +63,7 @@ func parseStore(d *caddyfile.Dispenser, s *SessionConfig) error {
 	kind := d.Val()
 	if kind == cookieStore {
 		if d.NextArg() || d.NextBlock(d.Nesting()) {
-			return d.Errf("store %s takes nothing more", kind)
+			return d.Errf("store %s takes no more arguments", kind)
 		}
 		s.StoreRaw = caddyconfig.JSONModuleObject(struct{}{}, "module", kind, nil)
 		return nil
@@ -116,7 +116,7 @@ func parseRecheck(d *caddyfile.Dispenser, s *SessionConfig) error {
 	for i, field := range []**caddy.Duration{&s.Recheck, &s.RecheckGrace}[:len(args)] {
 		length, err := caddy.ParseDuration(args[i])
 		if err != nil || length < 0 {
-			return d.Errf("recheck: '%s' is no duration, like 90s or 12h", args[i])
+			return d.Errf("recheck: '%s' is not a duration such as 90s or 12h", args[i])
 		}
 		*field = (*caddy.Duration)(&length)
 	}

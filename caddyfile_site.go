@@ -238,7 +238,7 @@ func (s *siteParser) route(mode string) error {
 		token := s.Val()
 		switch {
 		case !found:
-			return s.Errf("'%s' is no matcher: a path begins with a slash, a named matcher with @", token)
+			return s.Errf("'%s' is not a matcher: a path begins with a slash, a named matcher with @", token)
 		case token == "*" || strings.HasPrefix(token, "/"):
 			paths = append(paths, token)
 		default:

@@ -90,7 +90,7 @@ func parseKnownUsers(d *caddyfile.Dispenser, h *Handler) error {
 	}
 	raw := caddyconfig.JSONModuleObject(unm, "module", kind, nil)
 	if slices.ContainsFunc(h.KnownUsersRaw, func(other json.RawMessage) bool { return bytes.Equal(other, raw) }) {
-		return caddyargs.At(place).Errf("known_users: this directory is there twice")
+		return caddyargs.At(place).Errf("known_users: this directory appears twice")
 	}
 	h.KnownUsersRaw = append(h.KnownUsersRaw, raw)
 	return nil

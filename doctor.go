@@ -35,7 +35,7 @@ import (
 func checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [--config <file>] [--adapter <name>] [--site <host>] [--claims <file>] [--no-credentials] [--strict]",
-		Short: "Find out whether a configuration works, with its providers",
+		Short: "Check whether a configuration works with its providers",
 		Long: `
 Reads a configuration, and checks everything it needs to work: asks each provider for
 its metadata and keys, compares clocks, tries the credentials and the redirect URI, and

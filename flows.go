@@ -53,7 +53,7 @@ func (h *Handler) resolveFlows() {
 func warnOfRecheck(h *Handler) {
 	for _, p := range h.instance.Providers {
 		if h.session.rechecks() && p.Mapping.Userinfo == identity.UserinfoNever && !slices.Contains(p.Client.Scopes, "offline_access") {
-			h.logger.Warn("recheck can confirm claims by a refresh token alone, since userinfo is never called; if the provider gives none without the scope offline_access, each recheck is a login", zap.String("event", "recheck_needs_refresh_token"),
+			h.logger.Warn("recheck can confirm claims only with a refresh token, because userinfo is never called; if the provider issues none without the scope offline_access, each recheck is a login", zap.String("event", "recheck_needs_refresh_token"),
 				zap.String("provider", p.ID))
 		}
 	}

@@ -148,7 +148,7 @@ func (h *Handler) excludeChunk(name string) {
 	h.instance.Scopes.Exclude(i)
 	if h.instance.MaxChunks > i {
 		h.instance.MaxChunks = i
-		h.logger.Warn("a session cookie cannot be split further, since another instance has a cookie of that name", zap.String("event", "cookie_name_taken"),
+		h.logger.Warn("a session cookie cannot be split further, because another instance has a cookie of that name", zap.String("event", "cookie_name_taken"),
 			zap.String("cookie", h.session.Cookie.Name), zap.String("other", name), zap.Int("max_chunks", i))
 	}
 }

@@ -349,7 +349,7 @@ app.example.com {
 	warnings := strings.Join(warningsIn(t, log), "")
 	for _, want := range []string{
 		"two instances on this site have cookies of the same name, of which each clears what the other has set",
-		"a session cookie cannot be split further, since another instance has a cookie of that name",
+		"a session cookie cannot be split further, because another instance has a cookie of that name",
 	} {
 		if got := strings.Count(warnings, want); got != 1 {
 			t.Errorf("there are %d warnings %q, want one\n%s", got, want, warnings)

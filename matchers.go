@@ -202,7 +202,7 @@ func (m *MatchClaim) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 		path := rule.Claim.Path
 		if _, twice := m.Claims[path]; twice {
-			return d.Errf("oidc_rp_claim: the claim %q is there twice", path)
+			return d.Errf("oidc_rp_claim: the claim %q appears twice", path)
 		}
 		if m.Claims == nil {
 			m.Claims = make(map[string][]string)

@@ -170,7 +170,7 @@ func builtinProvider(ctx caddy.Context) (builtin.Provider, error) {
 	}
 	idp, ok := app.(builtin.Provider)
 	if !ok {
-		return nil, fmt.Errorf("builtin: the app %s of this Caddy is no identity provider, or is of another release", builtin.AppID)
+		return nil, fmt.Errorf("builtin: the app %s of this Caddy is not an identity provider, or is from another release", builtin.AppID)
 	}
 	return idp, nil
 }

@@ -57,10 +57,10 @@ func (h *Handler) resolveWords(caddy.Context) error {
 			errs = append(errs, checkOneOf("routes: unauthenticated", route.Unauthenticated, unauthenticatedValues))
 		}
 		if route.Mode == modePublic && route.Explain != nil {
-			errs = append(errs, errors.New("routes: explain means nothing on a public route"))
+			errs = append(errs, errors.New("routes: explain has no effect on a public route"))
 		}
 		if route.Mode == modePublic && route.Unauthenticated != "" {
-			errs = append(errs, errors.New("routes: unauthenticated means nothing on a public route"))
+			errs = append(errs, errors.New("routes: unauthenticated has no effect on a public route"))
 		}
 	}
 	return errors.Join(errs...)
@@ -271,7 +271,7 @@ func checkSiteData(types []string) error {
 			return err
 		}
 		if slices.Contains(types[:i], name) {
-			return fmt.Errorf("clear_site_data: %s is there twice", name)
+			return fmt.Errorf("clear_site_data: %s appears twice", name)
 		}
 	}
 	if len(types) > 1 && slices.Contains(types, "*") {

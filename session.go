@@ -206,7 +206,7 @@ func (a sizeAdvice) tooLargeForStore(s *session.Session, bytes, limit int) error
 
 // warnOfDroppedToken logs that a session goes on without its refresh token.
 func (a sizeAdvice) warnOfDroppedToken(s *session.Session, bytes int) {
-	a.logger.Warn("the refresh token does not fit into the session, which goes on without; keep less with session { claims … }"+a.orMoreChunks(), zap.String("event", "refresh_token_dropped"),
+	a.logger.Warn("the refresh token does not fit into the session, which continues without it; keep less with session { claims … }"+a.orMoreChunks(), zap.String("event", "refresh_token_dropped"),
 		zap.String("provider", s.Provider), zap.Int("refresh_token_bytes", bytes), zap.Int("max_chunks", a.instance.MaxChunks))
 }
 

@@ -226,7 +226,7 @@ func duration(d *caddy.Duration) time.Duration {
 func checkSecret(text string) error {
 	if !strings.Contains(text, "{") && len(text) < seal.MinSecret {
 		if placeholder.NamesFile(text) {
-			return fmt.Errorf("the secret is the name of a file; to use what it holds, write {file.%s}", text)
+			return fmt.Errorf("the secret is the name of a file; to use its content, write {file.%s}", text)
 		}
 		return fmt.Errorf("a secret needs at least %d bytes, this one has %d", seal.MinSecret, len(text))
 	}

@@ -78,7 +78,7 @@ themselves. With rotate, creates a new key.`,
 	runs(listKeys, list)
 	rotate := &cobra.Command{
 		Use:   "rotate [--compromised]",
-		Short: "Make a new key; all sessions continue",
+		Short: "Create a new key; all sessions continue",
 		Long: `
 Creates a new key in Caddy's storage. It is used after three minutes, when all
 instances know it. The old keys are kept for as long as their sessions last, so

@@ -22,7 +22,7 @@ func AddTo(root *cobra.Command, readers ...*cobra.Command) {
 	group(root)
 	root.AddCommand(providersCommand(), revokeCommand(), keysCommand(), keyCommand())
 	for _, cmd := range readers {
-		cmd.Flags().StringP("config", "c", "", "Configuration file to read (default: Caddyfile in this folder)")
+		cmd.Flags().StringP("config", "c", "", "Configuration file to read (default: Caddyfile in the current directory)")
 		cmd.Flags().StringP("adapter", "a", "", "Name of config adapter to apply")
 		hide(cmd, "address")
 	}

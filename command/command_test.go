@@ -13,7 +13,7 @@ func TestHelpNamesWhatACommandUses(t *testing.T) {
 	t.Parallel()
 	const (
 		running = "Address of the admin API"
-		reads   = "Configuration file to read (default: Caddyfile in this folder)"
+		reads   = "Configuration file to read (default: Caddyfile in the current directory)"
 	)
 	for _, row := range []struct {
 		command     string

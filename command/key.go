@@ -15,7 +15,7 @@ import (
 func keyCommand() *cobra.Command {
 	key := &cobra.Command{
 		Use:   "key (new <name> | list <file> | check <file>)",
-		Short: "Make access keys for programs, and check files of them",
+		Short: "Create access keys for programs, and check key files",
 		Long: `
 Creates access keys for programs, and shows the content of an access_keys file. Needs
 no running Caddy.`,
@@ -24,7 +24,7 @@ no running Caddy.`,
 	hide(key, "address", "config", "adapter")
 	create := &cobra.Command{
 		Use:   "new <name> [--groups <groups>] [--expires <time>]",
-		Short: "Make an access key and its line for the file",
+		Short: "Create an access key and its line for the file",
 		Long: `
 Creates a random access key for a program, and prints it together with its line for
 the access_keys file. The line has a hash of the key: the key itself is not shown
@@ -35,7 +35,7 @@ To replace a key without a gap, create another one with the same name, add its l
 and remove the old line once the program uses the new key.`,
 	}
 	create.Flags().String("groups", "", "The groups of the program, separated by commas")
-	create.Flags().String("expires", "", "When the key stops to work: a time as in RFC 3339, or a duration from now, like 90d (default: never)")
+	create.Flags().String("expires", "", "When the key stops working: a time as in RFC 3339, or a duration from now, like 90d (default: never)")
 	runsKey(create, func(c *keycommand.Command, name string, fl caddycmd.Flags) error {
 		return c.New(name, fl.String("groups"), fl.String("expires"))
 	})

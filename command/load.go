@@ -44,7 +44,7 @@ func Load(file, adapter string) (*Loaded, error) {
 		return l, err
 	}
 	if found == "" && len(text) == 0 {
-		return l, errors.New("there is no Caddyfile in this folder; name the configuration with --config")
+		return l, errors.New("there is no Caddyfile in the current directory; name the configuration with --config")
 	}
 	var config caddy.Config
 	if err := json.Unmarshal(text, &config); err != nil {

@@ -97,7 +97,7 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 func readApp(d *caddyfile.Dispenser, existing any) (*App, error) {
 	d.Next() // the option's name
 	if existing != nil {
-		return nil, d.Err("oidc_idp is there twice")
+		return nil, d.Err("oidc_idp appears twice")
 	}
 	if d.NextArg() {
 		return nil, d.ArgErr()

@@ -62,7 +62,7 @@ func newMember[T any](d *caddyfile.Dispenser, kind string, all map[string]*T) (n
 		return "", nil, place.WrapErr(err)
 	}
 	if all[name] != nil {
-		return "", nil, place.Errf("%s %s is there twice", kind, name)
+		return "", nil, place.Errf("%s %s appears twice", kind, name)
 	}
 	return name, place, nil
 }
@@ -122,7 +122,7 @@ func parseLockout(d *caddyfile.Dispenser, a *Authenticator) error {
 	}
 	duration, err := caddy.ParseDuration(args[1])
 	if err != nil || duration <= 0 || duration > maxLockout {
-		return d.Errf("lockout: '%s' is no duration up to 24h, like 15m", args[1])
+		return d.Errf("lockout: '%s' is not a duration up to 24h such as 15m", args[1])
 	}
 	l.Duration, a.Lockout = caddy.Duration(duration), l
 	return nil

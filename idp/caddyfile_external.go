@@ -74,7 +74,7 @@ func parseExternal(d *caddyfile.Dispenser, app *App) error {
 		return err
 	}
 	if slices.ContainsFunc(app.Externals, func(other External) bool { return other.ID == e.ID }) {
-		return place.Errf("external %s is there twice", e.ID)
+		return place.Errf("external %s appears twice", e.ID)
 	}
 	seen, err := externalOptions.ReadBlock(d, externalBlock, &e)
 	if err != nil {
@@ -99,10 +99,10 @@ func parseExternalACR(d *caddyfile.Dispenser, e *External) error {
 		return d.Errf("acr takes two arguments, the external provider's value and mfa, not %d", len(args))
 	}
 	if args[1] != broker.MFA {
-		return suggest.Hint(d.Errf("acr: '%s' is not mfa, which is all that a value can count as", args[1]), args[1], broker.MFA)
+		return suggest.Hint(d.Errf("acr: '%s' is not mfa, which is the only meaning that a value can have", args[1]), args[1], broker.MFA)
 	}
 	if e.ACR[args[0]] != "" {
-		return d.Errf("acr %s is there twice", args[0])
+		return d.Errf("acr %s appears twice", args[0])
 	}
 	if e.ACR == nil {
 		e.ACR = make(map[string]string)
@@ -209,7 +209,7 @@ func parseExternalSAML(d *caddyfile.Dispenser, e *External) error {
 		return err
 	}
 	if token, twice := seen["metadata"]; twice && len(args) > 0 {
-		return caddyargs.At(token).Err("metadata is there twice")
+		return caddyargs.At(token).Err("metadata appears twice")
 	}
 	return nil
 }

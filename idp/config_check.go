@@ -133,7 +133,7 @@ func parseIssuer(text string) (address.Origin, error) {
 	case err != nil:
 		return issuer, fmt.Errorf("issuer: %w", err)
 	case issuer.Scheme == "http" && !issuer.Loopback():
-		return issuer, fmt.Errorf("issuer: %s is plain http, which is for loopback alone", issuer)
+		return issuer, fmt.Errorf("issuer: %s is plain http, which is only for loopback", issuer)
 	case issuer.String() != text:
 		return issuer, fmt.Errorf("issuer: applications compare it byte for byte; write it %s", issuer)
 	}
@@ -155,7 +155,7 @@ func (d *Database) check() error {
 		return err
 	}
 	if u, err := url.Parse(d.URL); err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Host == "" && u.Query().Get("host") == "" {
-		return errors.New("url: is no URL like postgres://user:password@localhost/accounts") // it may hold a password
+		return errors.New("url: is not a URL like postgres://user:password@localhost/accounts") // it may hold a password
 	}
 	return nil
 }
@@ -231,7 +231,7 @@ func (m *Mail) check() error {
 	}
 	u, err := url.Parse(m.Server)
 	if err != nil || u.Scheme != "smtp" && u.Scheme != "smtps" || u.Hostname() == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
-		return errors.New("the server is no URL like smtp://mail.example.com:587; username and password are options")
+		return errors.New("the server is not a URL like smtp://mail.example.com:587; username and password are options")
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func (c *Client) check() error {
 	}
 	for _, scope := range c.Scopes {
 		if strings.ContainsFunc(scope, func(r rune) bool { return r <= ' ' || r == '"' || r == '\\' || r > '~' }) {
-			return fmt.Errorf("scopes: '%s' is no scope", scope)
+			return fmt.Errorf("scopes: '%s' is not a scope", scope)
 		}
 	}
 	return c.checkAddresses()
@@ -54,7 +54,7 @@ func (c *Client) checkAddresses() error {
 				continue // a placeholder, which is checked once it is resolved
 			}
 			if slices.Contains(option.uris[:n], uri) {
-				return fmt.Errorf("%s: %s is there twice", option.name, uri)
+				return fmt.Errorf("%s: %s appears twice", option.name, uri)
 			}
 			if err := option.check(uri, c.Public); err != nil {
 				return fmt.Errorf("%s: %w", option.name, err)
@@ -85,14 +85,14 @@ func checkClientURI(uri string, public bool) error {
 func checkWebURI(uri string, _ bool) error {
 	u, err := url.Parse(uri)
 	if err != nil || u.Host == "" || u.User != nil {
-		return fmt.Errorf("'%s' is no address like https://app.example.com/callback", uri)
+		return fmt.Errorf("'%s' is not an address like https://app.example.com/callback", uri)
 	}
 	if strings.Contains(uri, "#") {
 		return fmt.Errorf("'%s' has a fragment", uri)
 	}
 	origin, ok := address.FromRequest(u.Scheme, u.Host)
 	if !ok || u.Scheme == "http" && !origin.Loopback() {
-		return fmt.Errorf("'%s' does not begin with https://; http is for loopback alone", uri)
+		return fmt.Errorf("'%s' does not begin with https://; http is only for loopback", uri)
 	}
 	return nil
 }

@@ -47,7 +47,7 @@ session {
 	if b.cookies()["__Host-oidc_rp"] == old {
 		t.Error("expected the session to be sealed again with the new key")
 	}
-	if lines := strings.Count(s.here.logs(), "the session keys were rotated by the admin API"); lines != 1 {
+	if lines := strings.Count(s.here.logs(), "the session keys were rotated through the admin API"); lines != 1 {
 		t.Errorf("expected one line about the rotation in the log, seen %d", lines)
 	}
 }

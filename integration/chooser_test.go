@@ -303,7 +303,7 @@ func TestWithAllProvidersDisabledSignInIsSwitchedOff(t *testing.T) {
 	t.Parallel()
 	r, _ := newChooser(t, map[string]string{"corp": "disabled", "partners": "disabled", "guests": "disabled", "site": "public /login_url"})
 	for _, address := range []string{"/@app/auth/", "/page"} {
-		check(t, r.browser().get(address)).status(http.StatusForbidden).shows("Sign-in is switched off", "All identity providers of this site are switched off.").hides("/login", `href="/@app/auth/"`).setsCookies(0)
+		check(t, r.browser().get(address)).status(http.StatusForbidden).shows("Sign-in is turned off", "All identity providers of this site are turned off.").hides("/login", `href="/@app/auth/"`).setsCookies(0)
 	}
 	check(t, r.browser().get("/Special:UserLogout")).status(http.StatusOK).hides("/@app/auth/")
 }

@@ -195,7 +195,7 @@ func codesFor(row oidctest.Row) []errorcode.Code {
 		return []errorcode.Code{errorcode.TokenInvalid, errorcode.ProviderUnavailable}
 	case oidctest.AtUserInfo:
 		if row.ID == "S11" {
-			return []errorcode.Code{errorcode.TokenInvalid} // a member that is there twice needs no userinfo to be refused
+			return []errorcode.Code{errorcode.TokenInvalid} // a member that appears twice needs no userinfo to be refused
 		}
 		return []errorcode.Code{errorcode.UserinfoFailed}
 	}

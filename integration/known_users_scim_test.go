@@ -194,7 +194,7 @@ func TestASCIMServerThatIsDown(t *testing.T) {
 	if p := b.get("/open"); !strings.Contains(p.body, "application sees <> false") {
 		t.Errorf("after the grace: expected a public page without an identity, seen %d %s", p.StatusCode, p.body)
 	}
-	if n := strings.Count(r.logs(), "the directory does not answer; users whom it has known go on for a while"); n != 1 {
+	if n := strings.Count(r.logs(), "the directory does not answer; users it has known continue for a while"); n != 1 {
 		t.Errorf("expected one line about the outage, seen %d\n%s", n, r.logs())
 	}
 	server.set("alice", true, 0)

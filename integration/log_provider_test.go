@@ -199,7 +199,7 @@ func TestARefreshThatFailsTellsTheProvidersWords(t *testing.T) {
 		l.At(oidctest.Token).Replace("text/plain", `{"message":"the database is locked"}`)
 	})
 	check(t, b.send(http.MethodGet, "/x", program)).status(http.StatusOK)
-	r.holdWords(map[string]string{"msg": "the provider gave no new tokens; the session goes on for a while"}, map[string]string{"provider_message": "the database is locked"})
+	r.holdWords(map[string]string{"msg": "the provider issued no new tokens; the session continues for a while"}, map[string]string{"provider_message": "the database is locked"})
 }
 
 func TestARevocationThatFailsTellsTheProvidersWords(t *testing.T) {

@@ -68,7 +68,7 @@ app.example.com {
 }
 `,
 		code:    2,
-		message: "✘ discovery: the provider has another issuer than the configured one", remedy: "→ Write issuer {issuer} (the slash at the end counts)",
+		message: "✘ discovery: the provider's issuer differs from the configured one", remedy: "→ Write issuer {issuer} (the slash at the end counts)",
 	},
 	{
 		name: "another secret than the client's",
@@ -132,7 +132,7 @@ http://app.example.com {
 	}
 }
 `,
-		message: "! site: the site is served over plain HTTP, where no login begins", remedy: "→ Serve it over HTTPS.",
+		message: "! site: the site is served over plain HTTP, where no login starts", remedy: "→ Serve it over HTTPS.",
 	},
 	{
 		name: "a clock that is wrong",

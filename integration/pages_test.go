@@ -129,7 +129,7 @@ http://rp.test {
 	}
 }
 `)
-	if p := r.browser().send("GET", "/x", script); p.body != "401 sign_in_required: This address is for signed-in users." {
+	if p := r.browser().send("GET", "/x", script); p.body != "401 sign_in_required: This page is for signed-in users." {
 		t.Errorf("a 401 says %q", p.body)
 	}
 	if p := r.browser().send("GET", "/x", with(script, "Cookie", "__Host-oidc_rp=1forged")); !strings.HasPrefix(p.body, "401 session_ended: Your session has ended") {
@@ -138,7 +138,7 @@ http://rp.test {
 	if p := r.browser().get("/@app/auth/default/code"); p.body != "403 bad_request: This request was not understood." {
 		t.Errorf("a 403 says %q", p.body)
 	}
-	if p := r.browser().get("/@app/auth/unknown/login"); p.body != "404 bad_request: This address has a mistake in it, or is no longer in use." {
+	if p := r.browser().get("/@app/auth/unknown/login"); p.body != "404 bad_request: This address is misspelled or no longer in use." {
 		t.Errorf("a 404 says %q", p.body)
 	}
 	op.Stop()

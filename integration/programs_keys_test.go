@@ -245,7 +245,7 @@ private /any {
 	holdFields(t, r.lastAudited("refused"), map[string]any{"user": "key/ci", "subject": "ci", "provider": "key", "code": "forbidden", "rule": "require group admins"})
 
 	scope := r.rawGet("/scope", ci.bearer())
-	check(t, scope, "a scope").header("Www-Authenticate", `Bearer realm="rp.test", error="insufficient_scope", error_description="The token of this request does not have the scope that this address needs.", scope="read"`)
+	check(t, scope, "a scope").header("Www-Authenticate", `Bearer realm="rp.test", error="insufficient_scope", error_description="The token of this request does not have the required scope.", scope="read"`)
 	equal(t, "the reason", programProblem(t, scope)["reason"], any("insufficient_scope"))
 
 	strong := r.rawGet("/strong", ci.bearer())
@@ -337,7 +337,7 @@ func TestAKeyIsRevokedWithinFiveSeconds(t *testing.T) {
 	step("without the file for an hour", time.Hour, young, http.StatusUnauthorized)
 	file.write(young, old)
 	step("the file is back", 5*time.Second, old, http.StatusOK)
-	contains(t, "the log", r.logs(), "a line of a file of access keys counts as absent")
+	contains(t, "the log", r.logs(), "a line of a file of access keys is ignored")
 }
 
 func TestAuditOfPrograms(t *testing.T) {

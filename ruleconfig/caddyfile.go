@@ -37,7 +37,7 @@ func ParseClaim(d *caddyfile.Dispenser, r *Rule) error {
 	}
 	for i, value := range args[1:] {
 		if slices.Contains(args[1:i+1], value) {
-			return d.Errf("claim: the value %q is there twice", value)
+			return d.Errf("claim: the value %q appears twice", value)
 		}
 	}
 	r.Claim = &ClaimRule{Path: args[0], Values: args[1:]}

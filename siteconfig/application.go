@@ -65,13 +65,13 @@ func (a *Application) Check() error {
 		canonical := http.CanonicalHeaderKey(name)
 		switch {
 		case !httpguts.ValidHeaderFieldName(name):
-			return fmt.Errorf("application: header: %q is no header's name", name)
+			return fmt.Errorf("application: header: %q is not a header name", name)
 		case canonical != name:
 			return fmt.Errorf("application: header: %s is written %s", name, canonical)
 		case name == "Authorization" || !headers.MayIdentify(name):
 			return fmt.Errorf("application: header: an access key cannot be in %s", name)
 		case slices.ContainsFunc(a.Headers[:i], func(other string) bool { return headers.SameName(name, other) }):
-			return fmt.Errorf("application: header: %s is there twice", name)
+			return fmt.Errorf("application: header: %s appears twice", name)
 		}
 	}
 	return nil

@@ -63,7 +63,7 @@ func (a *Assertion) check() error {
 	for i, claim := range a.Claims {
 		switch {
 		case claim == "" || slices.Contains(a.Claims[:i], claim):
-			return fmt.Errorf("upstream: assertion: claims: item %d is empty or there twice", i+1)
+			return fmt.Errorf("upstream: assertion: claims: item %d is empty or a duplicate", i+1)
 		case assertion.Reserved(claim) || assertion.Reserved(identity.BareClaim(claim)):
 			return fmt.Errorf("upstream: assertion: claims: %s is not for further claims", claim)
 		}

@@ -105,7 +105,7 @@ func (a *Application) checkBearer() error {
 			return fmt.Errorf("application: %s: %w", jwt.name(), err)
 		}
 		if slices.ContainsFunc(a.Bearer.JWT[:i], func(other *BearerJWT) bool { return other.ID == jwt.ID }) {
-			return fmt.Errorf("application: %s is there twice", jwt.name())
+			return fmt.Errorf("application: %s appears twice", jwt.name())
 		}
 	}
 	if a.Bearer.Introspect != nil {
@@ -167,7 +167,7 @@ func (m *ResourceMetadata) check() error {
 	}
 	for _, scope := range m.Scopes {
 		if !scopeToken.MatchString(scope) {
-			return fmt.Errorf("application: resource_metadata: scopes: %q is no scope", scope)
+			return fmt.Errorf("application: resource_metadata: scopes: %q is not a scope", scope)
 		}
 	}
 	if m.Documentation != "" {
@@ -226,7 +226,7 @@ func parseBearer(d *caddyfile.Dispenser, a *Application) error {
 	}
 	if args[0] == "introspect" {
 		if a.Bearer.Introspect != nil {
-			return d.Err("bearer introspect is there twice")
+			return d.Err("bearer introspect appears twice")
 		}
 		a.Bearer.Introspect = &BearerIntrospection{Provider: id}
 		_, err := introspectOptions.ReadBlock(d, introspectBlock, a.Bearer.Introspect)

@@ -24,13 +24,13 @@ type Builtin struct {
 // of others.
 func checkExactHost(text string) error {
 	if strings.Contains(text, "*") {
-		return fmt.Errorf("'%s': a wildcard is no exact host name", text)
+		return fmt.Errorf("'%s': a wildcard is not an exact host name", text)
 	}
 	if strings.Contains(text, "{") {
 		return placeholder.CheckFixed(text)
 	}
 	if _, ok := address.FromRequest("https", text); !ok {
-		return fmt.Errorf("'%s' is no host name, like app.example.com", text)
+		return fmt.Errorf("'%s' is not a host name such as app.example.com", text)
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ func (e *SessionEndpoint) Check() error {
 			return fmt.Errorf("session_endpoint: claims: '%s': %s", path, flaw)
 		}
 		if slices.Contains(e.Claims[:i], path) {
-			return fmt.Errorf("session_endpoint: claims: %s is there twice", path)
+			return fmt.Errorf("session_endpoint: claims: %s appears twice", path)
 		}
 	}
 	for _, origin := range e.Origins {

@@ -64,7 +64,7 @@ func (u *Upstream) Names() ([]string, error) {
 		canonical := http.CanonicalHeaderKey(name)
 		switch {
 		case !httpguts.ValidHeaderFieldName(name):
-			return nil, fmt.Errorf("upstream: %q is no header's name", name)
+			return nil, fmt.Errorf("upstream: %q is not a header name", name)
 		case canonical != name:
 			return nil, fmt.Errorf("upstream: header %s is written %s", name, canonical)
 		case !headers.MayIdentify(name):
@@ -121,7 +121,7 @@ func parseUpstreamHeader(d *caddyfile.Dispenser, u *Upstream) error {
 	}
 	name := http.CanonicalHeaderKey(args[0])
 	if u.Headers[name] != "" {
-		return d.Errf("the header %s is there twice", name)
+		return d.Errf("the header %s appears twice", name)
 	}
 	if args[1] == "" {
 		return d.Errf("the header %s has no value", name)

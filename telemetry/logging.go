@@ -108,7 +108,7 @@ func LogFiles(logger func() *zap.Logger, option string) func(livefile.Event) {
 // WarnOfFileName warns that the value of an option is the name of a file.
 func WarnOfFileName(logger *zap.Logger, option, value string) {
 	if placeholder.NamesFile(value) {
-		logger.Warn("the value of this option is the name of a file, and is used as it is; to use what the file holds, write a placeholder", zap.String("event", "option_names_file"),
+		logger.Warn("the value of this option looks like a file name, and is used literally; to use the content of the file, write a placeholder", zap.String("event", "option_names_file"),
 			zap.String("option", option), zap.String("placeholder", "{file."+value+"}"))
 	}
 }

@@ -97,10 +97,10 @@ func (c *content) settled(text []byte) ([]byte, error) {
 func (c *content) logBad(bad []badLine) {
 	for i, line := range bad {
 		if i == loggedLines {
-			c.logger.Warn("more lines of a file of known users count as absent", zap.String("event", "known_users_lines_ignored"), zap.Int("lines", len(bad)-i))
+			c.logger.Warn("more lines of a file of known users are ignored", zap.String("event", "known_users_lines_ignored"), zap.Int("lines", len(bad)-i))
 			return
 		}
-		c.logger.Warn("a line of a file of known users counts as absent", zap.String("event", "known_users_lines_ignored"), zap.Int("line", line.number), zap.String("reason", line.reason))
+		c.logger.Warn("a line of a file of known users is ignored", zap.String("event", "known_users_lines_ignored"), zap.Int("line", line.number), zap.String("reason", line.reason))
 	}
 }
 
@@ -113,7 +113,7 @@ func (c *content) notify(e livefile.Event) {
 		c.logger.Info("a file of known users has changed and is in use", zap.String("event", "known_users_reloaded"), zap.Int("users", len(c.last)))
 	case livefile.Broken:
 		c.unreadable.CompareAndSwap(0, c.now().UnixNano())
-		c.logger.Error("a file of known users cannot be read; its last content counts for an hour, then no user in it is known", zap.String("event", "known_users_unreadable"), zap.Error(e.Err))
+		c.logger.Error("a file of known users cannot be read; its last content is used for an hour, then no user in it is known", zap.String("event", "known_users_unreadable"), zap.Error(e.Err))
 	case livefile.Writable:
 		c.logger.Warn("every user of this machine can write to a file of known users", zap.String("event", "file_writable_by_all"))
 	}

@@ -28,8 +28,8 @@ const (
 	oddSeveral  = "several resources were returned; the server may not know filters"
 	oddPartial  = "a part of several resources was returned"
 	oddNoName   = "the returned resource has no userName"
-	oddName     = "the returned resource has another userName"
-	oddNameCase = "the returned resource has the name in other letters; see ignore_case"
+	oddName     = "the returned resource has a different userName"
+	oddNameCase = "the returned resource has the name in a different case; see ignore_case"
 	oddActive   = "active is neither true nor false"
 	// RFC 7644, section 3.4.2: a server that has no such user answers with an empty list.
 	oddNotFound = "status 404, which is no answer to a filter; check that the URL is that of the SCIM service, without /Users"
@@ -63,7 +63,7 @@ func readList(body []byte) (resources []json.RawMessage, total int, err error) {
 	rawTotal, hasTotal := list["totalresults"]
 	rawResources, hasResources := list["resources"]
 	if !hasTotal && !hasResources {
-		return nil, 0, errors.New("the answer is no list of resources")
+		return nil, 0, errors.New("the answer is not a list of resources")
 	}
 	if hasResources {
 		if err := json.Unmarshal(rawResources, &resources); err != nil {
@@ -134,7 +134,7 @@ func members(raw []byte) (map[string]json.RawMessage, error) {
 		key, _ := token.(string)
 		name := lower(key)
 		if _, twice := all[name]; twice {
-			return nil, errors.New("a member of the object is there twice")
+			return nil, errors.New("a member of the object appears twice")
 		}
 		var value json.RawMessage
 		if err := d.Decode(&value); err != nil {

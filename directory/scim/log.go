@@ -40,7 +40,7 @@ func (s *SCIM) logEvent(now func() time.Time) func(event, error) {
 		fields := []zap.Field{zap.String("url", s.URL), zap.Error(err)}
 		switch {
 		case e == down:
-			s.logger.Error("the directory does not answer; users whom it has known go on for a while", append([]zap.Field{zap.String("event", "directory_down")}, append(fields, zap.Duration("grace", s.terms.grace))...)...)
+			s.logger.Error("the directory does not answer; users it has known continue for a while", append([]zap.Field{zap.String("event", "directory_down")}, append(fields, zap.Duration("grace", s.terms.grace))...)...)
 		case e == back:
 			s.logger.Info("the directory answers again", zap.String("event", "directory_up"), zap.String("url", s.URL))
 		case logged.due(now()):

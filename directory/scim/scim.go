@@ -153,7 +153,7 @@ func (s *SCIM) checkToken() error {
 		return fmt.Errorf("token: %w", err)
 	}
 	if placeholder.NamesFile(token) {
-		s.logger.Warn("the value of this option is the name of a file, and is used as it is; to use what the file holds, write a placeholder", zap.String("event", "option_names_file"),
+		s.logger.Warn("the value of this option looks like a file name, and is used literally; to use the content of the file, write a placeholder", zap.String("event", "option_names_file"),
 			zap.String("option", "known_users scim: token"), zap.String("placeholder", "{file."+token+"}"))
 	}
 	return nil
@@ -231,7 +231,7 @@ func (s *SCIM) Knows(ctx context.Context, user directory.User) (bool, error) {
 		// Users of two tenants can have the same name, which is all that the server
 		// is asked for.
 		s.tenants.Do(func() {
-			s.logger.Warn("a SCIM directory knows no users of a provider with several tenants, whose names do not differ", zap.String("event", "directory_useless"), zap.String("provider", user.Provider))
+			s.logger.Warn("a SCIM directory cannot know users of a provider with several tenants, because their names may be the same", zap.String("event", "directory_useless"), zap.String("provider", user.Provider))
 		})
 		return false, nil
 	}

@@ -54,7 +54,7 @@ func New(name string) (key string, err error) {
 }
 
 var (
-	errForm     = errors.New("it has not the form of an access key: orp_<name>_<43 characters>_<checksum>")
+	errForm     = errors.New("it does not have the form of an access key: orp_<name>_<43 characters>_<checksum>")
 	errChecksum = errors.New("its checksum is wrong: a character is missing or another one")
 )
 

@@ -71,10 +71,10 @@ func (k *Keys) read(read livefile.Read) (set, error) {
 	lines, bad := Parse(string(text))
 	for i, line := range bad {
 		if i == loggedLines {
-			k.logger.Warn("more lines of a file of access keys count as absent", slog.String("event", "access_keys_lines_ignored"), slog.Int("lines", len(bad)-i))
+			k.logger.Warn("more lines of a file of access keys are ignored", slog.String("event", "access_keys_lines_ignored"), slog.Int("lines", len(bad)-i))
 			break
 		}
-		k.logger.Warn("a line of a file of access keys counts as absent", slog.String("event", "access_keys_lines_ignored"), slog.Int("line", line.Number), slog.String("reason", line.Reason))
+		k.logger.Warn("a line of a file of access keys is ignored", slog.String("event", "access_keys_lines_ignored"), slog.Int("line", line.Number), slog.String("reason", line.Reason))
 	}
 	found := make(set, len(lines))
 	for _, line := range lines {
@@ -92,7 +92,7 @@ func (k *Keys) notify(e livefile.Event) {
 		k.logger.Info("a file of access keys has changed and is in use", slog.String("event", "access_keys_reloaded"))
 	case livefile.Broken:
 		k.unreadable.CompareAndSwap(0, k.now().UnixNano())
-		k.logger.Error("a file of access keys cannot be read; its last content counts for an hour, then no key in it does", slog.String("event", "access_keys_unreadable"), slog.Any("error", e.Err))
+		k.logger.Error("a file of access keys cannot be read; its last content is used for an hour, then no key in it is accepted", slog.String("event", "access_keys_unreadable"), slog.Any("error", e.Err))
 	case livefile.Writable:
 		k.logger.Warn("every user of this machine can write to a file of access keys", slog.String("event", "file_writable_by_all"))
 	}
@@ -106,7 +106,7 @@ func (k *Keys) keys() set {
 		return all
 	}
 	if !k.over.Swap(true) {
-		k.logger.Error("a file of access keys could not be read for an hour; no key in it counts", slog.String("event", "access_keys_expired"))
+		k.logger.Error("a file of access keys could not be read for an hour; no key in it is accepted", slog.String("event", "access_keys_expired"))
 	}
 	return nil
 }

@@ -121,7 +121,7 @@ func ParseGroups(text string) (groups []string, err error) {
 		case strings.Contains(group, ":"):
 			return nil, errors.New("the name of a group has a colon")
 		case slices.Contains(groups, group):
-			return nil, errors.New("a group is there twice")
+			return nil, errors.New("a group appears twice")
 		case len(groups) == maxGroups:
 			return nil, fmt.Errorf("there are more than %d groups", maxGroups)
 		}

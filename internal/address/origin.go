@@ -165,7 +165,7 @@ var (
 	errHostDots = errors.New("the host has an empty part: a dot at its start or end, or two in a row")
 	errHostIPv4 = errors.New("the host ends in a number but is no IPv4 address like 192.0.2.1")
 	errHostIPv6 = errors.New("an IPv6 address stands in brackets, without a zone, like [2001:db8::1]")
-	errPort     = errors.New("the port is no number from 1 to 65535")
+	errPort     = errors.New("the port is not a number from 1 to 65535")
 )
 
 // parseHost reads the authority of a URL without user information, and brings

@@ -281,7 +281,7 @@ func checkReadings(t *testing.T, original, current Path) {
 	}
 	for i, r := range readings {
 		if slices.Contains(readings[:i], r) {
-			t.Fatalf("%q, %q: %q is there twice", original, current, r)
+			t.Fatalf("%q, %q: %q appears twice", original, current, r)
 		}
 		u := url.URL{Path: r.Path, RawPath: r.RawPath}
 		if r.RawPath != "" && u.EscapedPath() != r.RawPath {

@@ -46,7 +46,7 @@ func Parse(text string) (Response, error) { return From(query.Only(text, Paramet
 func From(values url.Values) (a Response, err error) {
 	for name, field := range map[string]*string{"state": &a.State, "code": &a.Code, "error": &a.ErrorCode, "iss": &a.issuer} {
 		if len(values[name]) > 1 {
-			return a, fmt.Errorf("the parameter %s is there more than once", name)
+			return a, fmt.Errorf("the parameter %s appears more than once", name)
 		}
 		*field = values.Get(name)
 	}
@@ -83,7 +83,7 @@ func Signed(values url.Values) (raw string, err error) {
 	}
 	switch {
 	case len(values[Parameter]) > 1:
-		return "", errors.New("the parameter response is there more than once")
+		return "", errors.New("the parameter response appears more than once")
 	case values.Get(Parameter) == "":
 		return "", errors.New("the parameter response is missing")
 	}

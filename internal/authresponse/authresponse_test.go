@@ -20,9 +20,9 @@ func TestParse(t *testing.T) {
 		{"state=s%0Ax&code=c", "characters that no state of ours has"},
 		{"state=s", "code is missing"},
 		{"state=s&code=c&error=e", "exclude each other"},
-		{"state=s&state=s&code=c", "state is there more than once"},
-		{"state=s&code=c&code=c", "code is there more than once"},
-		{"state=s&code=c&iss=a&iss=a", "iss is there more than once"},
+		{"state=s&state=s&code=c", "state appears more than once"},
+		{"state=s&code=c&code=c", "code appears more than once"},
+		{"state=s&code=c&iss=a&iss=a", "iss appears more than once"},
 	} {
 		_, err := Parse(tc.query)
 		if (err == nil) != (tc.flaw == "") {
@@ -112,7 +112,7 @@ func TestSigned(t *testing.T) {
 		{"response=a.b.c&state=x", "", "state is there beside the signed response"},
 		{"state=x&code=y", "", "the response is not signed"},
 		{"error=x", "", "the response is not signed"},
-		{"response=a&response=b", "", "response is there more than once"},
+		{"response=a&response=b", "", "response appears more than once"},
 		{"response=", "", "response is missing"},
 		{"", "", "response is missing"},
 	} {

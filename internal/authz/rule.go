@@ -254,7 +254,7 @@ func (k *kind) checkValues(r *Rule) (values []string, err error) {
 			return nil, fmt.Errorf("%s: a value is empty", r.Kind)
 		}
 		if slices.Contains(r.Values[:i], value) {
-			return nil, fmt.Errorf("%s: %q is there twice", r.Kind, r.ValueAsWritten(i))
+			return nil, fmt.Errorf("%s: %q appears twice", r.Kind, r.ValueAsWritten(i))
 		}
 		if values[i] = value; k.check != nil {
 			if values[i], err = k.check(value); err != nil {

@@ -130,7 +130,7 @@ func TestRulesThatCannotStand(t *testing.T) {
 	for rules, want := range map[string]string{
 		"require grup a":              `unrecognized rule "grup"`,
 		"require group":               "group needs at least one value",
-		"require group a a":           `group: "a" is there twice`,
+		"require group a a":           `group: "a" appears twice`,
 		"require user":                "user needs at least one value",
 		"require any_user alice":      "any_user takes no values",
 		"require max_age 0s":          "max_age needs a duration above zero",

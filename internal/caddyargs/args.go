@@ -68,7 +68,7 @@ func ListArg(d *caddyfile.Dispenser, field *[]string) error {
 	}
 	for i, arg := range args {
 		if arg == "" || slices.Contains(args[:i], arg) {
-			return d.Errf("%s: argument %d is empty or there twice", option, i+1)
+			return d.Errf("%s: argument %d is empty or a duplicate", option, i+1)
 		}
 	}
 	*field = args
@@ -144,7 +144,7 @@ func DurationArg(d *caddyfile.Dispenser, field **caddy.Duration) error {
 	}
 	duration, err := caddy.ParseDuration(text)
 	if err != nil || duration < 0 {
-		return d.Errf("%s: '%s' is no duration, like 90s or 12h", option, text)
+		return d.Errf("%s: '%s' is not a duration such as 90s or 12h", option, text)
 	}
 	*field = (*caddy.Duration)(&duration)
 	return nil

@@ -99,35 +99,35 @@ func TestErrorsNameTheLineAndTheRule(t *testing.T) {
 		`word nevr`:          "Testfile:2 word: unrecognized value 'nevr'; it is auto or never",
 		`checked bad`:        "Testfile:2 checked: bad is refused",
 		`hosts`:              "Testfile:2 hosts takes at least one argument",
-		`hosts a a`:          "Testfile:2 hosts: argument 2 is empty or there twice",
+		`hosts a a`:          "Testfile:2 hosts: argument 2 is empty or a duplicate",
 		`odd good bad`:       "Testfile:2 odd: bad is refused",
 		`flag on`:            "Testfile:2 wrong argument count or unexpected line ending after 'on'",
 		`switch yes`:         "Testfile:2 switch: unrecognized value 'yes'; it is on or off",
 		`count 5`:            "Testfile:2 count: '5' is not from 1 to 4",
 		`count x`:            "Testfile:2 count: 'x' is not from 1 to 4",
 		`wait 0`:             "Testfile:2 wait cannot be zero",
-		`wait soon`:          "Testfile:2 wait: 'soon' is no duration",
-		`maybe -1s`:          "Testfile:2 maybe: '-1s' is no duration",
+		`wait soon`:          "Testfile:2 wait: 'soon' is not a duration",
+		`maybe -1s`:          "Testfile:2 maybe: '-1s' is not a duration",
 		`pairs {
 		}`: "pairs is empty",
 		`pairs {
 			a 1
 			a 2
-		}`: "Testfile:4 pairs: a is there twice",
+		}`: "Testfile:4 pairs: a appears twice",
 		`pairs {
 			"" 1
 		}`: "Testfile:3 pairs: a name is empty",
 		`both`:     "Testfile:2 both is empty",
-		`both a a`: "Testfile:2 both: argument 2 is empty or there twice",
+		`both a a`: "Testfile:2 both: argument 2 is empty or a duplicate",
 		`both {
 			a 1
 			a 2
-		}`: "Testfile:4 both: a is there twice",
+		}`: "Testfile:4 both: a appears twice",
 		`both x {
 			a
 		}`: "Testfile:3 a takes one argument, not 0",
 		`flag
-		flag`: "Testfile:3 flag is there twice",
+		flag`: "Testfile:3 flag appears twice",
 		`flga`: "unrecognized option 'flga' of block",
 		`nmae`: "did you mean 'name'?",
 	} {

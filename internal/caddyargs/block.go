@@ -87,7 +87,7 @@ func eachName(d *caddyfile.Dispenser, option string, read func(name string) erro
 			return 0, d.Errf("%s: a name is empty", option)
 		}
 		if _, twice := seen[name]; twice {
-			return 0, d.Errf("%s: %s is there twice", option, name)
+			return 0, d.Errf("%s: %s appears twice", option, name)
 		}
 		seen[name] = d.Token()
 		if err := read(name); err != nil {

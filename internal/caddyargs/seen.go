@@ -14,7 +14,7 @@ type Seen map[string]caddyfile.Token
 // dispenser is on its name.
 func (s Seen) Once(d *caddyfile.Dispenser, option string) error {
 	if _, twice := s[option]; twice {
-		return d.Errf("%s is there twice", option)
+		return d.Errf("%s appears twice", option)
 	}
 	s[option] = d.Token()
 	return nil

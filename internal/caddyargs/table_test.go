@@ -54,7 +54,7 @@ func TestErrorsAboutTheOptionsOfABlock(t *testing.T) {
 		kind                   Kind
 	}{
 		{"twice", `name a
-		name b`, "name is there twice, at Testfile:3", Kind{}},
+		name b`, "name appears twice, at Testfile:3", Kind{}},
 		{"a typing error", "nmae a", "unrecognized option 'nmae' of settings, at Testfile:2: did you mean 'name'?",
 			Kind{Name: "of settings", Options: settingsTable.Names()}},
 		{"of the first other block that has it", "lifetime 1h", "unrecognized option 'lifetime', at Testfile:2: it is an option of session",

@@ -57,11 +57,11 @@ var remedies = []struct {
 	error  *regexp.Regexp
 	remedy string
 }{
-	{regexp.MustCompile(`unrecognized matcher name: (@\S+)`), "Define the matcher in this site, as in $1 path /a /b/*, or mend its name."},
-	{regexp.MustCompile(`\{env\.(\S+)\} is empty`), "Set $1 in the environment of Caddy, and of this command."},
-	{regexp.MustCompile(`^issuer: .* is plain http,`), "Write https://. If the provider has no TLS, give it a certificate first: on plain HTTP, anyone on the way can sign in as anyone."},
-	{regexp.MustCompile(`no such file or directory`), "Make the file, or mend its name: one that is not absolute is in the folder that Caddy is started in."},
-	{regexp.MustCompile(`permission denied`), "Run this as the user who runs Caddy, who has to be able to read the file."},
+	{regexp.MustCompile(`unrecognized matcher name: (@\S+)`), "Define the matcher in this site, as in $1 path /a /b/*, or correct its name."},
+	{regexp.MustCompile(`\{env\.(\S+)\} is empty`), "Set $1 in the environment of Caddy and of this command."},
+	{regexp.MustCompile(`^issuer: .* is plain http,`), "Write https://. If the provider has no TLS, give it a certificate first: on plain HTTP, anyone on the network path can sign in as anyone."},
+	{regexp.MustCompile(`no such file or directory`), "Create the file, or correct its name: relative names are relative to the directory in which Caddy is started."},
+	{regexp.MustCompile(`permission denied`), "Run this as the user that runs Caddy, who must be able to read the file."},
 }
 
 // remedyFor returns what to do about an error, where it is known and the error does not

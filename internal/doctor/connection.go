@@ -46,7 +46,7 @@ func explainName(err error, _ time.Time) (message, remedy string) {
 	case !errors.As(err, &name):
 		return "", ""
 	case name.IsNotFound:
-		return fmt.Sprintf("there is no host %s", name.Name), "Look for a typo in the issuer, and ask this machine's name server for the host."
+		return fmt.Sprintf("there is no host %s", name.Name), "Check the issuer for a typo, and look up the host with this machine's name server."
 	}
 	return fmt.Sprintf("the name server did not answer for %s", name.Name), "Check the name server of this machine."
 }
@@ -58,14 +58,14 @@ func explainCertificate(err error, now time.Time) (message, remedy string) {
 	var record tls.RecordHeaderError
 	switch {
 	case errors.As(err, &unknown):
-		return "the certificate is of an authority that this machine does not know", "Name the certificate of the authority with tls { ca <file> }."
+		return "the certificate is from an authority that this machine does not trust", "Add the authority's certificate with tls { ca <file> }."
 	case errors.As(err, &name):
 		return fmt.Sprintf("the certificate is for %s, and not for %s", namesOf(name.Certificate), name.Host),
 			"Write the issuer with a name that its certificate has, or have the provider get one for this name."
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && now.Before(invalid.Cert.NotBefore):
 		return "the certificate is not valid before " + invalid.Cert.NotBefore.Format(day), "Check the clock of this machine, and then the provider's certificate."
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "the certificate has expired on " + invalid.Cert.NotAfter.Format(day), "Have the provider's certificate renewed. If it is valid, check the clock of this machine."
+		return "the certificate expired on " + invalid.Cert.NotAfter.Format(day), "Have the provider's certificate renewed. If it is valid, check the clock of this machine."
 	case errors.As(err, &invalid):
 		return "the certificate cannot be used: " + invalid.Error(), "Have the provider's certificate replaced."
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
@@ -100,7 +100,7 @@ func explainRefused(err error, _ time.Time) (message, remedy string) {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nothing listens" + at + " (connection refused)", start
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return "there is no way to the provider" + at + " (unreachable)", "Check the network and the firewall. Where a proxy leads out, name it with proxy."
+		return "the provider cannot be reached" + at + " (unreachable)", "Check the network and the firewall. If you need a proxy to reach it, set proxy."
 	case errors.Is(err, syscall.ECONNRESET):
 		return "the connection was reset" + at, start
 	}
@@ -110,7 +110,7 @@ func explainRefused(err error, _ time.Time) (message, remedy string) {
 func explainTimeout(err error, _ time.Time) (message, remedy string) {
 	var network net.Error
 	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout() {
-		return fmt.Sprintf("there was no answer within %s", within), "Check the provider and the firewall. Where a proxy leads out, name it with proxy."
+		return fmt.Sprintf("there was no answer within %s", within), "Check the provider and the firewall. If you need a proxy to reach it, set proxy."
 	}
 	if errors.Is(err, context.Canceled) {
 		return "interrupted", ""
@@ -140,7 +140,7 @@ func (e *Examination) checkConnection(i *op.Inspection, now time.Time) bool {
 			e.ok(name, message)
 		}
 	case i.TLS == nil && i.Address != "" && !isLocal(i.Address):
-		e.warn(name, "without TLS, so that anyone on the way can sign in as anyone", "Give the provider TLS, and remove insecure.")
+		e.warn(name, "without TLS, so anyone on the network path can sign in as anyone", "Give the provider TLS, and remove insecure.")
 	case !i.Date.IsZero():
 		e.ok(name, "without TLS")
 	}

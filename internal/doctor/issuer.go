@@ -18,7 +18,7 @@ func (e *Examination) failIssuer(name string, err *op.IssuerError) {
 	if err.BySlash() {
 		remedy += " (the slash at the end counts)"
 	}
-	e.add(Failed, name, "the provider has another issuer than the configured one", remedy, difference(err.Configured, err.Found)...)
+	e.add(Failed, name, "the provider's issuer differs from the configured one", remedy, difference(err.Configured, err.Found)...)
 }
 
 func hostOf(address string) string {

@@ -17,7 +17,7 @@ func (e *Examination) failProfile(err error) {
 	if errors.As(err, &unfit) {
 		message = unfit.Error()
 	}
-	e.fail(profileCheck, message, "Have the provider set up the client for FAPI 2.0. Without profile, sign-ins work, and are less well protected.")
+	e.fail(profileCheck, message, "Have the provider set up the client for FAPI 2.0. Without profile, sign-ins work but are less well protected.")
 }
 
 // checkProfile reports whether the provider is fit for the profile that its

@@ -16,7 +16,7 @@ func TestLinesOfAProfile(t *testing.T) {
 		bound     = "✔ profile: access tokens are bound to the client certificate\n"
 		unbound   = "! profile: the provider does not say that it binds access tokens to the client certificate → Have the provider bind them (RFC 8705, section 3).\n"
 		noPromise = "! profile: the provider does not promise iss in its responses, and sign-ins fail without it → Have the provider send it (RFC 9207).\n"
-		remedy    = " → Have the provider set up the client for FAPI 2.0. Without profile, sign-ins work, and are less well protected.\n"
+		remedy    = " → Have the provider set up the client for FAPI 2.0. Without profile, sign-ins work but are less well protected.\n"
 	)
 	for _, row := range []struct {
 		name   string

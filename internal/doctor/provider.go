@@ -36,11 +36,11 @@ type Subject struct {
 func (s *Subject) Examine(ctx context.Context) []Check {
 	e := new(Examination)
 	if s.Disabled {
-		e.info("provider", "disabled, so that no one signs in there")
+		e.info("provider", "disabled: no one can sign in there")
 		return e.Checks
 	}
 	if s.Client.Discovery.InProcess() != nil {
-		e.ok("provider", "the identity provider of this Caddy: nothing has to be registered, and calls to it stay in the process")
+		e.ok("provider", "the identity provider of this Caddy: nothing has to be registered, and calls to it stay within the process")
 		s.inspect(ctx, e)
 		return e.Checks
 	}
@@ -107,7 +107,7 @@ func (e *Examination) checkDiscovery(i *op.Inspection) bool {
 	case errors.As(i.Err, &issuer):
 		e.failIssuer(name, issuer)
 	case errors.As(i.Err, &refused) && refused.Status == 404:
-		e.fail(name, "there is nothing at "+i.Address+" (status 404)", "Check the path of the issuer: many providers have one, such as /realms/<name>, and it counts to the last character.")
+		e.fail(name, "there is nothing at "+i.Address+" (status 404)", "Check the path of the issuer: many providers have one, such as /realms/<name>, and it must match exactly.")
 	case errors.As(i.Err, &refused) && refused.Status/100 == 2:
 		e.fail(name, i.Err.Error(), "Open "+i.Address+" in a browser: it has to show the metadata of the provider.")
 	case errors.As(i.Err, &refused):
@@ -130,7 +130,7 @@ func (e *Examination) checkKeys(i *op.Inspection, c *op.Client) {
 	for _, alg := range c.Algs {
 		if len(offered) > 0 && !slices.Contains(offered, alg) {
 			e.fail(name, fmt.Sprintf("id_token_algs has %s, and the provider offers %s", alg, strings.Join(offered, ", ")),
-				"Write one of those in id_token_algs, or have the provider sign with "+alg+" for this client.")
+				"Use one of those in id_token_algs, or have the provider sign with "+alg+" for this client.")
 			return
 		}
 	}
@@ -154,8 +154,8 @@ func (e *Examination) checkKeys(i *op.Inspection, c *op.Client) {
 	case bySecret:
 		e.ok(name, "the client secret, for "+strings.Join(accepted, ", "))
 	default:
-		e.fail(name, fmt.Sprintf("the provider has no key for %s, which ID tokens have to be signed with", strings.Join(accepted, ", ")),
-			"Name the algorithm of the provider's keys with id_token_algs.")
+		e.fail(name, fmt.Sprintf("the provider has no key for %s, which must sign ID tokens", strings.Join(accepted, ", ")),
+			"Set id_token_algs to the algorithm of the provider's keys.")
 	}
 	for _, key := range i.Skipped {
 		if !key.Ordinary {
@@ -172,7 +172,7 @@ func (e *Examination) checkClock(i *op.Inspection, skew time.Duration) {
 	const name = "clock"
 	if i.Date.IsZero() {
 		if i.Err == nil {
-			e.info(name, "the provider does not say what time it has")
+			e.info(name, "the provider does not send its time")
 		}
 		return
 	}
@@ -182,7 +182,7 @@ func (e *Examination) checkClock(i *op.Inspection, skew time.Duration) {
 		direction = "behind"
 	}
 	message := fmt.Sprintf("the provider's is %s %s this machine's", short(ahead.Abs()), direction)
-	const remedy = "Set the clock that is wrong, and have NTP keep it right."
+	const remedy = "Correct the clock that is wrong, and use NTP to keep it right."
 	switch {
 	case ahead.Abs() > skew:
 		e.fail(name, fmt.Sprintf("%s, and clock_skew allows %s: sign-ins fail", message, short(skew)), remedy)
@@ -216,7 +216,7 @@ func (e *Examination) checkClientAuth(m *op.Metadata, c *op.Client) {
 	const name = "client authentication"
 	method, err := c.ChosenAuth(m)
 	if err != nil {
-		e.fail(name, err.Error(), "Write client_auth with a method that the provider has for this client.")
+		e.fail(name, err.Error(), "Set client_auth to a method that the provider allows for this client.")
 		return
 	}
 	names := append(offeredAs[method], method)
@@ -230,7 +230,7 @@ func (e *Examination) checkClientAuth(m *op.Metadata, c *op.Client) {
 		e.warn(name, "no client_secret is configured, and the provider offers "+strings.Join(m.AuthMethods, ", "),
 			"Copy the secret from the provider into client_secret, unless the client is public.")
 	default:
-		e.warn(name, fmt.Sprintf("%s is not among %s, which the provider offers", method, strings.Join(m.AuthMethods, ", ")), "Write client_auth with one of those.")
+		e.warn(name, fmt.Sprintf("%s is not among %s, which the provider offers", method, strings.Join(m.AuthMethods, ", ")), "Set client_auth to one of those.")
 	}
 }
 
@@ -251,7 +251,7 @@ func (e *Examination) checkPKCE(i *op.Inspection, c *op.Client) {
 	case methods != nil:
 		e.warn(name, "S256 is not among "+strings.Join(methods, ", ")+", which the provider offers", "If sign-ins fail, write pkce off.")
 	default:
-		e.info(name, "S256 is sent; the provider does not say whether it looks at it")
+		e.info(name, "S256 is sent; the provider does not say whether it checks it")
 	}
 }
 
@@ -296,7 +296,7 @@ func (e *Examination) checkLogout(i *op.Inspection, s *Subject) {
 	message := strings.Join(kinds, ", ")
 	switch {
 	case len(kinds) == 0:
-		e.info(name, "the provider offers none: a logout ends the session here alone")
+		e.info(name, "the provider offers none: a logout ends only the session here")
 	case s.SkipEndSession && i.Metadata.EndsSessions():
 		e.info(name, message+"; end_session is off: users stay signed in there")
 	default:

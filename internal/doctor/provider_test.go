@@ -113,7 +113,7 @@ func TestProvidersThatLie(t *testing.T) {
 		{name: "it is down", setUp: (*oidctest.Provider).Stop, says: "✘ connection: nothing listens at 127.0.0.1"},
 		{name: "an expired certificate", setUp: func(p *oidctest.Provider) {
 			p.SetCertificate(time.Now().AddDate(0, -2, 0), time.Date(2020, 1, 2, 0, 0, 0, 0, time.UTC))
-		}, says: "✘ connection: the certificate has expired on 2020-01-02 → Have the provider's certificate renewed."},
+		}, says: "✘ connection: the certificate expired on 2020-01-02 → Have the provider's certificate renewed."},
 		{name: "a certificate of the future", setUp: func(p *oidctest.Provider) {
 			p.SetCertificate(time.Now().AddDate(1, 0, 0), time.Now().AddDate(2, 0, 0))
 		}, says: "✘ connection: the certificate is not valid before "},
@@ -124,7 +124,7 @@ func TestProvidersThatLie(t *testing.T) {
 			p.SetCertificate(time.Now().AddDate(0, 0, -1), time.Now().AddDate(1, 0, 0), "login.example.com")
 		}, says: "✘ connection: the certificate is for login.example.com, and not for 127.0.0.1 → Write the issuer with a name"},
 		{name: "an unknown authority", ours: func(c *op.DiscoveryConfig, _ *op.Client) { c.TLS = nil },
-			says: "✘ connection: the certificate is of an authority that this machine does not know → Name the certificate of the authority with tls { ca <file> }."},
+			says: "✘ connection: the certificate is from an authority that this machine does not trust → Add the authority's certificate with tls { ca <file> }."},
 		{name: "plain HTTP where TLS is expected", ours: func(c *op.DiscoveryConfig, _ *op.Client) {
 			c.Issuer = strings.Replace(withoutTLS.URL, "http:", "https:", 1)
 		},
@@ -139,17 +139,17 @@ func TestProvidersThatLie(t *testing.T) {
 		{name: "keys of another kind", lie: func(l *oidctest.Faults) {
 			metadata("id_token_signing_alg_values_supported", []string{"ES256"})(l)
 			l.Keys.Publish = func(signing map[string]any, _ []any) []any { return []any{signing} }
-		}, says: "✘ keys: the provider has no key for ES256, which ID tokens have to be signed with → Name the algorithm"},
+		}, says: "✘ keys: the provider has no key for ES256, which must sign ID tokens → Set id_token_algs"},
 		{name: "another algorithm than ours", ours: func(_ *op.DiscoveryConfig, c *op.Client) { c.Algs = []string{"ES256"} },
-			says: "✘ keys: id_token_algs has ES256, and the provider offers RS256 → Write one of those"},
+			says: "✘ keys: id_token_algs has ES256, and the provider offers RS256 → Use one of those"},
 		{name: "a clock a little off", lie: clock(-20 * time.Second), says: "! clock: the provider's is "},
 		{name: "a clock far off", lie: clock(2 * time.Minute), says: "✘ clock: the provider's is 2m ahead of this machine's, and clock_skew allows 1m: sign-ins fail"},
 		{name: "no clock", lie: func(l *oidctest.Faults) {
 			none := func(h http.Header) { h["Date"] = nil }
 			l.At(oidctest.Discovery).Header, l.At(oidctest.JWKS).Header = none, none
-		}, says: "· clock: the provider does not say what time it has"},
+		}, says: "· clock: the provider does not send its time"},
 		{name: "another method", ours: func(_ *op.DiscoveryConfig, c *op.Client) { c.AuthMethod = "client_secret_post" },
-			says: "! client authentication: client_secret_post is not among client_secret_basic, which the provider offers → Write client_auth"},
+			says: "! client authentication: client_secret_post is not among client_secret_basic, which the provider offers → Set client_auth"},
 		{name: "no secret", ours: func(_ *op.DiscoveryConfig, c *op.Client) { c.Secret = nil },
 			says: "! client authentication: no client_secret is configured, and the provider offers client_secret_basic → Copy the secret"},
 		{name: "no method that works", lie: metadata("token_endpoint_auth_methods_supported", []string{"private_key_jwt"}),
@@ -160,16 +160,16 @@ func TestProvidersThatLie(t *testing.T) {
 		{name: "a client that may not", lie: answers(oidctest.Token, 400, `{"error": "unauthorized_client"}`),
 			says: "✘ credentials: the provider answers unauthorized_client → Check client_id and the secret"},
 		{name: "a code that is looked at before the client", lie: answers(oidctest.Token, 400, `{"error": "invalid_grant"}`),
-			says: "· credentials: not known: the provider gives the same answer where they are wrong"},
+			says: "· credentials: not known: the provider gives the same answer for wrong ones"},
 		{name: "an answer that says nothing", lie: answers(oidctest.Token, 400, `{"error": "invalid_request"}`),
 			says: "· credentials: the provider's answer does not say whether it accepts them"},
 		{name: "a code that was never issued", lie: answers(oidctest.Token, 200, `{"access_token": "a", "token_type": "Bearer", "id_token": "a.b.c"}`),
-			says: "! credentials: the provider traded a code that it has never issued"},
+			says: "! credentials: the provider accepted a code that it never issued"},
 		{name: "a token endpoint that repeats the secret", lie: answers(oidctest.Token, 401, `{"error": "invalid_client", "error_description": "a-secret-of-the-test-client"}`),
 			says: `✘ credentials: the provider answers invalid_client ("[redacted]")`},
 		{name: "an unregistered redirect URI", setUp: func(p *oidctest.Provider) {
 			p.SetClient(func(c *oidctest.Client) { c.RedirectURIs = nil })
-		}, says: "✘ redirect URI: the provider does not take the authorization request (status 400) → Register the redirect URI below"},
+		}, says: "✘ redirect URI: the provider does not accept the authorization request (status 400) → Register exactly the redirect URI below"},
 		{name: "a scope that it refuses", lie: func(l *oidctest.Faults) { l.Authorization.Error = "invalid_scope" },
 			says: "✘ scopes: the provider answers invalid_scope → Remove the scope"},
 		{name: "an unknown answer to an authorization request", lie: answers(oidctest.Authorize, 200, "Sign in"),

@@ -128,7 +128,7 @@ func TestConfigurationsThatCannotBeLoaded(t *testing.T) {
 		{"a place at the end", "adapting config using caddyfile: parsing caddyfile tokens for 'oidc_rp': claim is missing, at Caddyfile:7",
 			"Caddyfile:7: claim is missing", "Caddyfile", 7, ""},
 		{"plain HTTP", "adapting config using caddyfile: parsing caddyfile tokens for 'oidc_rp': issuer: \"http://login.example.com\" is plain http, which is only for loopback (insecure would allow it), at Caddyfile:7",
-			`Caddyfile:7: issuer: "http://login.example.com" is plain http, which is only for loopback (insecure would allow it)`, "Caddyfile", 7, "Write https://. If the provider has no TLS, give it a certificate first: on plain HTTP, anyone on the way can sign in as anyone."},
+			`Caddyfile:7: issuer: "http://login.example.com" is plain http, which is only for loopback (insecure would allow it)`, "Caddyfile", 7, "Write https://. If the provider has no TLS, give it a certificate first: on plain HTTP, anyone on the network path can sign in as anyone."},
 		{"a place before a hint", "adapting config using caddyfile: parsing caddyfile tokens for 'oidc_rp': unknown isuer, at sites/a.caddy:3: did you mean 'issuer'?",
 			"sites/a.caddy:3: unknown isuer: did you mean 'issuer'?", "sites/a.caddy", 3, ""},
 		{"a place before all", "adapting config using caddyfile: Caddyfile:2: unrecognized directive: oidc", "Caddyfile:2: unrecognized directive: oidc", "Caddyfile", 2, ""},
@@ -138,7 +138,7 @@ func TestConfigurationsThatCannotBeLoaded(t *testing.T) {
 		{"an address that is no place", "dialing 127.0.0.1:80: refused", "C: dialing 127.0.0.1:80: refused", "C", 0, ""},
 		{"a matcher", "adapting config using caddyfile: unrecognized matcher name: @a, at Caddyfile:1", "Caddyfile:1: unrecognized matcher name: @a", "Caddyfile", 1,
 			"Define the matcher in this site, as in @a path /a /b/*, or mend its name."},
-		{"a file", "open x: permission denied", "C: open x: permission denied", "C", 0, "Run this as the user who runs Caddy, who has to be able to read the file."},
+		{"a file", "open x: permission denied", "C: open x: permission denied", "C", 0, "Run this as the user that runs Caddy, who must be able to read the file."},
 	} {
 		r := CannotLoad("C", errors.New(row.err))
 		got := r.Checks[0]

@@ -28,9 +28,9 @@ func (e *Examination) checkRules(i *op.Inspection, s *Subject) {
 		case rule.Kind == authz.KindScope && none(requested):
 			e.warn(name, fmt.Sprintf("%s: the scope is not requested, so the provider does not grant it", text), "Add "+strings.Join(rule.Values, " or ")+" to scopes.")
 		case rule.Kind == authz.KindACR && i.Said.ACRs != nil && none(i.Said.ACRs):
-			e.warn(name, fmt.Sprintf("%s: the provider offers %s", text, strings.Join(i.Said.ACRs, ", ")), "Name one of those, or have the provider offer it.")
+			e.warn(name, fmt.Sprintf("%s: the provider offers %s", text, strings.Join(i.Said.ACRs, ", ")), "Use one of those, or have the provider offer it.")
 		case rule.Kind == authz.KindGroup && slices.Contains(i.Said.Scopes, "groups") && !slices.Contains(requested, "groups"):
-			e.warn(name, text+": the provider offers the scope groups, which is not requested", "Add groups to scopes, if the provider does not send groups without.")
+			e.warn(name, text+": the provider offers the scope groups, which is not requested", "Add groups to scopes, if the provider does not send groups without it.")
 		}
 	}
 }

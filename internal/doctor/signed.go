@@ -15,16 +15,16 @@ func (e *Examination) checkSigned(m *op.Metadata, c *op.Client) {
 	fine := true
 	if err := c.CheckRequestObject(m); err != nil {
 		fine = false
-		remedy := "Write request_object signed, and client_keys unless client_auth has keys, and register the public key at the provider."
+		remedy := "Set request_object signed, and client_keys unless client_auth has keys, and register the public key with the provider."
 		if c.RequestObject != "" {
-			remedy = "Give a key of a kind that the provider takes in client_keys, or change request_object."
+			remedy = "Use a kind of key that the provider accepts in client_keys, or change request_object."
 		}
 		e.fail(signedName, err.Error(), remedy)
 	}
 	if !c.OffersResponseMode(m) {
 		fine = false
 		e.fail(signedName, fmt.Sprintf("response_mode is %s, and the provider offers %s", c.ResponseMode, strings.Join(m.Responses.Modes, ", ")),
-			"Write one of those in response_mode.")
+			"Set response_mode to one of those.")
 	}
 	if c.RequestObject == "" && !c.SignedResponses() || !fine {
 		return
@@ -34,7 +34,7 @@ func (e *Examination) checkSigned(m *op.Metadata, c *op.Client) {
 		parts = append(parts, "requests are "+c.RequestObject)
 	}
 	if c.SignedResponses() {
-		parts = append(parts, "responses have to be signed with "+strings.Join(c.ResponseAlgs(m), ", "))
+		parts = append(parts, "responses must be signed with "+strings.Join(c.ResponseAlgs(m), ", "))
 	}
 	e.ok(signedName, strings.Join(parts, ", and "))
 }

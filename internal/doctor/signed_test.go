@@ -48,15 +48,15 @@ func TestSignedRequestsAndResponses(t *testing.T) {
 		says    string
 	}{
 		"both": {[]oidctest.Option{oidctest.RequireRequestObjects(), oidctest.SignedResponses()}, both, nil,
-			"✔ signed requests and responses: requests are signed, and responses have to be signed with RS256\n✔ credentials"},
+			"✔ signed requests and responses: requests are signed, and responses must be signed with RS256\n✔ credentials"},
 		"a form": {[]oidctest.Option{oidctest.SignedResponses()}, mode("form_post.jwt"), nil,
 			"✔ redirect URI: the provider knows it"},
 		"required and not configured": {[]oidctest.Option{oidctest.RequireRequestObjects()}, none, nil,
-			"✘ signed requests and responses: the provider requires signed requests (require_signed_request_object); configure request_object signed → Write request_object signed"},
+			"✘ signed requests and responses: the provider requires signed requests (require_signed_request_object); configure request_object signed → Set request_object signed"},
 		"a key that is not taken": {[]oidctest.Option{oidctest.RequestObjects()}, object, metadata("request_object_signing_alg_values_supported", []string{"PS256"}),
 			"✘ signed requests and responses: request_object signed: the provider takes request objects signed with PS256, and not with ES256; see client_keys → Give a key"},
 		"a mode that is not offered": {nil, mode("jwt"), nil,
-			"✘ signed requests and responses: response_mode is jwt, and the provider offers query, form_post → Write one of those"},
+			"✘ signed requests and responses: response_mode is jwt, and the provider offers query, form_post → Use one of those"},
 		"a response that is not signed": {[]oidctest.Option{oidctest.SignedResponses()}, mode("jwt"), func(l *oidctest.Faults) {
 			l.Authorization.JWT = oidctest.JWTLies{Alg: "none"}
 		}, `✘ signed requests and responses: the provider answers, and the signed authorization response is not valid: it is signed with the algorithm "none"`},

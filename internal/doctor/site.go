@@ -52,7 +52,7 @@ func (e *Examination) checkSessions(ctx context.Context, p *Place) {
 		e.ok(name, "in cookies")
 		return
 	case "memory":
-		e.info(name, "in the memory of Caddy: they end with it, and other nodes do not know them")
+		e.info(name, "in Caddy's memory: they end when it exits, and are not shared with other nodes")
 		return
 	}
 	_, err := bounded.Within(ctx, within, func(ctx context.Context) (struct{}, error) { return struct{}{}, p.Ready(ctx) })
@@ -88,9 +88,9 @@ func (e *Examination) checkClaims(missing []identity.Finding) {
 		switch f.Kind {
 		case identity.ClaimAbsent:
 			e.warn(name, "the configuration names "+f.Name+", and these claims do not have it",
-				"Check the spelling of the claim. If it is right, see whether it needs another scope, or has to be released for this client at the provider.")
+				"Check the spelling of the claim. If it is right, check whether it needs another scope, or must be released for this client at the provider.")
 		case identity.EmailUnverified:
-			e.warn(name, "the address in email does not count: "+f.Detail, "Have the provider verify addresses, or write email_trusted if it vouches for them.")
+			e.warn(name, "the address in email does not count as verified: "+f.Detail, "Have the provider verify addresses, or set email_trusted if it vouches for them.")
 		}
 	}
 }
@@ -138,7 +138,7 @@ func (e *Examination) reportPublic(p *Place) {
 	case !p.Guarded:
 		return
 	case p.Public && len(private) == 0:
-		e.info(name, "every page, since the site is public and has no private route")
+		e.info(name, "every page, because the site is public and has no private route")
 	case p.Public:
 		e.info(name, "every page but "+strings.Join(private, ", ")+", since the site is public")
 	case len(public) > 0:

@@ -34,7 +34,7 @@ func TestPlaces(t *testing.T) {
 		{"a claim that is not there", Place{Sessions: "memory", Missing: []identity.Finding{{Kind: identity.ClaimAbsent, Name: "roles"}}},
 			"! claims: the configuration names roles, and these claims do not have it → Check the spelling of the claim."},
 		{"an address that does not count", Place{Sessions: "memory", Missing: []identity.Finding{{Kind: identity.EmailUnverified, Name: "email", Detail: "email_verified is false"}}},
-			"! claims: the address in email does not count: email_verified is false → Have the provider"},
+			"! claims: the address in email does not count as verified: email_verified is false → Have the provider"},
 		{"directories", Place{Sessions: "memory", Directories: knownusers.Directories{
 			{Name: "list", Directory: answering{}}, {Name: "scim", Directory: answering{errors.New("down")}, Providers: []string{"corp"}},
 		}}, "✔ directories: known_users list answers\n✘ directories: known_users scim does not answer: down → "},

@@ -38,7 +38,7 @@ func (s *Storage) Examine(ctx context.Context) Check {
 	}
 	_, err := bounded.Within(ctx, within, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.probe(ctx) })
 	if err != nil {
-		e.fail(name, fmt.Sprintf("%s: %v", what, err), "Sessions, logouts and keys are kept there. Run this as the user who runs Caddy, who has to be able to write there.")
+		e.fail(name, fmt.Sprintf("%s: %v", what, err), "Sessions, logouts and keys are kept there. Run this as the user that runs Caddy, who must be able to write there.")
 		return e.Checks[0]
 	}
 	e.ok(name, what+" can be written; "+shared)

@@ -82,21 +82,21 @@ func (e *Examination) judgeCredentials(err error, apart bool, c *op.Client, now 
 	var refused *op.Refusal
 	switch {
 	case err == nil:
-		e.warn(name, "the provider traded a code that it has never issued", "Tell the provider: anyone could sign in there.")
+		e.warn(name, "the provider accepted a code that it never issued", "Tell the provider: anyone could sign in there.")
 		return
 	case !errors.As(err, &refused):
 		if message, remedy, ok := trouble(err, now); ok {
 			e.fail(name, "the token endpoint cannot be reached: "+message, remedy)
 			return
 		}
-		e.fail(name, err.Error(), "Look at the token endpoint of the provider, and at what is between here and there.")
+		e.fail(name, err.Error(), "Check the provider's token endpoint, and anything between here and there.")
 		return
 	}
 	switch refused.Code {
 	case "invalid_grant":
 		switch {
 		case !apart:
-			e.info(name, "not known: the provider gives the same answer where they are wrong")
+			e.info(name, "not known: the provider gives the same answer for wrong ones")
 		case c.Secret == nil && (c.AuthMethod == "" || c.AuthMethod == "none"):
 			e.ok(name, "the provider knows the client")
 		default:
@@ -160,7 +160,7 @@ func (s *Subject) tryRedirectURI(ctx context.Context, uri string) []Check {
 	case err != nil:
 		message, remedy, ok := trouble(err, s.Now())
 		if !ok {
-			message, remedy = err.Error(), "Look at the authorization endpoint of the provider."
+			message, remedy = err.Error(), "Check the provider's authorization endpoint."
 		}
 		e.warn(name, "the authorization endpoint cannot be reached from here: "+message, remedy)
 	default:
@@ -172,7 +172,7 @@ func (s *Subject) tryRedirectURI(ctx context.Context, uri string) []Check {
 	return e.Checks
 }
 
-const registerRemedy = "Register the redirect URI below at the provider, to the last character, and check client_id."
+const registerRemedy = "Register exactly the redirect URI below with the provider, and check client_id."
 
 func (e *Examination) judgeTrial(t *op.Trial) {
 	const name = "redirect URI"
@@ -187,7 +187,7 @@ func (e *Examination) judgeTrial(t *op.Trial) {
 	case t.Returns && code == "unauthorized_client":
 		e.fail(name, "the provider answers unauthorized_client"+words(t.Refused), "Allow the client the authorization code flow at the provider.")
 	case t.Returns && code == "invalid_request":
-		e.fail(name, "the provider refuses the authorization request: invalid_request"+words(t.Refused), "Look at authorization_params and pkce, and at what the provider demands of this client.")
+		e.fail(name, "the provider refuses the authorization request: invalid_request"+words(t.Refused), "Check authorization_params and pkce, and what the provider requires of this client.")
 	case t.Returns:
 		e.ok(name, "the provider knows it")
 		if t.NotSigned != nil {
@@ -195,7 +195,7 @@ func (e *Examination) judgeTrial(t *op.Trial) {
 				"Have the provider sign its responses for this client (authorization_signed_response_alg), or remove response_mode.")
 		}
 	case t.Status/100 == 4:
-		e.fail(name, fmt.Sprintf("the provider does not take the authorization request (status %d)", t.Status), registerRemedy)
+		e.fail(name, fmt.Sprintf("the provider does not accept the authorization request (status %d)", t.Status), registerRemedy)
 	default:
 		e.info(name, "the provider's answer does not say whether it is registered")
 	}

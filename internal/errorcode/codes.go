@@ -17,7 +17,7 @@ var (
 		hint:    "If this happens again, allow cookies for this site, and do not bookmark the sign-in page.",
 	})
 	StateMismatch = define("state_mismatch", row{
-		message: "This answer does not belong to a sign-in that was begun in this browser. Please start again.",
+		message: "This response does not belong to a sign-in that was started in this browser. Please start again.",
 		level:   slog.LevelWarn,
 	})
 	ProviderError = define("provider_error", row{
@@ -68,7 +68,7 @@ var (
 	CookiesRejected = define("cookies_rejected", row{
 		title:   "You cannot stay signed in",
 		message: "Your browser does not keep this site's cookies, so you cannot stay signed in.",
-		hint:    "Allow cookies for this site, and try again in a minute. If they are allowed, tell the operator of this site: the log says more.",
+		hint:    "Allow cookies for this site, and try again in a minute. If they are allowed, tell the operator of this site: the log has the details.",
 		level:   slog.LevelWarn,
 	})
 )
@@ -81,7 +81,7 @@ const signInTitle = "Please sign in"
 var (
 	SignInRequired = define("sign_in_required", row{
 		title:   signInTitle,
-		message: "This address is for signed-in users.",
+		message: "This page is for signed-in users.",
 		reason:  true,
 	})
 	SessionEnded = define("session_ended", row{
@@ -91,7 +91,7 @@ var (
 	})
 	SessionOutdated = define("session_outdated", row{
 		title:   signInTitle,
-		message: "Please sign in once more: this address needs more than your session knows.",
+		message: "Please sign in again: this page needs more than your session has.",
 		reason:  true,
 	})
 	InvalidToken = define("invalid_token", row{
@@ -100,13 +100,13 @@ var (
 		reason:  true,
 	})
 	InsufficientScope = define("insufficient_scope", row{
-		title:   "This token has too little scope",
-		message: "The token of this request does not have the scope that this address needs.",
+		title:   "This token has insufficient scope",
+		message: "The token of this request does not have the required scope.",
 		reason:  true,
 	})
 	InsufficientAuthentication = define("insufficient_user_authentication", row{
 		title:   "Please confirm who you are",
-		message: "This address needs a more recent or a stronger sign-in than yours.",
+		message: "This page needs a stronger or more recent sign-in than yours.",
 		reason:  true,
 	})
 )

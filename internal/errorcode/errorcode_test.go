@@ -153,8 +153,8 @@ func TestWhatUsersReadAboutFailures(t *testing.T) {
 		"a storage":           {ProviderUnavailable, fmt.Errorf("%w: disk full", ErrStorage), true, storage},
 		"a storage, 403":      {LogoutFailed, ErrStorage, false, storage},
 		"wrong settings": {ProviderUnavailable, settings, true, cause("settings", "Sign-in is not set up correctly", "This site's sign-in is not set up correctly.",
-			"Waiting does not help. The operator of this site can find the reason in the log.", true)},
-		"a disabled provider": {Forbidden, ErrDisabled, false, cause("disabled", "Sign-in is switched off", "This identity provider is switched off here.", "", false)},
+			"Waiting will not help. The operator of this site can find the reason in the log.", true)},
+		"a disabled provider": {Forbidden, ErrDisabled, false, cause("disabled", "Sign-in is turned off", "This identity provider is turned off here.", "", false)},
 		"plain HTTP":          {BadRequest, ErrPlainHTTP, false, cause("plain_http", notSafeTitle, notSafeMessage, notSafeHint, false)},
 	} {
 		if got := Explain(row.code, row.cause, row.unavailable); got != row.want {

@@ -66,29 +66,29 @@ var (
 	ErrUnproved = describe("the sign-in does not prove what was demanded", situation{
 		name:    "unproved",
 		title:   "A stronger sign-in is needed",
-		message: "This page needs a stronger or a more recent sign-in than yours.",
+		message: "This page needs a stronger or more recent sign-in than yours.",
 		hint:    "Try again, and confirm who you are in the way that your identity provider asks for. If that does not help, ask the operator of this site.",
 	})
 	// ErrDisabled: the option disabled is set for the provider.
 	ErrDisabled = describe("this identity provider is disabled", situation{
 		name:    "disabled",
-		title:   "Sign-in is switched off",
-		message: "This identity provider is switched off here.",
+		title:   "Sign-in is turned off",
+		message: "This identity provider is turned off here.",
 		final:   true,
 	})
 	// ErrAllDisabled: the option disabled is set for all providers that users could
 	// choose from.
 	ErrAllDisabled = describe("all identity providers are disabled", situation{
 		name:    "all_disabled",
-		title:   "Sign-in is switched off",
-		message: "All identity providers of this site are switched off.",
+		title:   "Sign-in is turned off",
+		message: "All identity providers of this site are turned off.",
 		final:   true,
 	})
 	// ErrNoEndpoint: there is no such endpoint, or no such provider.
 	ErrNoEndpoint = describe("no such endpoint", situation{
 		name:    "no_endpoint",
 		title:   "There is no such page",
-		message: "This address has a mistake in it, or is no longer in use.",
+		message: "This address is misspelled or no longer in use.",
 		final:   true,
 	})
 	// ErrWrongMethod: the endpoint does not accept the request's method.
@@ -103,7 +103,7 @@ var (
 	ErrForeignWebSocket = describe("a WebSocket that a page of another site opened", situation{
 		name:    "foreign_websocket",
 		title:   "Not from this page",
-		message: "A page of another site may not open a WebSocket here.",
+		message: "Pages of other sites may not open WebSockets here.",
 		final:   true,
 	})
 	// ErrSubrequest: another proxy asks about a request that it does not describe, or
@@ -142,7 +142,7 @@ var (
 		name:    "settings",
 		title:   "Sign-in is not set up correctly",
 		message: "This site's sign-in is not set up correctly.",
-		hint:    "Waiting does not help. The operator of this site can find the reason in the log.",
+		hint:    "Waiting will not help. The operator of this site can find the reason in the log.",
 		covers:  as[*op.SettingsError],
 	})
 	// ErrStorage: keys, sessions or revocations cannot be read or written.

@@ -55,7 +55,7 @@ func (x *Exchange) Assertion() string {
 	made, err := x.state(issuer, now)
 	if err != nil {
 		if x.outageDue() {
-			x.warn("assertion_missing", "an application gets no assertion about the user", slog.String("host", x.R.Host), errAttr(err))
+			x.warn("assertion_missing", "an application does not get an assertion about the user", slog.String("host", x.R.Host), errAttr(err))
 		}
 		return ""
 	}

@@ -85,21 +85,21 @@ func (c *callbackFlow) takeTransaction() *Failure {
 		c.preferLanguageOf(&t)
 		if !c.provider.began(&t) {
 			// A response at another provider's address: a mix-up (RFC 9700 4.4).
-			return refuse(errorcode.StateMismatch, t, "the login was begun with another provider, or another client id")
+			return refuse(errorcode.StateMismatch, t, "the login was started with another provider or client id")
 		}
 		s.Expire(c.header(), name)
 		if t.Over(c.Now()) {
-			return refuse(errorcode.LoginExpired, t, "the login was begun more than 15 minutes ago")
+			return refuse(errorcode.LoginExpired, t, "the login was started more than 15 minutes ago")
 		}
 		c.transaction = t
 		return nil
 	}
 	for _, other := range cookie.WithPrefix(c.State.Cookies, s.TransactionPrefix, seenTransactions) {
 		if t, ok := openTransaction(c.ring, s.TransactionAAD, other.Value); ok && !t.Over(c.Now()) {
-			return refuse(errorcode.StateMismatch, session.Transaction{}, "no login in flight has this state")
+			return refuse(errorcode.StateMismatch, session.Transaction{}, "no login in progress has this state")
 		}
 	}
-	return refuse(errorcode.LoginExpired, session.Transaction{}, "no login is in flight in this browser: it is over, or was begun elsewhere, or the browser keeps no cookies")
+	return refuse(errorcode.LoginExpired, session.Transaction{}, "no login is in progress in this browser: it has expired, or was started elsewhere, or the browser keeps no cookies")
 }
 
 // takeFormer finds a login that an earlier release has begun under a cookie

@@ -49,7 +49,7 @@ func (c *callbackFlow) outcome() (callback.Outcome, error) {
 			return c.redeem(ctx)
 		},
 		Lost: func(err error) {
-			c.warn("login_not_shared", "other instances cannot learn of a login; an answer that is sent again there is refused",
+			c.warn("login_not_shared", "other instances cannot learn of a login; a response that is repeated there is refused",
 				slog.String("provider", c.provider.ID), errAttr(err))
 		},
 		Local: c.response.ErrorCode != "" || c.response.NamesOther(c.provider.Client.Discovery.IsIssuer),

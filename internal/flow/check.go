@@ -64,7 +64,7 @@ func serveCheck(x *Exchange, _ *Provider) error {
 	case errors.Is(err, ErrUpgradeRefused):
 		return x.refuseSubrequest(err)
 	case err != nil:
-		x.Logger.LogAttrs(x.R.Context(), slog.LevelError, "a request of another proxy could not be checked", slog.String("event", "check_failed"), errAttr(err), slog.String("host", about.Host))
+		x.Logger.LogAttrs(x.R.Context(), slog.LevelError, "another proxy's request could not be checked", slog.String("event", "check_failed"), errAttr(err), slog.String("host", about.Host))
 		guard.WriteHeader(http.StatusInternalServerError)
 	case passed != nil:
 		x.letPass(passed)
@@ -76,7 +76,7 @@ func serveCheck(x *Exchange, _ *Provider) error {
 // refuseSubrequest responds to a subrequest that describes no request which this site
 // could judge.
 func (x *Exchange) refuseSubrequest(err error) error {
-	x.debug("check_refused", "a request of another proxy was refused", errAttr(err))
+	x.debug("check_refused", "another proxy's request was refused", errAttr(err))
 	return x.errorPage(http.StatusForbidden, &Failure{Code: errorcode.BadRequest, Cause: fmt.Errorf("%w: %w", errorcode.ErrSubrequest, err)}, "")
 }
 

@@ -42,24 +42,24 @@ func (in *Instance) logFindings(p *Provider, findings []identity.Finding) {
 	for _, f := range findings {
 		switch f.Kind {
 		case identity.ClaimAbsent:
-			in.warnOnce(p, "claim", f.Name, "claim_missing", "the configuration names a claim that the provider did not send with a sign-in; if the user should have it, see whether it needs another scope, or has to be released for this client there",
+			in.warnOnce(p, "claim", f.Name, "claim_missing", "the configuration names a claim that the provider did not send with a sign-in; if the user should have it, check whether it needs another scope, or must be released for this client there",
 				slog.String("claim", f.Name), slog.Any("scopes", append([]string{"openid"}, p.Client.Scopes...)))
 		case identity.EmailUnverified:
-			in.warnOnce(p, "unverified", f.Name, "email_unverified", "the claim email is there, but does not count as the user's address: "+f.Detail+"; claims.email names the claim as it is, which proves nothing")
+			in.warnOnce(p, "unverified", f.Name, "email_unverified", "the claim email is present, but does not count as the user's address: "+f.Detail+"; claims.email is the raw claim, which proves nothing")
 		case identity.GroupsUnreadable:
-			in.warnOnce(p, "groups", f.Name, "groups_unreadable", "the groups claim is there but is not a list of names; of a list of objects groups_claim can name a member, such as groups.name",
+			in.warnOnce(p, "groups", f.Name, "groups_unreadable", "the groups claim is present but is not a list of names; for a list of objects, groups_claim can name a member, such as groups.name",
 				slog.String("claim", f.Name), slog.String("form", f.Detail))
 		case identity.GroupsWithheld:
 			in.warn("groups_withheld", "the groups of a user are not known: the provider left them out because they are too many; assign groups to the application there and have it send only those, or use app roles (groups_claim roles)",
 				slog.String("provider", p.ID), slog.String("issuer", p.Mapping.Issuer), slog.String("claim", f.Name))
 		case identity.ClaimGone:
-			in.warnOnce(p, "claim_gone", f.Name, "claim_gone", "a claim of the sign-in is not in userinfo, and is gone after a recheck; release it there, or have the provider give refresh tokens, which many do for the scope offline_access",
+			in.warnOnce(p, "claim_gone", f.Name, "claim_gone", "a claim from the sign-in is not in userinfo, and is dropped by a recheck; include it there, or have the provider issue refresh tokens, which many do for the scope offline_access",
 				slog.String("claim", f.Name))
 		case identity.SessionExpiryUnreadable:
-			in.warnOnce(p, "session_expiry", "", "session_expiry_unreadable", "the provider's session_expiry cannot be read and counts as absent, so that sessions last for their lifetime",
+			in.warnOnce(p, "session_expiry", "", "session_expiry_unreadable", "the provider's session_expiry cannot be parsed and is ignored, so sessions last for their lifetime",
 				slog.String("claim", f.Name), slog.String("found", f.Detail))
 		case identity.ScopeNotGranted:
-			in.warnOnce(p, "scope", f.Name, "scope_not_granted", "the provider did not grant a scope that was asked for; see whether this client may have it",
+			in.warnOnce(p, "scope", f.Name, "scope_not_granted", "the provider did not grant a requested scope; check whether this client may have it",
 				slog.String("scope", f.Name))
 		}
 	}

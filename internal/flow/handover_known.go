@@ -107,7 +107,7 @@ func (in *Instance) endUnknownOf(ctx context.Context, name string) error {
 			continue
 		}
 		over[id] = true
-		in.Logger.LogAttrs(ctx, slog.LevelInfo, "a session at the login host and those at its sites end, since no directory of known_users knows the user", slog.String("event", "known_user_removed"),
+		in.Logger.LogAttrs(ctx, slog.LevelInfo, "a session at the login host and those at its sites end, because no directory of known_users knows the user", slog.String("event", "known_user_removed"),
 			slog.String("user", person.Parent.Username), slog.String("provider", person.Parent.Provider),
 			slog.String("session", audit.SessionName(&session.Session{ID: person.Parent.ID})))
 	}

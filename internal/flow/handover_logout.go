@@ -96,7 +96,7 @@ func serveSiteLogout(x *Exchange) error {
 		f = h.open(sealed)
 	}
 	if f == nil && !h.request.IsSignOut() {
-		f = h.refuse(errorcode.BadRequest, errors.New("it is no sign-out"))
+		f = h.refuse(errorcode.BadRequest, errors.New("it is not a sign-out"))
 	}
 	if f != nil {
 		return h.respondLogoutError(f)
@@ -108,7 +108,7 @@ func serveSiteLogout(x *Exchange) error {
 		return h.respondLogoutError(storageFailure(err))
 	}
 	if h.State.SignedIn() && h.State.session.ID != h.request.Ended {
-		h.debug("handover_sign_out_of_another", "a sign-out of another session has reached the login host", slog.String("site", h.site.String()))
+		h.debug("handover_sign_out_of_another", "a sign-out for another session has reached the login host", slog.String("site", h.site.String()))
 		return h.stillSignedInPage(h.State)
 	}
 	hint := h.hintOf(h.request.Ended)

@@ -59,11 +59,11 @@ func serveLoginHost(x *Exchange, _ *Provider) error {
 	case missing == nil:
 		return h.give()
 	}
-	h.debug("handover_session_insufficient", "a session is not enough for another site, or there is none", slog.String("site", h.request.Origin), errAttr(missing))
+	h.debug("handover_session_insufficient", "a session is not sufficient for another site, or there is none", slog.String("site", h.request.Origin), errAttr(missing))
 	return h.login(missing)
 }
 
-var errNotPageLoad = errors.New("sites send page loads here, and nothing else")
+var errNotPageLoad = errors.New("sites send only page loads here")
 
 // receive reads the sealed request, and what the user's answer to a question proves.
 func (h *handoverFlow) receive() (sealed, confirmation string, f *Failure) {
@@ -110,7 +110,7 @@ func (h *handoverFlow) open(sealed string) *Failure {
 	case r.IsOver(h.Now()) && !r.IsSignOut():
 		return h.refuse(errorcode.LoginExpired, errors.New("it was made more than 15 minutes ago, or clocks differ"))
 	case site == h.Scope().Origin:
-		return h.refuse(errorcode.BadRequest, errors.New("the login host itself is no site"))
+		return h.refuse(errorcode.BadRequest, errors.New("the login host itself is not a site"))
 	case !handover.IsTarget(site):
 		return h.refuse(errorcode.BadRequest, fmt.Errorf("%s has neither TLS nor is it this machine", site))
 	case !handover.MatchesAny(h.LoginHost.For, site):

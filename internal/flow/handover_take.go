@@ -54,11 +54,11 @@ func serveTicket(x *Exchange, p *Provider) error {
 }
 
 var (
-	errTicketForm  = errors.New("there is not one ticket, or it is none")
+	errTicketForm  = errors.New("there is not exactly one valid ticket")
 	errTicketGone  = errors.New("there is no such ticket: it was used before, or is too old")
 	errTicketOld   = errors.New("the ticket is more than 60 seconds old, or clocks differ")
 	errTicketOther = errors.New("the ticket is for another site, provider or client id")
-	errTicketAlien = errors.New("the ticket belongs to no login in flight in this browser")
+	errTicketAlien = errors.New("the ticket belongs to no login in progress in this browser")
 )
 
 // take takes the record of the ticket, which then exists no more, and the login in

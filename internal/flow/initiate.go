@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-var errInitiatePlain = errors.New("another site may begin a login only over HTTPS")
+var errInitiatePlain = errors.New("another site may start a login only over HTTPS")
 
 // serveInitiate begins a login because another site says so: the provider's
 // portal, mostly (OpenID Connect Core 4). That anyone can have a browser begin a
@@ -64,7 +64,7 @@ func (x *Exchange) initiation() (map[string]string, error) {
 	parameters := make(map[string]string, len(names))
 	for _, name := range names {
 		if len(values[name]) > 1 {
-			return nil, fmt.Errorf("the parameter %s is there more than once", name)
+			return nil, fmt.Errorf("the parameter %s appears more than once", name)
 		}
 		parameters[name] = values.Get(name)
 	}

@@ -119,7 +119,7 @@ func (l *login) sealTransaction(s *cookiescope.Scope, ring *seal.Ring, name stri
 		value = ring.Seal(seal.ForTransaction, s.TransactionAAD, t.Encode())
 	}
 	if t.Return != l.returnTo && l.provider != nil && l.isFirst(l.provider, "shortened", "") {
-		l.info("return_address_shortened", "a return address does not fit a login in flight, which leads back to the page without its query; further ones are not logged",
+		l.info("return_address_shortened", "a return address does not fit into a login in progress, which will return to the page without its query; further ones are not logged",
 			slog.Int("bytes", len(l.returnTo)), slog.String("host", l.R.Host))
 	}
 	return value

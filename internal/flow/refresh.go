@@ -70,7 +70,7 @@ func (x *sessions) refreshSession() (sets bool, f *Failure) {
 		return true, nil
 	}
 	if renewed && lost != nil {
-		x.Logger.LogAttrs(context.Background(), slog.LevelError, "the session could not be kept with its new tokens, which are lost", slog.String("event", "refreshed_session_lost"), slog.String("provider", p.ID), errAttr(lost))
+		x.Logger.LogAttrs(context.Background(), slog.LevelError, "the session could not be saved with its new tokens, which are lost", slog.String("event", "refreshed_session_lost"), slog.String("provider", p.ID), errAttr(lost))
 	}
 	switch {
 	case err == nil:
@@ -79,7 +79,7 @@ func (x *sessions) refreshSession() (sets bool, f *Failure) {
 	case !x.Now().Before(x.endOfGrace(st.session)):
 		st.SignOut() // the cookie stays: the provider may be back soon
 		return sets, &Failure{Code: errorcode.ProviderUnavailable, Provider: p,
-			Cause: fmt.Errorf("a session has waited too long for what the provider does not give: %w", err)}
+			Cause: fmt.Errorf("a session has waited too long for what the provider does not send: %w", err)}
 	}
 	return sets, nil
 }

@@ -39,7 +39,7 @@ func (f *refreshFlow) attempt(old session.Session) refresh.Attempt {
 		},
 		Keep: f.keep,
 		Lost: func(err error) {
-			f.warn("refresh_not_shared", "other instances cannot learn of a refreshed session; requests there that are late may have to sign in again",
+			f.warn("refresh_not_shared", "other instances cannot learn of a refreshed session; late requests there may have to sign in again",
 				slog.String("provider", f.provider.ID), errAttr(err))
 		},
 	}

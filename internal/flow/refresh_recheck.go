@@ -20,7 +20,7 @@ import (
 
 // errUnconfirmed is the error about claims that only a login can confirm. It makes
 // a session outdated.
-var errUnconfirmed = errors.New("the claims of the session can be confirmed by a login alone")
+var errUnconfirmed = errors.New("the claims of the session can only be confirmed by a login")
 
 // recheckDue reports whether the claims of a session are as old as they may be.
 func (in *Instance) recheckDue(s *session.Session) bool {
@@ -111,7 +111,7 @@ func (f *refreshFlow) notConfirmed(err error) error {
 		f.info("recheck_needs_login", "the claims of a session are too old, and only a login can confirm them", fields...)
 		return err
 	}
-	f.warn("recheck_failed", "the provider did not confirm the claims of a session, which goes on for a while", fields...)
+	f.warn("recheck_failed", "the provider did not confirm the claims of a session, which continues for a while", fields...)
 	return &refresh.OutageError{Err: err, After: op.RetryAfter(err)}
 }
 

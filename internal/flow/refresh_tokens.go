@@ -76,7 +76,7 @@ func (f *refreshFlow) refused(ctx context.Context, err error) (refresh.Result, e
 	if errors.As(err, &failed) && failed.Over {
 		return f.end(ctx, err), nil
 	}
-	f.warn("refresh_failed", "the provider gave no new tokens; the session goes on for a while",
+	f.warn("refresh_failed", "the provider issued no new tokens; the session continues for a while",
 		append(providerWords(err), slog.String("provider", f.provider.ID), errAttr(err))...)
 	if failed != nil && !failed.Down {
 		return refresh.Result{}, err

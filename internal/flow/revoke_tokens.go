@@ -28,7 +28,7 @@ func (in *Instance) revokeTokens(ctx context.Context, p *Provider, s *session.Se
 	select {
 	case revoking <- struct{}{}:
 	default:
-		in.warn("token_revocation_skipped", "tokens were not revoked: too many are under way", slog.String("provider", p.ID))
+		in.warn("token_revocation_skipped", "tokens were not revoked: too many revocations are in progress", slog.String("provider", p.ID))
 		return
 	}
 	go func() {

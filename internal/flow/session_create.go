@@ -88,7 +88,7 @@ func (x *sessions) endReplaced(s *cookiescope.Scope, fresh *session.Session) (fi
 	return fields
 }
 
-var errEndedMeanwhile = errors.New("the provider ended the session while the login was under way")
+var errEndedMeanwhile = errors.New("the provider ended the session during the login")
 
 // createFailure is what an error of the session manager means for a sign-in.
 func createFailure(err error) *Failure {

@@ -67,7 +67,7 @@ func (x *Exchange) TrySilently() (begun, sets bool) {
 	l.R = x.R.WithContext(ctx)
 	x.endAttempts(s, inThisBrowserSession)
 	if f := l.begin(); f != nil {
-		x.debug("silent_login_not_begun", "an attempt to sign a user in did not begin", slog.String("provider", p.ID), errAttr(f.Cause))
+		x.debug("silent_login_not_begun", "an attempt to sign a user in silently did not start", slog.String("provider", p.ID), errAttr(f.Cause))
 		return false, true
 	}
 	return true, true

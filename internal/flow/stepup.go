@@ -62,7 +62,7 @@ func proofOfProvider(p *Provider) op.Proof {
 func proofOfLink(query url.Values) (proof op.Proof, err error) {
 	for _, name := range []string{"acr_values", "max_age"} {
 		if len(query[name]) > 1 {
-			return proof, fmt.Errorf("the parameter %s is there more than once", name)
+			return proof, fmt.Errorf("the parameter %s appears more than once", name)
 		}
 	}
 	text := query.Get("acr_values")

@@ -215,7 +215,7 @@ func (in *Instance) loadAgain(ctx context.Context, place, value string, now time
 
 // logEnded logs that the stream is ended.
 func (w *Watch) logEnded() {
-	w.at.Logger.LogAttrs(context.Background(), slog.LevelInfo, "a stream ends, since its user must not have it any more", slog.String("event", "stream_ended"),
+	w.at.Logger.LogAttrs(context.Background(), slog.LevelInfo, "a stream was closed, because its user is no longer allowed to have it", slog.String("event", "stream_ended"),
 		slog.String("session", audit.SessionName(&session.Session{ID: w.session})))
 }
 

@@ -45,7 +45,7 @@ func (in *Instance) userinfo(ctx context.Context, p *Provider, needs *identity.N
 	}
 	info, err = p.fetchUserinfo(ctx, access, subject)
 	if op.IsUserinfoLost(err) && p.Mapping.IsNamedBy(idToken) {
-		in.warnOnce(p, "userinfo", "", "userinfo_failed", "userinfo failed; sign-ins go on without the claims that only it has. If the provider's userinfo endpoint is of no use, switch it off with userinfo never",
+		in.warnOnce(p, "userinfo", "", "userinfo_failed", "userinfo failed; sign-ins continue without the claims that only it has. If the provider's userinfo endpoint is not useful, turn it off with userinfo never",
 			append(providerWords(err), errAttr(err))...)
 		return nil, true, nil
 	}

@@ -113,14 +113,14 @@ func (c *Command) List(file string) error {
 		entries = append(entries, c.entryOf(&lines[i]))
 	}
 	for _, line := range bad {
-		entries = append(entries, entry{Line: line.Number, State: "counts as absent: " + line.Reason})
+		entries = append(entries, entry{Line: line.Number, State: "ignored: " + line.Reason})
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return a.Line - b.Line })
 	if err := c.print(entries); err != nil {
 		return err
 	}
 	if len(bad) > 0 {
-		return fmt.Errorf("%s: %d of the lines count as absent", file, len(bad))
+		return fmt.Errorf("%s: %d of the lines are ignored", file, len(bad))
 	}
 	return nil
 }
@@ -168,7 +168,7 @@ func (c *Command) Check(file string) error {
 	at := slices.IndexFunc(lines, func(l accesskey.Line) bool { return l.Hash == hash })
 	switch {
 	case at < 0 && len(bad) > 0:
-		return fmt.Errorf("the key of %s is not valid: no line of the file has it; %d of the lines count as absent, see key list", name, len(bad))
+		return fmt.Errorf("the key of %s is not valid: no line of the file has it; %d of the lines are ignored, see key list", name, len(bad))
 	case at < 0:
 		return fmt.Errorf("the key of %s is not valid: no line of the file has it", name)
 	case lines[at].Name != name:

@@ -29,7 +29,7 @@ func runAs(input string, asJSON bool, do func(*Command) error) (out string, err 
 			if text == "1d" {
 				return 24 * time.Hour, nil
 			}
-			return 0, fmt.Errorf("%q is no duration", text)
+			return 0, fmt.Errorf("%q is not a duration", text)
 		},
 		In: strings.NewReader(input), Out: &written, JSON: asJSON,
 	})
@@ -161,10 +161,10 @@ func TestList(t *testing.T) {
 	}
 	path := file(t, ci, "hunter2", old)
 	out, err = run("", lists(path))
-	if err == nil || !strings.Contains(err.Error(), "1 of the lines count as absent") {
+	if err == nil || !strings.Contains(err.Error(), "1 of the lines are ignored") {
 		t.Errorf("expected an error about one line, seen %v", err)
 	}
-	if !strings.Contains(out, "2     -     -           -        counts as absent: ") {
+	if !strings.Contains(out, "2     -     -           -        ignored: ") {
 		t.Errorf("expected the number of the bad line, seen\n%s", out)
 	}
 	if strings.Contains(out, "hunter2") {

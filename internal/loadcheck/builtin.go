@@ -21,7 +21,7 @@ func checkBuiltin(r *report, i *Instance) {
 	}
 	if i.Base != nil {
 		if i.Base.Scheme != "https" && !i.Base.Loopback() {
-			r.refuse("builtin: base_url %s is plain http, which is for loopback alone", i.Base)
+			r.refuse("builtin: base_url %s is plain http, which is only for loopback", i.Base)
 		}
 		return
 	}
@@ -31,7 +31,7 @@ func checkBuiltin(r *report, i *Instance) {
 		}
 		named := i.builtinHosts(p)
 		if odd := i.inexactHost(r.certificates); odd != "" && len(named) == 0 {
-			r.refuse("builtin: %s, so that the hosts where users sign in are not known; name them with builtin { host <name> }, or set base_url", odd)
+			r.refuse("builtin: %s, so the hosts where users sign in are not known; name them with builtin { host <name> }, or set base_url", odd)
 			return
 		}
 	}

@@ -20,7 +20,7 @@ func checkBaseURL(r *report, i *Instance) {
 	}
 	base := *i.Base
 	if base.Scheme == "http" && !base.Loopback() && !i.Session.Cookie.Insecure {
-		r.warn("base_url has the scheme http, so that no login begins here: give it https, or allow cookies on plain HTTP with session { cookie { insecure } }", slog.String("base_url", base.String()))
+		r.warn("base_url has the scheme http, so no login starts here: use https, or allow cookies on plain HTTP with session { cookie { insecure } }", slog.String("base_url", base.String()))
 	}
 	var others []string
 	served := len(i.Hosts) == 0
@@ -36,7 +36,7 @@ func checkBaseURL(r *report, i *Instance) {
 		r.warn("base_url names a host that this site does not serve: logins end there and do not work, unless a proxy in front of Caddy rewrites the Host header",
 			slog.String("base_url", base.String()))
 	case len(others) > 0:
-		r.warn("base_url pins the site to one host, but the site serves others as well: a login that begins at one of those does not work, since the browser keeps its cookie for that host alone",
+		r.warn("base_url pins the site to one host, but the site serves others as well: a login that starts at one of those does not work, because the browser keeps its cookie for that host only",
 			slog.String("base_url", base.String()), hosts("other_hosts", others))
 	}
 }
@@ -85,7 +85,7 @@ func checkCookieDomain(r *report, i *Instance) {
 	}
 	switch {
 	case !covered && !anyName:
-		r.refuse("session: cookie: domain %s covers none of the site's host names (%s), so that browsers refuse the session cookie; name the host itself or a domain above it, or leave domain out",
+		r.refuse("session: cookie: domain %s covers none of the site's host names (%s), so browsers refuse the session cookie; name the host itself or a domain above it, or leave domain out",
 			domain, strings.Join(outside, ", "))
 	case i.Base != nil && address.CookieDomainCovers(i.Base.Hostname(), domain) == address.CoversAll:
 		// Browsers are at base_url's host, whatever the site is called here.

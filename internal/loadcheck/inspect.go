@@ -51,7 +51,7 @@ func inspectPlainHTTP(r *report, i *Instance) {
 			return
 		}
 	}
-	r.advise("the site is served over plain HTTP, where no login begins",
+	r.advise("the site is served over plain HTTP, where no login starts",
 		"Serve it over HTTPS. If a proxy in front of Caddy has TLS, set base_url https://…, or name the proxy with trusted_proxies.")
 }
 
@@ -87,7 +87,7 @@ func inspectErrors(r *report, i *Instance) {
 		}
 		if rewritten := false; servesRequest(route, &rewritten) {
 			r.advise("handle_errors serves the address of a refused request, and with error_pages caddy it runs for those: anyone can read what is private",
-				"Rewrite to a page of its own first, as in rewrite * /error.html, or leave error_pages out.")
+				"Rewrite to an error page first, as in rewrite * /error.html, or leave error_pages out.")
 			return
 		}
 	}

@@ -120,7 +120,7 @@ func checkLoginFor(r *report, i *Instance) {
 		for _, site := range r.sites {
 			for _, other := range site.Instances {
 				if other.LoginAt != nil && other.Base == nil && other.servesUnnamed(p.Host()) {
-					r.warn("a wildcard of login_for stands for names that another site would serve without being named: if one of them points to somebody else's server, sessions of its visitors reach it; name hosts in login_for, or pin that site with base_url",
+					r.warn("a wildcard of login_for stands for names that another site would serve without being named: if one of them points to someone else's server, sessions of its visitors reach it; name hosts in login_for, or pin that site with base_url",
 						slog.String("login_for", p.Host()), slog.String("other_site", site.Name()))
 				}
 			}

@@ -68,7 +68,7 @@ func checkEndpoints(r *report, i *Instance) {
 			served = served || other != i && other.SharesRequests(i.Instance) && other.Reaches(path) != httpconfig.No && other.serves(p.ID, i.Endpoints)
 		}
 		if !served {
-			r.warn("this instance is in a route that its endpoints do not come to, and no other instance of the site serves them: logins cannot end; add «oidc_rp endpoints» with the provider outside of the handle blocks",
+			r.warn("this instance is in a route that its endpoints do not reach, and no other instance of the site serves them: logins cannot end; add oidc_rp endpoints with the provider outside of the handle blocks",
 				slog.String("provider", p.ID), slog.String("endpoint", path))
 			return
 		}
@@ -98,6 +98,6 @@ func checkSignedOut(r *report, i *Instance) {
 		}
 	}
 	if i.Reaches(path) == httpconfig.Yes {
-		r.warn("signed_out leads to a private page, where the next login begins at once: make that page public", slog.String("signed_out", i.SignedOut))
+		r.warn("signed_out leads to a private page, where the next login starts immediately: make that page public", slog.String("signed_out", i.SignedOut))
 	}
 }

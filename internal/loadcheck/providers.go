@@ -93,7 +93,7 @@ func (p Provider) identity() map[string]string {
 // It compares those in one route of the server, which are linked as siblings.
 func checkCookieNames(r *report, i, other *Instance) {
 	if i.Route == other.Route && i.Session.Clashes(&other.Session) {
-		r.warn("two instances on this site have cookies of the same name, of which each clears what the other has set, since they keep sessions in different places or with different secrets: give one another name with session { cookie <name> }",
+		r.warn("two instances on this site have cookies of the same name and clear each other's, because they keep sessions in different places or with different secrets: give one a different name with session { cookie <name> }",
 			slog.String("cookie", i.Session.Cookie.Name), slog.Any("providers", other.providerIDs()), slog.Any("other_providers", i.providerIDs()))
 	}
 }

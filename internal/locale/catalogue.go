@@ -108,7 +108,7 @@ func (c *Catalogue) Only(tags []string) (*Catalogue, error) {
 		case i < 0:
 			return nil, suggest.Hint(fmt.Errorf("there are no texts in the language %q", name), name, c.Tags()...)
 		case slices.Contains(only.languages, c.languages[i]):
-			return nil, fmt.Errorf("the language %q is there twice", name)
+			return nil, fmt.Errorf("the language %q appears twice", name)
 		}
 		only.languages = append(only.languages, c.languages[i])
 		of = append(of, c.languages[i].tag)

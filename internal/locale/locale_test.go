@@ -161,7 +161,7 @@ func TestMistakesInFilesAreFound(t *testing.T) {
 		"a line break":                 {"de.json", `{"button.home": "a\nb"}`, `locales/de.json:1: the text "button.home" has a line break or another control character`},
 		"a number":                     {"de.json", "{\n\"button.home\": 1}", `locales/de.json:2: the value of "button.home" is not a text`},
 		"an object":                    {"de.json", `{"button.home": {}}`, `locales/de.json:1: the value of "button.home" is not a text`},
-		"a text that is there twice":   {"de.json", "{\"button.home\": \"a\",\n\"button.home\": \"b\"}", `locales/de.json:2: the text "button.home" is in line 1 already`},
+		"a text that appears twice":    {"de.json", "{\"button.home\": \"a\",\n\"button.home\": \"b\"}", `locales/de.json:2: the text "button.home" is in line 1 already`},
 		"a missing comma":              {"de.json", "{\"button.home\": \"a\"\n\"button.retry\": \"b\"}", `locales/de.json:2: invalid character '"' after object key:value pair`},
 		"a comma too many":             {"de.json", "{\n\"button.home\": \"a\",\n}", `locales/de.json:3: `},
 		"no end":                       {"de.json", "{\n\"button.home\": \"a\"", `locales/de.json:2: the file ends before the object does`},
@@ -239,7 +239,7 @@ func TestOnlySomeLanguages(t *testing.T) {
 	}{
 		"none":           {nil, "there is no language"},
 		"an unknown one": {[]string{"de", "xx"}, `there are no texts in the language "xx"`},
-		"one twice":      {[]string{"de", "de"}, `the language "de" is there twice`},
+		"one twice":      {[]string{"de", "de"}, `the language "de" appears twice`},
 	} {
 		if _, err := all.Only(row.tags); err == nil || !strings.HasPrefix(err.Error(), row.want) {
 			t.Errorf("%s: expected %q…, seen %v", name, row.want, err)

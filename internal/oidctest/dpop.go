@@ -79,7 +79,7 @@ func (p *Provider) prove(req Request, lies *Faults, access string) (jkt string, 
 // readProof reads a proof and verifies it by the key that it brings.
 func readProof(proofs []string) (jkt string, claims proofClaims, problem string) {
 	if len(proofs) != 1 {
-		return "", claims, "it is there more than once"
+		return "", claims, "it appears more than once"
 	}
 	signed, err := jose.ParseSignedCompact(proofs[0], []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA})
 	if err != nil {

@@ -66,7 +66,7 @@ func TestRowNames(t *testing.T) {
 	seen := map[string]bool{}
 	for _, row := range append(Rows(), ResponseRows()...) {
 		if seen[row.String()] {
-			t.Errorf("%q is there twice", row)
+			t.Errorf("%q appears twice", row)
 		}
 		seen[row.String()] = true
 		if row.Want == "" {

@@ -133,7 +133,7 @@ func (c *accessTokenCheck) parse(raw string) (*jose.JSONWebSignature, error) {
 	case 4:
 		return nil, refusedf(ReasonEncrypted, "it is encrypted")
 	default:
-		return nil, refusedf(ReasonMalformed, "it is no signed token")
+		return nil, refusedf(ReasonMalformed, "it is not a signed token")
 	}
 	if strings.ContainsFunc(raw, isNotCompact) { // decoders skip line breaks
 		return nil, refusedf(ReasonMalformed, "it has characters that no signed token has")
@@ -157,7 +157,7 @@ func (c *accessTokenCheck) parse(raw string) (*jose.JSONWebSignature, error) {
 	}
 	jws, err := jose.ParseSignedCompact(raw, accepted)
 	if err != nil {
-		return nil, refusedf(ReasonMalformed, "it is no signed token that can be read")
+		return nil, refusedf(ReasonMalformed, "it is not a readable signed token")
 	}
 	return jws, nil
 }

@@ -17,7 +17,7 @@ var (
 	// ErrToken: the ID token, or the answer that carried it, failed a check.
 	ErrToken = errors.New("the ID token is not valid")
 	// ErrUserinfo: the userinfo endpoint did not answer for this user.
-	ErrUserinfo = errors.New("userinfo could not be had")
+	ErrUserinfo = errors.New("userinfo could not be fetched")
 	// errUntrusted: userinfo did answer, but not about this user, or not in a way
 	// that can be trusted.
 	errUntrusted = errors.New("the answer cannot be used")

@@ -24,7 +24,7 @@ func peek(raw string, algs []string) (object, error) {
 	}
 	jws, err := jose.ParseSignedCompact(raw, accepted)
 	if err != nil {
-		return nil, errors.New("it is no signed token that can be read")
+		return nil, errors.New("it is not a readable signed token")
 	}
 	claims, err := parseObject(jws.UnsafePayloadWithoutVerification())
 	if err != nil {
@@ -65,7 +65,7 @@ func checkAlgorithm(raw string, algs []string) error {
 	header, _, _ := strings.Cut(raw, ".")
 	text, err := base64.RawURLEncoding.DecodeString(header)
 	if err != nil || strings.Count(raw, ".") != 2 {
-		return errors.New("it is no signed token")
+		return errors.New("it is not a signed token")
 	}
 	o, err := parseObject(text)
 	if err != nil {

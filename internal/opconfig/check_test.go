@@ -77,18 +77,18 @@ func TestOptionsThatCannotWork(t *testing.T) {
 			`tenants: "contoso.example" is no tenant id, such as 00000000-0000-0000-0000-000000000000`},
 		{"a tenant twice", func(o *Options) {
 			o.Issuer, o.Tenants = anyTenant, []string{aTenant, strings.ToUpper(aTenant)}
-		}, "tenants: item 2 is empty or there twice"},
+		}, "tenants: item 2 is empty or a duplicate"},
 		{"addresses of any tenant", func(o *Options) { o.Issuer, o.EmailTrusted = anyTenant, true },
 			"email_trusted: the issuer is that of any tenant ({tenantid}), and each could claim any address; name those that you trust with tenants"},
 		{"groups, domains and audiences", func(o *Options) {
 			o.Groups, o.GroupNames = []string{"a", "{env.A}"}, map[string]string{"b": "c", "d": "c", "a/b": "{env.B}"}
 			o.Domains, o.Audiences = []string{"Corp.Example", "a-1.b", "localhost", "xn--bcher-kva.example", "{env.D}"}, []string{"api"}
 		}, ""},
-		{"an empty group", func(o *Options) { o.Groups = []string{"a", ""} }, "groups: item 2 is empty or there twice"},
+		{"an empty group", func(o *Options) { o.Groups = []string{"a", ""} }, "groups: item 2 is empty or a duplicate"},
 		{"an empty local group", func(o *Options) { o.GroupNames = map[string]string{"a": ""} }, "groups: a name is empty"},
-		{"a group in both forms", func(o *Options) { o.Groups, o.GroupNames = []string{"a"}, map[string]string{"a": "b"} }, "groups: a is there twice"},
+		{"a group in both forms", func(o *Options) { o.Groups, o.GroupNames = []string{"a"}, map[string]string{"a": "b"} }, "groups: a appears twice"},
 		{"one name for two groups", func(o *Options) { o.Groups, o.GroupNames = []string{"a"}, map[string]string{"b": "a"} }, "groups: a is the name of two groups"},
-		{"an audience twice", func(o *Options) { o.Audiences = []string{"a", "a"} }, "audiences: item 2 is empty or there twice"},
+		{"an audience twice", func(o *Options) { o.Audiences = []string{"a", "a"} }, "audiences: item 2 is empty or a duplicate"},
 		{"a domain that is not ASCII", func(o *Options) { o.Domains = []string{"Bücher.example"} }, `domains: "bücher.example" is not ASCII; write xn--bcher-kva.example`},
 		{"an address for a domain", func(o *Options) { o.Domains = []string{"@corp.example"} }, `domains: "@corp.example" is not a domain, such as corp.example`},
 		{"a domain with a dot at the end", func(o *Options) { o.Domains = []string{"corp.example."} }, `domains: "corp.example." is not a domain, such as corp.example`},

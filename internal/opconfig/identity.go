@@ -98,7 +98,7 @@ func (r *Resolved) expandGroupNames() error {
 			return fmt.Errorf("groups: %w", err)
 		}
 		if _, twice := names[theirs]; twice {
-			return fmt.Errorf("groups: %s is there twice", theirs)
+			return fmt.Errorf("groups: %s appears twice", theirs)
 		}
 		names[theirs] = local
 	}

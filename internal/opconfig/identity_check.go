@@ -22,7 +22,7 @@ func (o *Options) checkIdentity() error {
 	}
 	for _, option := range o.identityLists() {
 		for i, text := range *option.list {
-			rules = append(rules, optioncheck.Refuse(option.name, text == "" || slices.Contains((*option.list)[:i], text), "%s: item %d is empty or there twice", option.name, i+1))
+			rules = append(rules, optioncheck.Refuse(option.name, text == "" || slices.Contains((*option.list)[:i], text), "%s: item %d is empty or a duplicate", option.name, i+1))
 		}
 	}
 	for _, tenant := range o.Tenants {
@@ -41,7 +41,7 @@ func (o *Options) groupRules() (rules []optioncheck.Rule) {
 	for _, name := range o.Groups {
 		_, renamed := o.GroupNames[name]
 		rules = append(rules,
-			optioncheck.Refuse("groups", renamed, "groups: %s is there twice", name),
+			optioncheck.Refuse("groups", renamed, "groups: %s appears twice", name),
 			optioncheck.Refuse("groups", slices.Contains(locals, name), "groups: %s is the name of two groups", name))
 	}
 	for theirs, local := range o.GroupNames {

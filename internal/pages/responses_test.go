@@ -13,8 +13,8 @@ func TestProblems(t *testing.T) {
 		status  int
 		want    string
 	}{
-		{Problem{Detail: "This address is for signed-in users.", Reason: "sign_in_required", LoginURL: "/@app/auth/default/login"}, 401,
-			`{"detail":"This address is for signed-in users.","login_url":"/@app/auth/default/login","reason":"sign_in_required","status":401,"title":"Unauthorized","type":"about:blank"}`},
+		{Problem{Detail: "This page is for signed-in users.", Reason: "sign_in_required", LoginURL: "/@app/auth/default/login"}, 401,
+			`{"detail":"This page is for signed-in users.","login_url":"/@app/auth/default/login","reason":"sign_in_required","status":401,"title":"Unauthorized","type":"about:blank"}`},
 		{Problem{Detail: "<b>", Reason: "bad_request", ErrorID: "0a1b2c3d"}, 403,
 			`{"detail":"\u003cb\u003e","error_id":"0a1b2c3d","reason":"bad_request","status":403,"title":"Forbidden","type":"about:blank"}`},
 	} {

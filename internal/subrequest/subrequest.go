@@ -136,7 +136,7 @@ func one(header http.Header, name string) (string, error) {
 	case len(values) == 0 || len(values) == 1 && values[0] == "":
 		return "", fmt.Errorf("%s is missing", name)
 	case len(values) > 1:
-		return "", fmt.Errorf("%s is there %d times", name, len(values))
+		return "", fmt.Errorf("%s appears %d times", name, len(values))
 	default:
 		return values[0], nil
 	}

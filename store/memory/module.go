@@ -86,7 +86,7 @@ func (m *Memory) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}
 	return caddyargs.Block(d, "memory", caddyargs.Options{
 		"max_records": func() error {
-			return caddyargs.IntArg(d, &m.MaxRecords, 1, math.MaxInt, "is no number from 1 on")
+			return caddyargs.IntArg(d, &m.MaxRecords, 1, math.MaxInt, "is not a number from 1 on")
 		},
 	})
 }

@@ -30,10 +30,10 @@ func TestCaddyfile(t *testing.T) {
 		}`, "Testfile:3"},
 		{"no number", `memory {
 			max_records many
-		}`, "'many' is no number"},
+		}`, "'many' is not a number"},
 		{"zero", `memory {
 			max_records 0
-		}`, "'0' is no number from 1 on"},
+		}`, "'0' is not a number from 1 on"},
 		{"nothing", `memory {
 			max_records
 		}`, "takes one argument, not 0"},

@@ -74,7 +74,7 @@ func TestCaddyfileRefusals(t *testing.T) {
 		{`redis redis://a {
 			prefix b
 			prefix c
-		}`, "Testfile:3 prefix is there twice"},
+		}`, "Testfile:3 prefix appears twice"},
 		{`redis redis://a {
 			prefix
 		}`, "Testfile:2 prefix takes one argument, not 0"},
@@ -107,7 +107,7 @@ func TestCaddyfileRefusals(t *testing.T) {
 		}`, "Testfile:2 address takes at least one argument"},
 		{`redis {
 			address a a
-		}`, "Testfile:2 address: argument 2 is empty or there twice"},
+		}`, "Testfile:2 address: argument 2 is empty or a duplicate"},
 		{`redis {
 			sentinel sessions
 		}`, "Testfile:2 sentinel takes the master's name and at least one address"},

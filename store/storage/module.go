@@ -131,7 +131,7 @@ func (s *Storage) parseTimeout(d *caddyfile.Dispenser) error {
 		return err
 	}
 	if *timeout == 0 {
-		return d.Errf("timeout: '%s' is no duration, like 2s", d.Val())
+		return d.Errf("timeout: '%s' is not a duration such as 2s", d.Val())
 	}
 	s.Timeout = *timeout
 	return nil
@@ -159,7 +159,7 @@ func (s *Storage) parseStorage(d *caddyfile.Dispenser) error {
 		return err
 	}
 	if _, ok := module.(caddy.StorageConverter); !ok {
-		return d.Errf("%s is no storage", name)
+		return d.Errf("%s is not a storage", name)
 	}
 	s.StorageRaw = caddyconfig.JSONModuleObject(module, "module", name, nil)
 	return nil

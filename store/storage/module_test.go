@@ -55,10 +55,10 @@ func TestCaddyfile(t *testing.T) {
 		}`, "Testfile:3"},
 		{"no duration", `storage {
 			timeout soon
-		}`, "'soon' is no duration"},
+		}`, "'soon' is not a duration"},
 		{"no time", `storage {
 			timeout 0s
-		}`, "'0s' is no duration"},
+		}`, "'0s' is not a duration"},
 		{"nothing", `storage {
 			timeout
 		}`, "timeout takes one argument, not 0"},

@@ -119,7 +119,7 @@ func openCSV(from io.Reader) (lines *csv.Reader, header []column, err error) {
 		case found < 0:
 			return nil, nil, fmt.Errorf("there is no column %.40q; the columns are %s", title, columnNames())
 		case seen[title]:
-			return nil, nil, fmt.Errorf("the column %s is there twice", title)
+			return nil, nil, fmt.Errorf("the column %s appears twice", title)
 		}
 		seen[title] = true
 		header = append(header, columns[found])

@@ -48,7 +48,7 @@ var (
 	ErrNotSAML       = errors.New("format, qualifiers and attribute are of SAML alone")
 	ErrTransient     = errors.New("a transient NameID is another one each time: set the option username, and name the value of that attribute")
 	ErrManyIssuers   = errors.New("the external provider has an issuer for each tenant: name the one of the user")
-	ErrUnknownIssuer = errors.New("the metadata of the external provider cannot be had; name its issuer, or its entity ID")
+	ErrUnknownIssuer = errors.New("the metadata of the external provider cannot be fetched; name its issuer, or its entity ID")
 	ErrUsername      = errors.New("the external provider has no option username, which names the attribute")
 )
 

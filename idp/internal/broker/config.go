@@ -84,7 +84,7 @@ func CheckAll(configs []Config) error {
 			return fmt.Errorf("external %s: %w", c.ID, err)
 		}
 		if seen[c.ID] {
-			return fmt.Errorf("external %s: is there twice", c.ID)
+			return fmt.Errorf("external %s: appears twice", c.ID)
 		}
 		seen[c.ID] = true
 		for _, domain := range c.Domains {
@@ -153,7 +153,7 @@ func (c *Config) checkRules() error {
 			"groups: '%s' cannot be the name of a group", name))
 	}
 	for _, name := range c.Groups {
-		rules = append(rules, optioncheck.Refuse("groups", c.GroupNames[name] != "", "groups: '%s' is there twice", name))
+		rules = append(rules, optioncheck.Refuse("groups", c.GroupNames[name] != "", "groups: '%s' appears twice", name))
 	}
 	return optioncheck.First(rules...)
 }

@@ -118,7 +118,7 @@ func (b *Broker) dropOldest(w http.ResponseWriter, r *http.Request) {
 }
 
 var (
-	errNoLogin      = errors.New("no login in flight has this state: it is over, or was never begun")
+	errNoLogin      = errors.New("no login in progress has this state: it is over, or was never started")
 	errOtherBrowser = errors.New("this browser has not begun the login, or keeps no cookies")
 	errMixUp        = errors.New("the login was begun at another external provider")
 )

@@ -240,7 +240,7 @@ const maxAgreed = 4 << 10
 func (p *samlProvider) serveAgreed(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxAgreed)
 	if err := r.ParseForm(); err != nil {
-		p.b.fail(w, r, p.external, "", errors.New("the body is no form"))
+		p.b.fail(w, r, p.external, "", errors.New("the body is not a form"))
 		return
 	}
 	a, err := p.open(r, ticketOffer, r.PostForm.Get("token"), func(a *answer) error {

@@ -107,7 +107,7 @@ func parseRSAKey(text []byte) (*rsa.PrivateKey, error) {
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	key, ok := parsed.(*rsa.PrivateKey)
 	if err != nil || !ok {
-		return nil, errors.New("is no RSA private key")
+		return nil, errors.New("is not an RSA private key")
 	}
 	return checkRSAKey(key)
 }

@@ -90,7 +90,7 @@ func TestDecryptionKeysThatAreRefused(t *testing.T) {
 	t.Parallel()
 	for option, want := range map[string]string{
 		"/nowhere": "decryption_key: ", "-----BEGIN X-----": "decryption_key: is not PEM",
-		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")})): "decryption_key: is no RSA private key",
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")})): "decryption_key: is not an RSA private key",
 	} {
 		_, err := New([]Config{{ID: "partners", SAML: &SAMLConfig{Metadata: "https://idp.test", DecryptionKey: option}}},
 			Options{Issuer: "https://login.test", Expand: plainText})

@@ -43,7 +43,7 @@ type posted struct {
 // readPosted reads the POST binding (Bindings 3.5), from the body alone.
 func readPosted(w http.ResponseWriter, r *http.Request) (posted, error) {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
-		return posted{}, errors.New("the body is no form")
+		return posted{}, errors.New("the body is not a form")
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
 	if err != nil {
@@ -51,7 +51,7 @@ func readPosted(w http.ResponseWriter, r *http.Request) (posted, error) {
 	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
-		return posted{}, errors.New("the body is no form")
+		return posted{}, errors.New("the body is not a form")
 	}
 	switch {
 	case len(form["SAMLResponse"]) != 1:
@@ -120,7 +120,7 @@ func (s *shape) take(token xml.Token, first bool) error {
 	switch token := token.(type) {
 	case xml.StartElement:
 		if s.depth == 0 && (s.responses > 0 || token.Name != xml.Name{Space: samlProtocol, Local: "Response"}) {
-			return errors.New("the root is no Response")
+			return errors.New("the root is not a Response")
 		}
 		if s.depth++; s.depth > maxDepth {
 			return errors.New("it is nested too deeply")
@@ -154,7 +154,7 @@ func (s *shape) start(element xml.StartElement) error {
 		s.assertions++
 		s.encrypted = true
 	case "EncryptedID", "NewEncryptedID", "EncryptedAttribute":
-		return errors.New("a part of the assertion is encrypted by itself")
+		return errors.New("a part of the assertion is encrypted separately")
 	case "Object":
 		return errors.New("a signature has an Object")
 	}

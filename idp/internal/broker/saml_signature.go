@@ -95,7 +95,7 @@ func checkNames(root *etree.Element) error {
 				return errors.New("there is an assertion inside of another one")
 			}
 		case "EncryptedID", "EncryptedAttribute":
-			return errors.New("a part of the assertion is encrypted by itself")
+			return errors.New("a part of the assertion is encrypted separately")
 		case "NameID", "Issuer", "Audience", "AuthnContextClassRef":
 			if len(element.ChildElements()) > 0 {
 				return fmt.Errorf("%s has child elements", element.Tag)
@@ -161,7 +161,7 @@ func checkPlain(plain []byte) error {
 		return errors.New("the encrypted assertion has a processing instruction")
 	}
 	if read.Root().Tag != "Assertion" {
-		return errors.New("what is encrypted is no assertion")
+		return errors.New("what is encrypted is not an assertion")
 	}
 	return checkNames(read.Root())
 }

@@ -113,7 +113,7 @@ func TestWhatASAMLProviderIsNotBelieved(t *testing.T) {
 		"Text before the root":                      {`there is text beside the root`, samlLie{raw: func(text string) string { return "x" + text }}},
 		"A processing instruction":                  {`it has a processing instruction`, samlLie{raw: func(text string) string { return "<?x y?>" + text }}},
 		"A processing instruction inside":           {`it has a processing instruction`, samlLie{element: func(a *etree.Element) { a.FindElement("./Subject/NameID").CreateProcInst("x", "y") }}},
-		"Something after the root":                  {`the root is no Response`, samlLie{raw: func(text string) string { return text + "<x/>" }}},
+		"Something after the root":                  {`the root is not a Response`, samlLie{raw: func(text string) string { return text + "<x/>" }}},
 		"A DOCTYPE":                                 {`it has a DOCTYPE, a comment or a CDATA section`, samlLie{raw: func(text string) string { return "<!DOCTYPE x>" + text }}},
 		"Entities that expand": {`it has a DOCTYPE, a comment or a CDATA section`, samlLie{raw: func(text string) string {
 			return `<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>` + strings.ReplaceAll(text, "alice-id", "&b;")
@@ -185,7 +185,7 @@ func TestWhatASAMLProviderIsNotBelieved(t *testing.T) {
 				at = at.CreateElement("samlp:Extensions")
 			}
 		}}},
-		"An encrypted NameID": {`a part of the assertion is encrypted by itself`, samlLie{element: func(a *etree.Element) {
+		"An encrypted NameID": {`a part of the assertion is encrypted separately`, samlLie{element: func(a *etree.Element) {
 			a.FindElement("./Subject").CreateElement("saml:EncryptedID")
 		}}},
 		"A NameID with a control character": {`the NameID has control characters`, nameID("alice\u0085-id")},
@@ -199,7 +199,7 @@ func TestWhatASAMLProviderIsNotBelieved(t *testing.T) {
 			form.Set("Signature", "AAAA")
 		}}},
 		"The artifact binding": {`it is of a binding that is not accepted`, samlLie{posted: func(form url.Values) { form.Set("SAMLart", "AAAA") }}},
-		"Another root": {`the root is no Response`, samlLie{posted: func(form url.Values) {
+		"Another root": {`the root is not a Response`, samlLie{posted: func(form url.Values) {
 			form.Set("SAMLResponse", base64.StdEncoding.EncodeToString([]byte(`<Response xmlns="urn:x"/>`)))
 		}}},
 	} {
@@ -240,8 +240,8 @@ func TestASAMLResponseComesInAForm(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = response.Body.Close()
-		if seen := s.signIn.lastCause(); response.StatusCode != http.StatusBadRequest || seen != "the body is no form" {
-			t.Errorf("%q: expected that the body is no form, seen %d: %s", kind, response.StatusCode, seen)
+		if seen := s.signIn.lastCause(); response.StatusCode != http.StatusBadRequest || seen != "the body is not a form" {
+			t.Errorf("%q: expected that the body is not a form, seen %d: %s", kind, response.StatusCode, seen)
 		}
 	}
 	if location, _ := s.post(acs, form); location == "" {
@@ -566,7 +566,7 @@ func TestWhoAUserOfASAMLProviderIs(t *testing.T) {
 		"A transient NameID and an attribute":  {byUID, transient(uid("alice")), subjectOf("attribute", "uid", "alice"), "partners/alice", "alice@partners.example"},
 		"The attribute is missing":             {byUID, samlLie{}, "", "", ""},
 		"The attribute has two values":         {byUID, transient(uid("alice", "admin")), "", "", ""},
-		"The attribute is there twice":         {byUID, transient(func(s *saml.Session) { uid("alice")(s); uid("admin")(s) }), "", "", ""},
+		"The attribute appears twice":          {byUID, transient(func(s *saml.Session) { uid("alice")(s); uid("admin")(s) }), "", "", ""},
 		"The attribute is empty":               {byUID, transient(uid("")), "", "", ""},
 		"The attribute has a space":            {byUID, transient(uid("alice ")), "", "", ""},
 		"An address of another domain is none": {func(c *Config) { c.Domains = []string{"other.example"} }, samlLie{}, nameID, "partners/alice-id", ""},

@@ -61,7 +61,7 @@ func (s Server) Open() (*SMTP, error) {
 		return nil, errors.New("mail: the server must be a URL such as smtp://mail.example.com:587 or smtps://mail.example.com")
 	}
 	if u.User != nil {
-		return nil, errors.New("mail: the user name and the password are options of their own, not a part of the URL")
+		return nil, errors.New("mail: the user name and the password are separate options, not a part of the URL")
 	}
 	secured, port, err := s.transport(u)
 	if err != nil {
@@ -125,7 +125,7 @@ func (s Server) security(u *url.URL) (string, error) {
 	case s.TLS != TLSAuto && s.TLS != TLSOff:
 		return "", fmt.Errorf("mail: tls must be verify, auto or off, got '%s'", s.TLS)
 	case !local:
-		return "", fmt.Errorf("mail: tls %s is for smtp:// and a server on this machine alone", s.TLS)
+		return "", fmt.Errorf("mail: tls %s is only for smtp:// and a server on this machine", s.TLS)
 	}
 	return s.TLS, nil
 }

@@ -16,7 +16,7 @@ const (
 	maxLocal = 64
 )
 
-var errEmail = errors.New("this is no e-mail address")
+var errEmail = errors.New("this is not an e-mail address")
 
 // Email checks an e-mail address, and returns it as it is kept: the domain in lower
 // case and in ASCII. The part before the @ stays as it is; that case makes no

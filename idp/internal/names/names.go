@@ -110,7 +110,7 @@ const clients = "client"
 func Application(name string) (string, error) {
 	for i := range len(name) {
 		if c := name[i]; !isASCIIAlphanumeric(c) && !strings.ContainsRune("._-", rune(c)) {
-			return "", errors.New("the name of an application has letters, digits, and . _ - of ASCII alone")
+			return "", errors.New("the name of an application has only letters, digits, and . _ - of ASCII")
 		}
 	}
 	return New(name)

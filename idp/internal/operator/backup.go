@@ -146,7 +146,7 @@ func (u *upload) open() (header backupHeader, lines io.Reader, err error) {
 	buffered := bufio.NewReaderSize(u, 4096)
 	line, err := readLine(buffered)
 	if err != nil || json.Unmarshal(line, &header) != nil || header.Format != backupFormat {
-		return header, nil, errors.New("this is no backup of an identity provider")
+		return header, nil, errors.New("this is not a backup of an identity provider")
 	}
 	return header, buffered, nil
 }

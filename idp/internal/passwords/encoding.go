@@ -54,7 +54,7 @@ func (e *encoded) String() string {
 		base64.RawStdEncoding.EncodeToString(e.salt), base64.RawStdEncoding.EncodeToString(e.hash))
 }
 
-var errEncoding = errors.New("this is no hash of argon2id, argon2i or bcrypt")
+var errEncoding = errors.New("this is not a hash of argon2id, argon2i or bcrypt")
 
 // parse reads a hash with argon2, within the limits.
 func parse(text string) (*encoded, error) {

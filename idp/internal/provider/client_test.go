@@ -59,6 +59,6 @@ func TestClientsThatCannotWorkAreRefused(t *testing.T) {
 		}
 	}
 	if _, err := NewClients([]Client{good(), good()}); err == nil {
-		t.Errorf("expected an id that is there twice to be refused, seen no error")
+		t.Errorf("expected an id that appears twice to be refused, seen no error")
 	}
 }

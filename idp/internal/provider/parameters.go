@@ -23,9 +23,9 @@ type doubledError string
 // is does not belong in a response (RFC 6749 section 5.2).
 func (e doubledError) Error() string {
 	if e == "" || len(e) > 40 || strings.Trim(string(e), "abcdefghijklmnopqrstuvwxyz_") != "" {
-		return "a parameter is there twice"
+		return "a parameter appears twice"
 	}
-	return "the parameter " + string(e) + " is there twice"
+	return "the parameter " + string(e) + " appears twice"
 }
 
 // parse reads parameters in the form of application/x-www-form-urlencoded. With a

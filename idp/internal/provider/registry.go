@@ -27,7 +27,7 @@ func NewClients(configured []Client) (*Clients, error) {
 			return nil, fmt.Errorf("client %q: %w", client.ID, err)
 		}
 		if c.configured[client.ID] != nil {
-			return nil, fmt.Errorf("client %q: the id is there twice", client.ID)
+			return nil, fmt.Errorf("client %q: the id appears twice", client.ID)
 		}
 		c.configured[client.ID] = &party{Client: client}
 	}

@@ -221,11 +221,11 @@ func TestWhatStrangersWriteIsNotRepeated(t *testing.T) {
 	for _, name := range []string{"", "x\"y", "<script>", "x\r\nSet-Cookie: a", strings.Repeat("x", 50)} {
 		twice := url.QueryEscape(name) + "=1&" + url.QueryEscape(name) + "=2"
 		r := browser{}.request(http.MethodPost, issuer+"/userinfo", twice)
-		if got := n.serve(r).Header().Get("WWW-Authenticate"); name != "" && strings.Contains(got, name) || !strings.Contains(got, "a parameter is there twice") {
+		if got := n.serve(r).Header().Get("WWW-Authenticate"); name != "" && strings.Contains(got, name) || !strings.Contains(got, "a parameter appears twice") {
 			t.Errorf("expected the name %q not to be repeated, seen %q", name, got)
 		}
 		w := browser{}.visit(n, http.MethodGet, issuer+"/authorize?"+wikiRequest().Encode()+"&"+twice, "")
-		if got := location(t, w, callback).Get("error_description"); got != "a parameter is there twice" {
+		if got := location(t, w, callback).Get("error_description"); got != "a parameter appears twice" {
 			t.Errorf("expected the name %q not to be repeated, seen %q", name, got)
 		}
 	}
