@@ -31,7 +31,7 @@ func TestOddMembersOfATokenAnswerFailNoLogin(t *testing.T) {
 			for range 2 {
 				check(required{t}, r.browser().open("/page")).body("application sees alice")
 			}
-			lines := r.logLines(map[string]string{"msg": "a member of the provider's token answer cannot be read and counts as absent", "member": tc.member, "found": tc.warned})
+			lines := r.logLines(map[string]string{"msg": "a member of the provider's token response cannot be parsed and is ignored", "member": tc.member, "found": tc.warned})
 			equal(t, "a warning is logged", len(lines) == 1, tc.warned != "")
 		})
 	}

@@ -137,7 +137,7 @@ func TestConfigurationsThatCannotBeLoaded(t *testing.T) {
 		{"the app", "loading app modules: module name 'oidc_rp': provision oidc_rp: provider x: wrong", "C: provider x: wrong", "C", 0, ""},
 		{"an address that is no place", "dialing 127.0.0.1:80: refused", "C: dialing 127.0.0.1:80: refused", "C", 0, ""},
 		{"a matcher", "adapting config using caddyfile: unrecognized matcher name: @a, at Caddyfile:1", "Caddyfile:1: unrecognized matcher name: @a", "Caddyfile", 1,
-			"Define the matcher in this site, as in @a path /a /b/*, or mend its name."},
+			"Define the matcher in this site, as in @a path /a /b/*, or correct its name."},
 		{"a file", "open x: permission denied", "C: open x: permission denied", "C", 0, "Run this as the user that runs Caddy, who must be able to read the file."},
 	} {
 		r := CannotLoad("C", errors.New(row.err))

@@ -54,9 +54,9 @@ func TestSignedRequestsAndResponses(t *testing.T) {
 		"required and not configured": {[]oidctest.Option{oidctest.RequireRequestObjects()}, none, nil,
 			"✘ signed requests and responses: the provider requires signed requests (require_signed_request_object); configure request_object signed → Set request_object signed"},
 		"a key that is not taken": {[]oidctest.Option{oidctest.RequestObjects()}, object, metadata("request_object_signing_alg_values_supported", []string{"PS256"}),
-			"✘ signed requests and responses: request_object signed: the provider takes request objects signed with PS256, and not with ES256; see client_keys → Give a key"},
+			"✘ signed requests and responses: request_object signed: the provider takes request objects signed with PS256, and not with ES256; see client_keys → Use a kind of key"},
 		"a mode that is not offered": {nil, mode("jwt"), nil,
-			"✘ signed requests and responses: response_mode is jwt, and the provider offers query, form_post → Use one of those"},
+			"✘ signed requests and responses: response_mode is jwt, and the provider offers query, form_post → Set response_mode to one of those"},
 		"a response that is not signed": {[]oidctest.Option{oidctest.SignedResponses()}, mode("jwt"), func(l *oidctest.Faults) {
 			l.Authorization.JWT = oidctest.JWTLies{Alg: "none"}
 		}, `✘ signed requests and responses: the provider answers, and the signed authorization response is not valid: it is signed with the algorithm "none"`},

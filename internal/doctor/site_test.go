@@ -26,7 +26,7 @@ func TestPlaces(t *testing.T) {
 		says  string
 	}{
 		{"cookies", Place{Sessions: "cookie"}, "✔ sessions: in cookies\n· cookie: --claims <file>"},
-		{"memory", Place{Sessions: "memory"}, "· sessions: in the memory of Caddy"},
+		{"memory", Place{Sessions: "memory"}, "· sessions: in Caddy's memory"},
 		{"a store that answers", Place{Sessions: "redis", Ready: ready(nil)}, "✔ sessions: in the store redis, which answers\n"},
 		{"a store that does not", Place{Sessions: "redis", Ready: ready(errors.New("refused"))}, "✘ sessions: the store redis does not answer: refused → Check that it is running"},
 		{"a forecast", Place{Sessions: "cookie", Forecast: func() (int, int, error) { return 812, 1, nil }}, "✔ cookie: a session with these claims takes 812 bytes in 1 cookie"},

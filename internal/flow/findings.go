@@ -16,7 +16,7 @@ import (
 // where an access token is replaced in time.
 func (in *Instance) checkTokenResponse(p *Provider, tokens op.Tokens) op.Tokens {
 	for _, odd := range tokens.Odd {
-		in.warnOnce(p, "odd", odd.Member, "token_member_unreadable", "a member of the provider's token answer cannot be read and counts as absent",
+		in.warnOnce(p, "odd", odd.Member, "token_member_unreadable", "a member of the provider's token response cannot be parsed and is ignored",
 			slog.String("member", odd.Member), slog.String("found", odd.Found))
 	}
 	if tokens.NotBearer != nil {
