@@ -64,7 +64,7 @@ func (x *sessions) authenticateProgram() (isProgram bool, failed *Failure) {
 	if c.Scheme == program.None {
 		return false, nil
 	}
-	st.keepLeft()
+	st.savePrevious()
 	st.DropIdentity(x.R.Header) // whatever another instance has made of it
 	st.at, st.r, st.scheme = x.Instance, x.R, c.Scheme
 	if c.Scheme != program.Header || err != nil {

@@ -153,10 +153,10 @@ func (c *callbackFlow) foundNoUser(f *Failure) bool {
 	return false
 }
 
-// isOfAnAttempt reports whether a response that belongs to no login in flight is what
+// isFromAttempt reports whether a response that belongs to no login in flight is what
 // became of an attempt, which the user sees nothing of: only a login without questions
 // ends like this. It has to be known that no other attempt follows.
-func (c *callbackFlow) isOfAnAttempt(f *Failure) bool {
+func (c *callbackFlow) isFromAttempt(f *Failure) bool {
 	switch c.response.ErrorCode {
 	case "login_required", "interaction_required", "consent_required", "account_selection_required":
 		return f.Code == errorcode.LoginExpired && c.Silent && c.hasTried(c.scope, c.ring)
