@@ -179,8 +179,8 @@ func (in *Instance) UserOf(p *Provider, s *session.Session) identity.User {
 
 // MarkLive records that the session is in use here: its sid, and, if it has
 // streams, its newest cookie.
-func (in *Instance) MarkLive(s *session.Session, place, value string) {
-	in.Shared.Memory.liveCookies.see(s, place, value)
+func (in *Instance) MarkLive(s *session.Session, aad, value string) {
+	in.Shared.Memory.liveCookies.see(s, aad, value)
 	if s.SID != "" {
 		in.Shared.Memory.liveSIDs.See(in.IssuerOf(s), s.SID)
 	}
