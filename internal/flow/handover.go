@@ -1,14 +1,12 @@
 package flow
 
 import (
-	"context"
 	"net/url"
 	"strings"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/handover"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
@@ -101,27 +99,6 @@ func (x *Exchange) forwarded(p *Provider, r *handover.Request) url.Values {
 		extra.Set("prompt", "login")
 	}
 	return extra
-}
-
-// ringFor calls open with the current keys, and again with reloaded ones if the key
-// is unknown, since another node may have rotated the keys.
-func (x *sessions) ringFor(open func(*seal.Ring) error) (ring *seal.Ring, opened, unavailable error) {
-	return x.ringAt(x.R.Context(), open)
-}
-
-// ringAt is ringFor without a request.
-func (in *Instance) ringAt(ctx context.Context, open func(*seal.Ring) error) (ring *seal.Ring, opened, unavailable error) {
-	ring, err := in.Keys.Ring(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	if opened = open(ring); opened != seal.ErrUnknownKey {
-		return ring, opened, nil
-	}
-	if ring, err = in.Keys.Renewed(ctx); err != nil {
-		return nil, nil, err
-	}
-	return ring, open(ring), nil
 }
 
 // loginHostName returns the host where users sign in for several sites, this one

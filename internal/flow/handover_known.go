@@ -130,7 +130,7 @@ func (in *Instance) isAt(text string) bool {
 
 // openPeople opens a sealed list.
 func (in *Instance) openPeople(ctx context.Context, name string, sealed []byte) (people handover.People, ring *seal.Ring, err error) {
-	ring, opened, unavailable := in.ringAt(ctx, func(ring *seal.Ring) (err error) {
+	ring, opened, unavailable := seal.OpenWith(ctx, in.Keys, func(ring *seal.Ring) (err error) {
 		people, err = handover.OpenPeople(ring, name, sealed)
 		return err
 	})

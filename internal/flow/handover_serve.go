@@ -90,7 +90,7 @@ func (h *handoverFlow) refuse(code errorcode.Code, err error) *Failure {
 
 // open opens the request and checks the site that sent it.
 func (h *handoverFlow) open(sealed string) *Failure {
-	ring, err, unavailable := h.ringFor(func(ring *seal.Ring) (err error) {
+	ring, err, unavailable := seal.OpenWith(h.R.Context(), h.Keys, func(ring *seal.Ring) (err error) {
 		h.request, err = handover.OpenRequest(ring, h.Scope().Origin, sealed)
 		return err
 	})

@@ -79,7 +79,7 @@ func (k *ticketFlow) take() *Failure {
 	if sealed == nil {
 		return k.refuse(errorcode.LoginExpired, errTicketGone)
 	}
-	ring, err, unavailable := k.ringFor(func(ring *seal.Ring) (err error) {
+	ring, err, unavailable := seal.OpenWith(k.R.Context(), k.Keys, func(ring *seal.Ring) (err error) {
 		k.record, err = ticket.Open(ring, k.scope.Origin.String(), sealed)
 		return err
 	})

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -25,17 +26,12 @@ func (f *refreshFlow) attempt(old session.Session) refresh.Attempt {
 			return ring.Seal(seal.ForSession, aad, plain), nil
 		},
 		Open: func(ctx context.Context, sealed string) ([]byte, error) {
-			ring, err := f.Keys.Ring(ctx)
-			if err != nil {
-				return nil, err
-			}
-			plain, _, err := ring.Open(seal.ForSession, aad, sealed)
-			if errors.Is(err, seal.ErrUnknownKey) {
-				if ring, err = f.Keys.Renewed(ctx); err == nil {
-					plain, _, err = ring.Open(seal.ForSession, aad, sealed)
-				}
-			}
-			return plain, err
+			var plain []byte
+			_, opened, unavailable := seal.OpenWith(ctx, f.Keys, func(ring *seal.Ring) (err error) {
+				plain, _, err = ring.Open(seal.ForSession, aad, sealed)
+				return err
+			})
+			return plain, cmp.Or(unavailable, opened)
 		},
 		Keep: f.keep,
 		Lost: func(err error) {

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -195,22 +196,15 @@ func (g *Guard) stillServes(st *State) bool {
 }
 
 // loadAgain loads the session of a cookie as a request does.
-func (in *Instance) loadAgain(ctx context.Context, aad, value string, now time.Time) (*sessionstore.Loaded, error) {
-	ring, err := in.Keys.Ring(ctx)
-	if err != nil {
-		return nil, err
-	}
-	l, err := in.Sessions.Load(ctx, ring, aad, value, now)
-	if errors.Is(err, seal.ErrUnknownKey) {
-		if ring, err = in.Keys.Renewed(ctx); err != nil {
-			return nil, err
-		}
+func (in *Instance) loadAgain(ctx context.Context, aad, value string, now time.Time) (l *sessionstore.Loaded, err error) {
+	_, opened, unavailable := seal.OpenWith(ctx, in.Keys, func(ring *seal.Ring) (err error) {
 		l, err = in.Sessions.Load(ctx, ring, aad, value, now)
-	}
-	if errors.Is(err, seal.ErrUnknownKey) {
+		return err
+	})
+	if errors.Is(opened, seal.ErrUnknownKey) {
 		return nil, nil // the key was withdrawn
 	}
-	return l, err
+	return l, cmp.Or(unavailable, opened)
 }
 
 // logEnded logs that the stream was ended.
