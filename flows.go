@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -78,6 +79,20 @@ func (h *Handler) ownsHeader(name string) bool {
 //go:embed pages/*.html pages/*.js pages/locales/*.json
 var builtinPages embed.FS
 
+// readPages reads the templates, with those of an operator's folder in the place of
+// the built-in ones. The folder may be empty.
+func readPages(folder string, read livefile.Read) (*pages.Templates, error) {
+	builtin, err := fs.Sub(builtinPages, "pages")
+	if err != nil {
+		return nil, err
+	}
+	return pages.Read(builtin, folder, read)
+}
+
+// sharedPages returns the built-in templates. All instances without a folder of their
+// own share them: to parse them takes milliseconds and hundreds of kilobytes.
+var sharedPages = sync.OnceValues(func() (*pages.Templates, error) { return readPages("", nil) })
+
 // resolvePages reads the templates: the operator's own in the place of the
 // built-in ones.
 func (h *Handler) resolvePages(caddy.Context) error {
@@ -91,12 +106,12 @@ func (h *Handler) resolvePages(caddy.Context) error {
 			return fmt.Errorf("pages: %q is not a folder", folder)
 		}
 	}
-	builtin, err := fs.Sub(builtinPages, "pages")
-	if err != nil {
-		return err
-	}
+	var err error
 	h.pages, err = livefile.New(h.now, telemetry.LogFiles(func() *zap.Logger { return h.logger }, "pages"), func(read livefile.Read) (*pages.Templates, error) {
-		return pages.Read(builtin, folder, read)
+		if folder == "" {
+			return sharedPages()
+		}
+		return readPages(folder, read)
 	})
 	if err != nil {
 		return fmt.Errorf("pages: %w", err)

@@ -154,3 +154,23 @@ http://s%d.example.com {
 		t.Errorf("the warnings are %q", warnings)
 	}
 }
+
+// To parse the templates takes milliseconds, which counts where sites are many.
+func TestSitesShareTheBuiltInPages(t *testing.T) {
+	t.Parallel()
+	h := started(t, `
+http://a.example.com {
+	oidc_rp {
+		provider corp
+	}
+}
+http://b.example.com {
+	oidc_rp {
+		provider corp
+	}
+}
+`, corpShared).Handlers()
+	if one, other := h[0].Instance().Templates(), h[1].Instance().Templates(); one != other {
+		t.Errorf("expected the same templates at both sites, seen %p and %p", one, other)
+	}
+}
