@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -171,6 +172,19 @@ func newBrowser(t testing.TB) *http.Client {
 		t.Fatal(err)
 	}
 	return &http.Client{Jar: jar}
+}
+
+// plant puts cookies of another browser into one, with another value.
+func (s *site) plant(browser *http.Client, at *url.URL, cookies []*http.Cookie, value string) {
+	s.t.Helper()
+	if len(cookies) == 0 {
+		s.t.Fatal("expected cookies of the other browser, seen none")
+	}
+	for _, cookie := range cookies {
+		planted := *cookie
+		planted.Value = value
+		browser.Jar.SetCookies(at, []*http.Cookie{&planted})
+	}
 }
 
 // get opens an address and follows redirects.

@@ -179,10 +179,12 @@ func TestALinkIsMadeAfterASignIn(t *testing.T) {
 		"The time for it ends": {"u-local", func(s *site, _ *Pending) {
 			s.now = func() time.Time { return time.Now().Add(pendingLasts + time.Second) }
 		}, ErrLinkExpired},
-		"The account became an operator's":              {"u-local", func(s *site, _ *Pending) { s.makeOperator() }, ErrLinkRefused},
-		"The account has another address now":           {"u-local", func(s *site, _ *Pending) { s.setUser(func(u *store.User) { u.Email = "new@partners.example" }) }, ErrLinkRefused},
-		"The identity was linked by another one before": {"u-local", func(s *site, _ *Pending) { s.link("u-other") }, ErrLinkRefused},
-		"An address of another domain is not believed":  {"u-local", func(_ *site, p *Pending) { p.Email = "alice@home.example" }, ErrLinkRefused},
+		"The account became an operator's":                        {"u-local", func(s *site, _ *Pending) { s.makeOperator() }, ErrLinkRefused},
+		"Another account has the address now, and its user links": {"u-other", func(s *site, _ *Pending) { s.giveAddressTo("u-other") }, ErrLinkRefused},
+		"Another account has the address now":                     {"u-local", func(s *site, _ *Pending) { s.giveAddressTo("u-other") }, ErrLinkRefused},
+		"The account has another address now":                     {"u-local", func(s *site, _ *Pending) { s.setUser(func(u *store.User) { u.Email = "new@partners.example" }) }, ErrLinkRefused},
+		"The identity was linked by another one before":           {"u-local", func(s *site, _ *Pending) { s.link("u-other") }, ErrLinkRefused},
+		"An address of another domain is not believed":            {"u-local", func(_ *site, p *Pending) { p.Email = "alice@home.example" }, ErrLinkRefused},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -228,6 +230,15 @@ func (s *site) setUser(change func(*store.User)) {
 		}
 		return s.accounts.Add(tx, user)
 	})
+}
+
+// giveAddressTo gives the address of u-local, verified, to another account.
+func (s *site) giveAddressTo(id string) {
+	address := s.store.user("u-local").Email
+	s.setUser(func(u *store.User) { u.Email = "" })
+	other := s.store.user(id)
+	other.Email, other.EmailVerified = address, true
+	s.store.change(func(tx store.Tx) error { return s.accounts.Add(tx, other) })
 }
 
 func (s *site) makeOperator() {

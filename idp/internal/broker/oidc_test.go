@@ -177,10 +177,7 @@ func TestALoginBelongsToItsBrowserAndItsProvider(t *testing.T) {
 	s.get(newBrowser(t), back.String())
 	expect("another browser", Stale)
 	planted, cookies := newBrowser(t), s.browser.Jar.Cookies(back)
-	for _, cookie := range cookies {
-		cookie.Value = "planted"
-	}
-	planted.Jar.SetCookies(back, cookies)
+	s.plant(planted, back, cookies, "planted")
 	s.get(planted, back.String())
 	expect("another browser with a cookie of that name", Stale)
 	if len(cookies) == 0 || corp.Hits(oidctest.Token) != 0 {

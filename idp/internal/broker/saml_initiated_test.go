@@ -158,7 +158,7 @@ func TestAUserWhoIsSignedInIsLedOn(t *testing.T) {
 	t.Parallel()
 	p := newSAMLIDP(t)
 	s := samlSite(t, p, toWiki)
-	s.add(local())
+	s.add(local(), store.User{ID: "u-other", Kind: store.Person, Name: "other"})
 	s.signIn.current = &store.User{ID: "u-local"}
 	s.send(p, "", samlLie{})
 	if offer := s.lastOffer(); offer == nil || offer.Replaces == nil || offer.Replaces.ID != "u-local" {
@@ -168,6 +168,12 @@ func TestAUserWhoIsSignedInIsLedOn(t *testing.T) {
 	if err := s.store.Update(t.Context(), func(tx store.Tx) error { return tx.PutIdentity(identity) }); err != nil {
 		t.Fatal(err)
 	}
+	s.signIn.current = &store.User{ID: "u-other"}
+	s.send(p, "", samlLie{})
+	if offer := s.lastOffer(); offer.Replaces == nil || offer.Replaces.ID != "u-other" {
+		t.Fatalf("another user than the one it is linked to: expected a question that names the user who is signed in, seen %v", offer)
+	}
+	s.signIn.current = &store.User{ID: "u-local"}
 	location, _ := s.post(p.initiate(s.broker.SAMLEntityID("partners"), "", samlLie{}))
 	client := *s.browser
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -176,8 +182,8 @@ func TestAUserWhoIsSignedInIsLedOn(t *testing.T) {
 	if seen := response.Header.Get("Location"); seen != want {
 		t.Errorf("the same user: expected %s, seen %q", want, seen)
 	}
-	if seen := len(s.signIn.offers); seen != 1 {
-		t.Errorf("the same user: expected no question, seen %d", seen)
+	if seen := len(s.signIn.offers); seen != 2 {
+		t.Errorf("the same user: expected no third question, seen %d", seen)
 	}
 }
 
@@ -192,10 +198,43 @@ func TestTheAnswerComesFromTheBrowserThatWasAsked(t *testing.T) {
 	if seen := s.signIn.lastFailure(); seen != Stale {
 		t.Errorf("without the cookie: expected %s, seen %q", Stale, seen)
 	}
+	other, asked := newBrowser(t), s.browser
+	s.browser = other
+	s.send(p, "", samlLie{})
+	s.browser = asked
+	s.signIn.reset()
+	s.agree(other, offer)
+	if seen := s.signIn.lastFailure(); seen != Stale {
+		t.Errorf("a browser that was asked another question: expected %s, seen %q", Stale, seen)
+	}
 	s.now = func() time.Time { return time.Now().Add(offerLasts + time.Second) }
 	s.agree(s.browser, offer)
 	if seen := s.signIn.lastAnswer(); seen != nil {
 		t.Error("too late: expected no user, seen one")
+	}
+}
+
+// A question about a user of one partner is not answered at the address of another.
+func TestTheAnswerIsAboutOneProvider(t *testing.T) {
+	t.Parallel()
+	p, other := newSAMLIDP(t), newSAMLIDP(t)
+	s := newSite(t, func(string) []Config {
+		one := Config{ID: "partners", Create: true, SAML: &SAMLConfig{Metadata: p.server.URL + "/metadata", IDPInitiated: "wiki"}}
+		two := Config{ID: "other", Create: true, SAML: &SAMLConfig{Metadata: other.server.URL + "/metadata", IDPInitiated: "wiki"}}
+		return []Config{one, two}
+	})
+	s.haveKeys("partners")
+	s.haveKeys("other")
+	s.send(p, "", samlLie{})
+	offer := *s.lastOffer()
+	offer.Action = strings.Replace(offer.Action, "/partners/", "/other/", 1)
+	s.agree(s.browser, &offer)
+	if seen := s.signIn.lastFailure(); seen != Invalid || s.signIn.lastAnswer() != nil {
+		t.Errorf("expected %s, seen %q", Invalid, seen)
+	}
+	s.agree(s.browser, s.lastOffer())
+	if s.signIn.lastAnswer() == nil {
+		t.Errorf("expected that the answer counts at its own address, seen %s", s.signIn.lastCause())
 	}
 }
 

@@ -93,6 +93,18 @@ func TestWhereAProviderIsKnownFrom(t *testing.T) {
 			p.metadata = func(d *saml.EntityDescriptor) { d.IDPSSODescriptors = nil }
 			return SAMLConfig{Metadata: file(t, string(p.describe()))}
 		}, "no SingleSignOnService"},
+		"A role of SAML 1.1 alone": {func(t *testing.T, p *samlIDP) SAMLConfig {
+			p.metadata = func(d *saml.EntityDescriptor) {
+				d.IDPSSODescriptors[0].ProtocolSupportEnumeration = "urn:oasis:names:tc:SAML:1.1:protocol"
+			}
+			return SAMLConfig{Metadata: file(t, string(p.describe()))}
+		}, "no SingleSignOnService"},
+		"A role of SAML 1.1 and 2.0": {func(t *testing.T, p *samlIDP) SAMLConfig {
+			p.metadata = func(d *saml.EntityDescriptor) {
+				d.IDPSSODescriptors[0].ProtocolSupportEnumeration = "urn:oasis:names:tc:SAML:1.1:protocol " + samlProtocol
+			}
+			return SAMLConfig{Metadata: file(t, string(p.describe()))}
+		}, ""},
 		"A certificate that is none": {func(_ *testing.T, p *samlIDP) SAMLConfig {
 			return SAMLConfig{Metadata: p.server.URL + "/metadata", Certificate: "AAAA"}
 		}, "certificate: "},

@@ -17,6 +17,8 @@ import (
 	"github.com/crewjam/saml/xmlenc"
 	dsig "github.com/russellhaering/goxmldsig"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
+
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
@@ -326,9 +328,26 @@ func TestASAMLLoginBelongsToItsBrowser(t *testing.T) {
 	if status != http.StatusSeeOther {
 		t.Fatalf("expected 303, seen %d", status)
 	}
-	s.get(newBrowser(t), location)
-	if seen := s.signIn.lastFailure(); seen != Stale {
-		t.Errorf("another browser: expected %s, seen %q", Stale, seen)
+	back, err := url.Parse(location)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := s.browser.Jar.Cookies(back)
+	empty, planted, other := newBrowser(t), newBrowser(t), newBrowser(t)
+	s.plant(planted, back, own, "planted")
+	began := s.browser
+	s.browser = other
+	s.leave()
+	s.browser = began
+	s.plant(other, back, own, other.Jar.Cookies(back)[0].Value)
+	for name, browser := range map[string]*http.Client{
+		"another browser": empty, "with a cookie of that name": planted, "with the secret of a login of its own in it": other,
+	} {
+		s.signIn.reset()
+		s.get(browser, location)
+		if seen := s.signIn.lastFailure(); seen != Stale || s.signIn.lastAnswer() != nil {
+			t.Errorf("%s: expected %s, seen %q", name, Stale, seen)
+		}
 	}
 	s.get(s.browser, location)
 	if s.signIn.lastAnswer() == nil {
@@ -601,6 +620,77 @@ func TestASAMLSessionBoundsOurs(t *testing.T) {
 	}
 	if seen := answer.Assertion.SessionEnds; !seen.Equal(ends) {
 		t.Errorf("expected %s, seen %s", ends, seen)
+	}
+}
+
+// An assertion with several statements says when the user signed in first, when the
+// session is over first, and nothing about how: none of the classes is known to be of
+// that time.
+func TestSeveralAuthenticationStatements(t *testing.T) {
+	t.Parallel()
+	const mfa = "https://refeds.org/profile/mfa"
+	now := time.Now().UTC().Truncate(time.Second)
+	at := func(ago, lasts time.Duration, class string) saml.AuthnStatement {
+		ends := now.Add(lasts)
+		statement := saml.AuthnStatement{AuthnInstant: now.Add(-ago), SessionNotOnOrAfter: &ends}
+		if class != "" {
+			statement.AuthnContext.AuthnContextClassRef = &saml.AuthnContextClassRef{Value: class}
+		}
+		return statement
+	}
+	for name, tc := range map[string]struct {
+		statements []saml.AuthnStatement
+		since      time.Duration
+		lasts      time.Duration
+		acr        string
+	}{
+		"one with a class":                       {[]saml.AuthnStatement{at(time.Minute, time.Hour, mfa)}, time.Minute, time.Hour, sso.ACRMFA},
+		"one without a class":                    {[]saml.AuthnStatement{at(time.Minute, time.Hour, "")}, time.Minute, time.Hour, sso.ACRExternal},
+		"the earliest is the first":              {[]saml.AuthnStatement{at(time.Hour, time.Hour, mfa), at(time.Minute, 2*time.Hour, mfa)}, time.Hour, time.Hour, sso.ACRExternal},
+		"the earliest is the last":               {[]saml.AuthnStatement{at(time.Minute, 2*time.Hour, mfa), at(time.Hour, time.Hour, mfa)}, time.Hour, time.Hour, sso.ACRExternal},
+		"the class is that of another time":      {[]saml.AuthnStatement{at(time.Hour, time.Hour, ""), at(time.Minute, time.Hour, mfa)}, time.Hour, time.Hour, sso.ACRExternal},
+		"a class and then a statement with none": {[]saml.AuthnStatement{at(time.Hour, time.Hour, mfa), at(time.Minute, time.Hour, "")}, time.Hour, time.Hour, sso.ACRExternal},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newSAMLIDP(t)
+			s := samlSite(t, p, func(c *Config) { c.ACR = map[string]string{mfa: MFA} })
+			s.signInWith(p, samlLie{assertion: func(a *saml.Assertion) { a.AuthnStatements = tc.statements }})
+			answer := s.signIn.lastAnswer()
+			if answer == nil {
+				t.Fatalf("expected a user, seen %s: %s", s.signIn.lastFailure(), s.signIn.lastCause())
+			}
+			if seen, want := answer.Assertion.AuthTime, now.Add(-tc.since); !seen.Equal(want) {
+				t.Errorf("expected a sign-in at %s, seen %s", want, seen)
+			}
+			if seen, want := answer.Assertion.SessionEnds, now.Add(tc.lasts); !seen.Equal(want) {
+				t.Errorf("expected a session until %s, seen %s", want, seen)
+			}
+			if seen := answer.Assertion.ACR; seen != tc.acr {
+				t.Errorf("expected acr %s, seen %s", tc.acr, seen)
+			}
+		})
+	}
+}
+
+// The configuration changes while a user is at the external provider: a login that was
+// begun with OpenID Connect has no SAML request, so that a response to none at all
+// would do for it.
+func TestALoginWithoutASAMLRequest(t *testing.T) {
+	t.Parallel()
+	p := newSAMLIDP(t)
+	s := samlSite(t, p, nil)
+	after := s.broker
+	provider := oidctest.New(t)
+	s.broker = s.node([]Config{oidcConfig("partners", provider, nil)})
+	away, err := url.Parse(s.leave())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.broker = after
+	_, status := s.post(p.initiate(s.broker.SAMLEntityID("partners"), away.Query().Get("state"), samlLie{}))
+	if seen := s.signIn.lastCause(); status != http.StatusBadRequest || seen != "the login has made no SAML request" {
+		t.Errorf("expected that the login has made no request, seen %d: %s", status, seen)
 	}
 }
 

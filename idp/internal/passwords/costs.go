@@ -10,14 +10,15 @@ import (
 )
 
 // This file measures how long imported hashes take. They can cost much more than
-// ours, so that an answer would show who has one: all answers have to wait as long.
+// ours, so that an answer, or the queue behind it, would show who has one: all
+// verifications take as much of the queue. See turn.go.
 
 // kindSize is how much of what is kept of an imported hash says what it costs, behind
 // importedPrefix. It is not secret, and has no part of the hash.
 const kindSize = 24
 
 // KindPrefix and KindSize say which stored hashes are imported, and how many bytes of
-// them Slowest takes.
+// them Equalize takes.
 const (
 	KindPrefix = importedPrefix
 	KindSize   = len(importedPrefix) + kindSize
@@ -67,15 +68,17 @@ type measured struct {
 	times map[string]time.Duration
 }
 
-// Slowest returns how long it takes here to verify the costliest of stored hashes,
-// of which it gets the first KindSize bytes each. What is not known yet is measured,
-// which takes the whole queue for that time.
-func (p *Passwords) Slowest(ctx context.Context, stored []string) (slowest time.Duration, err error) {
+// Equalize has every verification from now on take what the costliest of the stored
+// hashes takes, of which it gets the first KindSize bytes each. It returns for how long
+// each has the queue; zero if there are none, so that each takes what it needs. Costs
+// that are not known yet are measured, which takes the whole queue for that time.
+func (p *Passwords) Equalize(ctx context.Context, stored []string) (lasts time.Duration, err error) {
 	p.measured.mu.Lock()
 	defer p.measured.mu.Unlock()
 	if p.measured.times == nil {
 		p.measured.times = make(map[string]time.Duration)
 	}
+	var slowest time.Duration
 	for _, beginning := range stored {
 		sample := sampleOf(strings.TrimPrefix(beginning, importedPrefix))
 		took, known := p.measured.times[sample]
@@ -87,7 +90,9 @@ func (p *Passwords) Slowest(ctx context.Context, stored []string) (slowest time.
 		}
 		slowest = max(slowest, took)
 	}
-	return slowest, nil
+	lasts = slowest * 3 / 2 // for a busy machine
+	p.turns.Store(int64(lasts))
+	return lasts, nil
 }
 
 func (p *Passwords) measure(ctx context.Context, sample string) (time.Duration, error) {

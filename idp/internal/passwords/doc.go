@@ -4,8 +4,9 @@
 // Each hash takes 64 MiB and a good part of a second of CPU, so that what runs at
 // once is bounded, and the rest waits in a fair queue: browsers that signed in
 // before have a share of their own, others take turns by address block. Hashes that
-// were imported cost more; each of them has the queue for itself. They are replaced
-// by our own at the first sign-in.
+// were imported cost more; each of them has the queue for itself, and while there are
+// any, so has every other verification. They are replaced by our own at the first
+// sign-in.
 //
 // The package knows no accounts. Package authenticator has the rules for passwords
 // that cost nothing; strength and history, which do, are here.

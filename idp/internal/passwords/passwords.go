@@ -23,6 +23,7 @@ type Passwords struct {
 	costs params // of new hashes
 
 	measured measured
+	turns    atomic.Int64 // how long verifications take, all of them; zero: as long as they need
 }
 
 // New returns what hashes passwords with the keys of a vault.
@@ -94,19 +95,24 @@ func (p *Passwords) argon2(password, salt []byte, costs params, size int) []byte
 	return argon2.IDKey(password, salt, costs.time, costs.memory, costs.threads, uint32(size))
 }
 
-// Verify reports whether a password is the one of a hash. It takes the same time for
-// no hash at all (""), as for users who do not exist or have no password. If the hash
-// is an old one, upgraded is the one to keep in its place.
+// Verify reports whether a password is the one of a hash. It takes the same time, and
+// the same of the queue, for no hash at all (""), as for users who do not exist or have
+// no password. If the hash is an old one, upgraded is the one to keep in its place.
 func (p *Passwords) Verify(ctx context.Context, caller Caller, userID, hash, password string) (ok bool, upgraded string, err error) {
-	password, possible := authenticator.Normalize(password)
-	if hash, imported := strings.CutPrefix(hash, importedPrefix); imported {
-		return p.verifyImported(ctx, caller, userID, hash, password)
-	}
-	release, err := p.queue.acquire(ctx, caller, 1)
+	turn, err := p.takeTurn(ctx, caller, hash)
 	if err != nil {
 		return false, "", err
 	}
-	defer release()
+	defer turn.end(ctx)
+	return p.verify(ctx, userID, hash, password)
+}
+
+// verify is Verify for who has the slots.
+func (p *Passwords) verify(ctx context.Context, userID, hash, password string) (ok bool, upgraded string, err error) {
+	password, possible := authenticator.Normalize(password)
+	if hash, imported := strings.CutPrefix(hash, importedPrefix); imported {
+		return p.verifyImported(ctx, userID, hash, password)
+	}
 	if hash == "" {
 		return false, "", p.dummy(ctx)
 	}

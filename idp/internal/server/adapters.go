@@ -86,9 +86,6 @@ func (h hashes) Verify(ctx context.Context, from signin.Caller, user *store.User
 	return right, upgraded, busy(err)
 }
 
-// Slowest implements signin.Passwords.
-func (h hashes) Slowest() time.Duration { return time.Duration(h.s.slowest.Load()) }
-
 // Set implements signin.Passwords.
 func (h hashes) Set(ctx context.Context, from signin.Caller, userID, password string) ([]pages.Problem, error) {
 	_, err := h.s.Accounts.SetPassword(ctx, accounts.NewPassword{

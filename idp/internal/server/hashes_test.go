@@ -10,13 +10,13 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// While an account has an imported password that takes long to verify, answers about
-// all names wait for it: until its user has signed in.
-func TestAnswersWaitWhileThereAreCostlyImports(t *testing.T) {
+// While an account has an imported password, verifications for all names take what it
+// takes: until its user has signed in.
+func TestVerificationsAreAlikeWhileThereAreImports(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
 	n.addUser("known")
-	hash, err := bcrypt.GenerateFromPassword([]byte(password), 12)
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), 10)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,40 +24,26 @@ func TestAnswersWaitWhileThereAreCostlyImports(t *testing.T) {
 	if err != nil || result.Created != 1 {
 		t.Fatalf("expected one user, seen %+v, %v", result, err)
 	}
-	wait := func(name, password, text string) time.Duration {
+	lasts, err := n.measureHashes(t.Context())
+	if err != nil || lasts <= 0 {
+		t.Fatalf("expected the time of the imported hash, seen %v, %v", lasts, err)
+	}
+	for _, name := range []string{"unknown", "known", "imported"} {
 		b := n.browser()
 		b.authorize().submit("username", name)
-		before := n.clock.Now()
-		b.submit("password", password)
-		if text != "" {
-			b.expect(text)
-		}
-		return n.clock.Now().Sub(before)
-	}
-	const slot = 250 * time.Millisecond
-	if err := n.measureHashes(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	// The clock of the test stands still while the machine hashes: what is seen is
-	// the wait alone.
-	want := (time.Duration(n.slowest.Load())*3/2)/slot*slot + slot
-	for _, name := range []string{"unknown", "known", "imported"} {
-		if took := wait(name, "a wrong password", "That did not work"); took != want {
-			t.Errorf("%s: expected an answer after %v, seen %v", name, want, took)
+		began := time.Now() // the clock of the test stands still while the machine hashes
+		b.submit("password", "a wrong password").expect("That did not work")
+		if took := time.Since(began); took < lasts {
+			t.Errorf("%s: expected an answer no sooner than after %v, seen %v", name, lasts, took)
 		}
 	}
-	if want < slot*2 {
-		t.Errorf("expected a hash with bcrypt of cost 12 to take more than a slot, seen %v", time.Duration(n.slowest.Load()))
-	}
-	wait("imported", password, "")
+	b := n.browser()
+	b.authorize().submit("username", "imported").submit("password", password)
 	var user *store.User
 	if user, err = n.Accounts.Find(t.Context(), "imported"); err != nil || strings.HasPrefix(user.Password.Hash, "$imported$") {
 		t.Fatalf("expected a hash of our own, seen %v", err)
 	}
-	if err := n.measureHashes(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if took := wait("unknown", "a wrong password", "That did not work"); took != slot {
-		t.Errorf("expected an answer after %v, seen %v", slot, took)
+	if lasts, err := n.measureHashes(t.Context()); err != nil || lasts != 0 {
+		t.Errorf("expected that each takes what it needs, seen %v, %v", lasts, err)
 	}
 }

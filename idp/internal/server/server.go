@@ -12,7 +12,6 @@ import (
 	"net/netip"
 	"net/url"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/accounts"
@@ -126,7 +125,6 @@ type Server struct {
 	texts   *locale.Catalogue
 	cookies request.Cookies
 	begun   flood
-	slowest atomic.Int64 // see hashes.Slowest
 	shown   *pages.Pages
 	handler http.Handler
 	stop    context.CancelFunc

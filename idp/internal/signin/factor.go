@@ -51,7 +51,7 @@ func (v *visit) takeFactor() {
 	came := v.Now()
 	j := judgement{typed: v.typed()}
 	err := v.change(func(tx store.Tx, state *State) error { return v.judgeFactor(tx, state, &j) })
-	v.waitForSlot(v.r.Context(), came, 0)
+	v.waitForSlot(v.r.Context(), came)
 	if err != nil {
 		v.respondOver(v.w, v.r, err)
 		return

@@ -162,7 +162,7 @@ func (v *visit) takePassword() {
 	}
 	j := judgement{typed: in, who: who, right: right, upgraded: upgraded}
 	err = v.change(func(tx store.Tx, state *State) error { return v.judge(tx, state, &j) })
-	v.waitForSlot(v.r.Context(), came, v.Passwords.Slowest())
+	v.waitForSlot(v.r.Context(), came)
 	if err != nil {
 		v.respondOver(v.w, v.r, err)
 		return

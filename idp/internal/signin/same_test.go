@@ -187,28 +187,6 @@ func TestUntilSlot(t *testing.T) {
 	}
 }
 
-// Imported hashes can take longer. While there are some, all answers wait for them.
-func TestAnswersWaitForTheCostliestHash(t *testing.T) {
-	t.Parallel()
-	h := newHarness(t)
-	h.addUser("u-known", "correct horse")
-	h.addUser("u-imported", "correct horse")
-	for _, test := range []struct{ slowest, want time.Duration }{
-		{0, slot}, {80 * time.Millisecond, slot}, {700 * time.Millisecond, 5 * slot}, {3 * time.Second, 19 * slot},
-	} {
-		h.slowest = test.slowest
-		for _, name := range []string{"u-unknown", "u-known", "u-imported"} {
-			b := h.browser()
-			b.begin(request.Request{}).submit("username", name)
-			before := h.now()
-			b.submit("password", "wrong")
-			if took := h.now().Sub(before); took != test.want {
-				t.Errorf("%s, with a hash of %v: expected the answer after %v, seen %v", name, test.slowest, test.want, took)
-			}
-		}
-	}
-}
-
 // A browser goes on from a page of its own to where its last form leads, since its
 // policy names no other site.
 func TestABrowserLeavesByAPage(t *testing.T) {

@@ -63,13 +63,10 @@ type Caller struct {
 
 // Passwords checks passwords, at most a few at a time.
 type Passwords interface {
-	// Verify reports whether a password is the user's. It takes as long for a user
-	// who is nil or has none. If the hash is outdated, upgraded is what to keep in
+	// Verify reports whether a password is the user's. It takes as long, and keeps
+	// others waiting as long, for a user who is nil or has none. If the hash is outdated, upgraded is what to keep in
 	// its place. A *BusyError is returned if too many wait.
 	Verify(ctx context.Context, from Caller, user *store.User, password string) (right bool, upgraded string, err error)
-	// Slowest returns how long Verify may take for some account, if that is longer
-	// than for others. All answers wait as long.
-	Slowest() time.Duration
 	// Set changes a password that is due. It returns what is wrong with the new one,
 	// if its login authenticator refuses it.
 	Set(ctx context.Context, from Caller, userID, password string) (problems []pages.Problem, err error)

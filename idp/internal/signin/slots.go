@@ -18,10 +18,7 @@ func untilSlot(elapsed time.Duration) time.Duration {
 	return slot - elapsed%slot
 }
 
-// waitForSlot waits until the answer to a request that came at a time may leave. It
-// does not leave before what takes longest for some account would be done, with a
-// half more for a busy machine.
-func (v *visit) waitForSlot(ctx context.Context, came time.Time, slowest time.Duration) {
-	elapsed := v.Now().Sub(came)
-	v.Sleep(ctx, max(untilSlot(elapsed), slowest*3/2-elapsed+untilSlot(slowest*3/2)))
+// waitForSlot waits until the answer to a request that came at a time may leave.
+func (v *visit) waitForSlot(ctx context.Context, came time.Time) {
+	v.Sleep(ctx, untilSlot(v.Now().Sub(came)))
 }
