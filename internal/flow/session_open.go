@@ -15,7 +15,7 @@ import (
 // cookies.
 type sessions struct{ request }
 
-// validity says whether a cookie holds a session that is valid at an instance.
+// validity is whether a cookie holds a session that is valid at an instance.
 type validity int
 
 const (

@@ -52,7 +52,7 @@ type State struct {
 	// seen is the time of use that was stored with the session; zero if this
 	// request stored none.
 	seen time.Time
-	// use says whether the request counts for the idle timeout.
+	// use is how the request counts for the idle timeout.
 	use sessionUse
 	// scheme says where the program's credential was that the request is judged by
 	// instead of its cookies, valid or not; program.None if there is none.
@@ -80,11 +80,11 @@ type State struct {
 	identityHeaders []string
 }
 
-// sessionUse says whether a request counts for the idle timeout of its session.
+// sessionUse is how a request counts for the idle timeout of its session.
 type sessionUse uint8
 
 const (
-	usesSession sessionUse = iota // counts, but is written only now and then
+	usesSession sessionUse = iota // counts, but is not written each time
 	usesNothing                   // does not count
 	usesNow                       // counts, and is written at once
 )
