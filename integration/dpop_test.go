@@ -131,6 +131,27 @@ func TestApplicationsGetNoBoundToken(t *testing.T) {
 	}
 }
 
+// A provider that gives bearer tokens may have bound the refresh token (RFC 9449 5): it is
+// redeemed with the key of the login, on any node.
+func TestARefreshTokenThatIsBoundAlone(t *testing.T) {
+	t.Parallel()
+	forBackends(t, []backend{backendNamed("cookie"), backendNamed(testKind)}, func(t *testing.T, k backend) {
+		s := newCluster(t, k, 1, dpopSite+"dpop auto", "refresh on", oidctest.DPoP())
+		s.op.Lie(func(l *oidctest.Faults) { l.DPoP.BearerAccess = true })
+		s.another()
+		b := s.signIn(s.nodes[0], "alice")
+		for i, node := range []int{1, 0} {
+			k.settle()
+			s.at(time.Duration(i+1) * due)
+			moveTo(b, s.nodes[node])
+			before := s.op.Issued().AccessToken
+			check(required{t}, b.get("/x"), fmt.Sprintf("refresh %d", i+1)).status(http.StatusOK)
+			differs(required{t}, "the access token", s.op.Issued().AccessToken, before)
+			equal(t, "the scheme at userinfo", strings.Fields(s.op.Last(oidctest.UserInfo).Header.Get("Authorization"))[0], "Bearer")
+		}
+	})
+}
+
 // Both kinds of answers are used with auto, also one after the other.
 func TestAutoTakesWhatTheProviderGives(t *testing.T) {
 	t.Parallel()
@@ -144,8 +165,8 @@ func TestAutoTakesWhatTheProviderGives(t *testing.T) {
 	equal(t, "the scheme at userinfo", strings.Fields(op.Last(oidctest.UserInfo).Header.Get("Authorization"))[0], "Bearer")
 	op.Honest()
 	op.at(due, r)
-	check(t, b.get("/x"), "a bearer token is refreshed").status(http.StatusOK)
-	equal(t, "a proof at the token endpoint", op.Last(oidctest.Token).Header.Get("DPoP"), "")
+	check(t, b.get("/x"), "a bearer token is replaced by a bound token").status(http.StatusOK)
+	equal(t, "the scheme at userinfo", strings.Fields(op.Last(oidctest.UserInfo).Header.Get("Authorization"))[0], "DPoP")
 	another := signedIn(t, r)
 	equal(t, "the scheme at userinfo", strings.Fields(op.Last(oidctest.UserInfo).Header.Get("Authorization"))[0], "DPoP")
 	op.Lie(func(l *oidctest.Faults) { l.DPoP.Bearer = true })

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,7 @@ import (
 // refreshTokens redeems the refresh token, and checks what the provider responds.
 func (f *refreshFlow) refreshTokens(ctx context.Context, old session.Session) (refresh.Result, error) {
 	p := f.provider
-	key, err := dpop.ParseKey(old.TokenKey)
+	key, err := dpop.ParseKey(cmp.Or(old.TokenKey, old.Grant.Key))
 	if err != nil {
 		return f.refused(ctx, &op.RefreshError{Err: err}) // it was written by another release
 	}
@@ -29,7 +30,8 @@ func (f *refreshFlow) refreshTokens(ctx context.Context, old session.Session) (r
 	}
 	tokens = f.checkTokenResponse(p, tokens)
 	fresh := old
-	fresh.Grant.RefreshToken, fresh.Grant.Issued, fresh.TokenKey = tokens.RefreshToken, f.Now(), tokens.Key.Encode()
+	fresh.Grant.RefreshToken, fresh.Grant.Issued = tokens.RefreshToken, f.Now()
+	fresh.TokenKey, fresh.Grant.Key = tokens.Key.Encode(), tokens.RefreshKey.Encode()
 	if alive, err := f.Sessions.Valid(ctx, f.loaded); err == nil && !alive { // a logout meanwhile has revoked the old ones alone
 		fresh.AccessToken = tokens.AccessToken
 		f.revokeTokens(ctx, p, &fresh)

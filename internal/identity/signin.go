@@ -119,6 +119,7 @@ func saveGrant(n *Needs, fresh *session.Session, tokens op.Tokens, idToken op.Cl
 	fresh.Grant = session.Grant{
 		RefreshToken: tokens.RefreshToken, Issued: fresh.SignedIn,
 		Nonce: first.Nonce, Parties: first.Parties, AuthTime: first.AuthTime,
+		Key: tokens.RefreshKey.Encode(),
 	}
 	return nil
 }

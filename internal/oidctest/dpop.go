@@ -19,6 +19,8 @@ var proofAlgs = []string{"ES256", "EdDSA"}
 type DPoPLies struct {
 	// Bearer gives bearer tokens to requests with a proof.
 	Bearer bool
+	// BearerAccess does so, and binds the refresh token alone (RFC 9449 section 5).
+	BearerAccess bool
 	// Unsatisfied refuses every proof at an endpoint for its nonce, also one that has
 	// the newest.
 	Unsatisfied [endpoints]bool

@@ -133,11 +133,14 @@ func (p *Provider) refresh(req Request, lies *Faults, jkt string) answer {
 // tokens is the response of Core section 3.1.3.3.
 func (p *Provider) tokens(g *grant, lies *Faults, idToken *JWTLies, jkt string) answer {
 	tokenType := "Bearer"
-	if lies.DPoP.Bearer {
+	switch {
+	case lies.DPoP.Bearer:
 		p.mu.Lock()
 		g.jkt, jkt = "", ""
 		p.mu.Unlock()
-	} else if jkt != "" {
+	case lies.DPoP.BearerAccess:
+		jkt = ""
+	case jkt != "":
 		tokenType = "DPoP"
 	}
 	if lies.Keys.RotateBeforeSigning {

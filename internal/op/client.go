@@ -82,6 +82,9 @@ type Tokens struct {
 	IDToken string
 	// RefreshToken is empty where the provider gives none.
 	RefreshToken string
+	// RefreshKey is what RefreshToken may be bound to where AccessToken is a bearer token.
+	// Otherwise it is nil.
+	RefreshKey *dpop.Key
 	// Scope is what was granted, where the provider says so; ScopeSaid reports
 	// whether it does, in whatever form.
 	Scope     string

@@ -104,12 +104,14 @@ func (t *Tokens) Access() Access { return Access{t.AccessToken, t.Key} }
 var errNotBound = errors.New("dpop is on")
 
 // bind takes the key of the request into tokens that are bound to it. Where dpop is on,
-// other tokens are an error.
+// other tokens are an error. A provider that gives a bearer token may still have bound
+// the refresh token (RFC 9449 5), and does not say so.
 func (c *Client) bind(tokens *Tokens, key *dpop.Key, answer *tokenResponse) error {
 	if key != nil && answer.bound {
 		tokens.Key, tokens.NotBearer = key, nil
 		return nil
 	}
+	tokens.RefreshKey = key
 	switch {
 	case c.DPoP.Mode != DPoPOn:
 		return nil

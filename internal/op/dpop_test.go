@@ -211,6 +211,28 @@ func TestBearerTokens(t *testing.T) {
 	}
 }
 
+// A provider may bind the refresh token of a public client alone, and give bearer tokens
+// (RFC 9449 5). It goes on being redeemed with the key, also when it has changed.
+func TestARefreshTokenCanBeBoundAlone(t *testing.T) {
+	t.Parallel()
+	b := newBound(t, DPoPAuto, oidctest.DPoP(), oidctest.RefreshTokens())
+	b.op.Lie(func(l *oidctest.Faults) { l.DPoP.BearerAccess = true })
+	tokens, err := b.login()
+	good(t, err)
+	key := tokens.RefreshKey
+	for range 2 {
+		if tokens.Key != nil {
+			t.Errorf("expected a bearer token, seen the key %v", tokens.Key)
+		}
+		good(t, b.userinfo(tokens))
+		tokens, err = b.Refresh(t.Context(), tokens.RefreshToken, tokens.RefreshKey)
+		good(t, err)
+		if tokens.RefreshKey != key {
+			t.Errorf("expected the key to stay, seen %v", tokens.RefreshKey)
+		}
+	}
+}
+
 // Where dpop is on, nothing is ever less: the error says what is wrong.
 func TestDPoPIsNotDowngraded(t *testing.T) {
 	t.Parallel()

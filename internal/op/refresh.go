@@ -134,7 +134,7 @@ func (e *RefreshError) Unwrap() error { return e.Err }
 // old one in use. The caller's context is that of the call: it must not end
 // with a visitor's patience, since the old token may be spent.
 //
-// key is what the tokens so far are bound to, if they are.
+// key is what the refresh token may be bound to; nil if to nothing.
 func (c *Client) Refresh(ctx context.Context, refreshToken string, key *dpop.Key) (Tokens, error) {
 	metadata, err := c.Discovery.Metadata(ctx)
 	if err != nil {

@@ -42,6 +42,7 @@ const (
 
 	tagParent   = 23
 	tagTokenKey = 24
+	tagGrantKey = 25
 )
 
 // The forms of the claims since version 3. In version 3, if they are compressed, the
@@ -95,7 +96,7 @@ func (s *Session) Encode() []byte {
 // version returns the earliest version before 4 that can hold the session.
 func (s *Session) version() byte {
 	switch {
-	case !s.IDTokenIssued.IsZero(), !s.AuthTime.IsZero(), s.ACR != "", s.Requested != "", s.FromUserinfo != "", s.Spared != [Aspects]int64{}, !s.Confirmed.IsZero(), s.Parent != nil, s.TokenKey != "":
+	case !s.IDTokenIssued.IsZero(), !s.AuthTime.IsZero(), s.ACR != "", s.Requested != "", s.FromUserinfo != "", s.Spared != [Aspects]int64{}, !s.Confirmed.IsZero(), s.Parent != nil, s.TokenKey+s.Grant.Key != "":
 		return sessionTaggedVersion
 	case s.Grant.RefreshToken != "":
 		return sessionGrantVersion
@@ -148,6 +149,7 @@ func (s *Session) encodeTagged(w *wire.Writer, epoch int64, requested Names) {
 		w.Tagged(tagParent, s.Parent.Encode())
 	}
 	w.Tagged(tagTokenKey, s.TokenKey)
+	w.Tagged(tagGrantKey, s.Grant.Key)
 }
 
 // decodeTagged reads the tagged fields up to their end, with times in seconds after an
@@ -175,6 +177,8 @@ func (s *Session) textOf(tag byte) *string {
 		return (*string)(&s.FromUserinfo)
 	case tagTokenKey:
 		return &s.TokenKey
+	case tagGrantKey:
+		return &s.Grant.Key
 	case tagAccessToken:
 		return &s.AccessToken
 	case tagIDToken:

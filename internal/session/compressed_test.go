@@ -87,7 +87,7 @@ func TestWhatWasCompressedAndCutShortIsNone(t *testing.T) {
 func TestSecretsAreNotCompressed(t *testing.T) {
 	t.Parallel()
 	s := shortSession()
-	for name, secret := range map[string]*string{"access token": &s.AccessToken, "ID token": &s.IDToken, "refresh token": &s.Grant.RefreshToken, "key of the tokens": &s.TokenKey, "return address": &s.Return} {
+	for name, secret := range map[string]*string{"access token": &s.AccessToken, "ID token": &s.IDToken, "refresh token": &s.Grant.RefreshToken, "key of the tokens": &s.TokenKey, "key of the refresh token": &s.Grant.Key, "return address": &s.Return} {
 		*secret = strings.Repeat("preferred_username", 9)
 		if s.Encode()[0] != sessionShortVersion {
 			t.Errorf("with the %s the session is not in version %d", name, sessionShortVersion)

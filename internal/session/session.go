@@ -153,6 +153,9 @@ type Grant struct {
 	// in seconds, zero if it had none.
 	Nonce, Parties Print
 	AuthTime       int64
+	// Key is the private key that the refresh token may be bound to where the access
+	// token is a bearer token (RFC 9449 5); empty if it is bound to none, or to TokenKey.
+	Key string
 }
 
 // Print is a hash of a value that is only compared.
@@ -168,7 +171,7 @@ func (s *Session) Size() int {
 		parent = 100 + len(s.Parent.Key) + len(s.Parent.Provider) + len(s.Parent.Username)
 	}
 	return parent + len(s.Provider) + len(s.Subject) + len(s.Username) + len(s.SID) + len(s.Return) +
-		len(s.AccessToken) + len(s.IDToken) + len(s.ACR) + len(s.Requested) + len(s.FromUserinfo) + len(s.Grant.RefreshToken) + len(s.TokenKey) + len(s.Claims)
+		len(s.AccessToken) + len(s.IDToken) + len(s.ACR) + len(s.Requested) + len(s.FromUserinfo) + len(s.Grant.RefreshToken) + len(s.Grant.Key) + len(s.TokenKey) + len(s.Claims)
 }
 
 // Over reports whether the session has expired: by its lifetime, or by the idle

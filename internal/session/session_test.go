@@ -49,6 +49,13 @@ func boundSession() Session {
 	return s
 }
 
+// boundGrantSession has a refresh token that is bound alone.
+func boundGrantSession() Session {
+	s := taggedSession()
+	s.Grant.Key = boundKey
+	return s
+}
+
 // boundKey is a private key as package dpop encodes it, which is opaque here.
 const boundKey = "\x01ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 
@@ -95,7 +102,7 @@ func TestSessionsAndTransactionsComeBack(t *testing.T) {
 	long.IDToken = strings.Repeat("y", 1<<15)
 	old := wholeSession()
 	old.SignedIn, old.Expires = time.UnixMilli(-1), time.Unix(-5, 0)
-	for name, want := range map[string]Session{"whole": wholeSession(), "granted": grantedSession(), "tagged": taggedSession(), "bound": boundSession(), "least": leastSession(), "long": long, "before 1970": old} {
+	for name, want := range map[string]Session{"whole": wholeSession(), "granted": grantedSession(), "tagged": taggedSession(), "bound": boundSession(), "bound grant": boundGrantSession(), "least": leastSession(), "long": long, "before 1970": old} {
 		var got Session
 		if err := got.Decode(want.Encode()); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("the %s session comes back as %+v, %v", name, got, err)
