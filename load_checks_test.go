@@ -348,7 +348,7 @@ app.example.com {
 	}
 	warnings := strings.Join(warningsIn(t, log), "")
 	for _, want := range []string{
-		"two instances on this site have cookies of the same name, of which each clears what the other has set",
+		"two instances on this site have cookies of the same name and clear each other's",
 		"a session cookie cannot be split further, because another instance has a cookie of that name",
 	} {
 		if got := strings.Count(warnings, want); got != 1 {

@@ -290,7 +290,7 @@ func TestSitesThatCannotWorkAreRefused(t *testing.T) {
 		{"a store with an option that it has not", "", `{"session": {"store": {"module": "memory", "shelves": 5}}}`, `unknown field "shelves"`},
 		{"a store that refuses its options", "", `{"session": {"store": {"module": "memory", "max_records": -1}}}`, "max_records: -1 is less than 1"},
 		// upstream
-		{"a header without a name", "", `{"upstream": {"headers": {"": "sub"}}}`, "is no header's name"},
+		{"a header without a name", "", `{"upstream": {"headers": {"": "sub"}}}`, "is not a header name"},
 		{"a header with a space", "", `{"upstream": {"headers": {"X User": "sub"}}}`, `"X User" is not a header name`},
 		{"a header in another case", "", `{"upstream": {"headers": {"x-user": "sub"}}}`, "header x-user is written X-User"},
 		{"a header that is not ours", "", `{"upstream": {"headers": {"Connection": "sub"}}}`, "the header Connection is not ours to set"},

@@ -111,7 +111,7 @@ func TestARevocationThatCannotBeKeptIsNotDone(t *testing.T) {
 	breakStorage(t, r)
 	status, text, _ := r.admin("POST", "/oidc_rp/revoke", `{"subject": "alice"}`)
 	equal(t, "the status", status, http.StatusServiceUnavailable)
-	contains(t, "the answer", text, "could not be kept")
+	contains(t, "the answer", text, "could not be saved")
 	lacks(t, "the answer", text, "alice")
 	if len(r.audited("revoked")) > 0 {
 		t.Error("the log says that it was done")

@@ -194,7 +194,7 @@ oidc_rp {
 			if row.warns {
 				want = 1
 			}
-			if n := strings.Count(r.logs(), "the groups claim is there but is not a list of names"); n != want {
+			if n := strings.Count(r.logs(), "the groups claim is present but is not a list of names"); n != want {
 				t.Errorf("%d warnings, expected %d\n%s", n, want, r.logs())
 			}
 		})

@@ -300,7 +300,7 @@ oidc_rp {
 		{"main_test.go", strings.Repeat("s", 32), nil}, // may be a word
 	} {
 		logs := newHarness(t, site(tc.secret, tc.session)).logs()
-		equal(t, "warnings about client_secret "+tc.secret+", secret "+tc.session, strings.Count(logs, "is the name of a file"), len(tc.options))
+		equal(t, "warnings about client_secret "+tc.secret+", secret "+tc.session, strings.Count(logs, "looks like a file name"), len(tc.options))
 		for _, option := range tc.options {
 			contains(t, "the log", logs, `"option":"`+option+`"`)
 			if !strings.Contains(logs, "{file."+file+"}") && !strings.Contains(logs, "{file."+tc.secret+"}") {

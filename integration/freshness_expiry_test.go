@@ -65,8 +65,8 @@ func TestFormsOfSessionExpiry(t *testing.T) {
 		{"absent", nil, http.StatusOK, ""},
 		{"past", now.Add(-time.Minute).Unix(), http.StatusForbidden, "session_expiry is past"},
 		{"zero", 0, http.StatusForbidden, "session_expiry is past"},
-		{"a string", "1700000000", http.StatusOK, "session_expiry cannot be read"},
-		{"a list", []int{1}, http.StatusOK, "session_expiry cannot be read"},
+		{"a string", "1700000000", http.StatusOK, "session_expiry cannot be parsed"},
+		{"a list", []int{1}, http.StatusOK, "session_expiry cannot be parsed"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

@@ -147,7 +147,7 @@ func TestTransactionCookieIsSmallWhateverTheAddress(t *testing.T) {
 			t.Errorf("%s: leads to %.40q", row.name, p.Header.Get("Location"))
 		}
 	}
-	if n := strings.Count(r.logs(), "does not fit a login in flight"); n != 1 {
+	if n := strings.Count(r.logs(), "does not fit into a login in progress"); n != 1 {
 		t.Errorf("the log says %d times that an address was too long", n)
 	}
 }

@@ -397,7 +397,7 @@ oidc_rp {
 }
 `)
 	check(t, r.rawGet("/", bearerOf(accessToken(op, nil)))).status(http.StatusOK)
-	if log := r.logs(); !strings.Contains(log, "two providers have one issuer") {
+	if log := r.logs(); !strings.Contains(log, "two providers have the same issuer") {
 		t.Errorf("expected a warning about the second provider, seen %s", log)
 	}
 }

@@ -324,7 +324,7 @@ func TestAFormThatNeedsMoreSaysSo(t *testing.T) {
 	op.at(10*time.Minute, r)
 	p := b.post("/pay/now", "amount=1", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": rpURL, "Referer": rpURL + "/pay"})
 	check(t, p).status(http.StatusUnauthorized).
-		shows("Please confirm who you are", "more recent or a stronger sign-in", "What you sent did not arrive", "login?returnto=%2Fpay&amp;max_age=300", `target="_blank"`).
+		shows("Please confirm who you are", "stronger or more recent sign-in", "What you sent did not arrive", "login?returnto=%2Fpay&amp;max_age=300", `target="_blank"`).
 		hides("alice", "own tab")
 	equal(t, "the number of requests at the application", r.upstream.count(), 1)
 	check(t, b.open("/@app/auth/default/login?returnto=%2Fpay&max_age=300"), "the sign-in").status(http.StatusOK)

@@ -197,7 +197,7 @@ func TestARefreshThatCannotBeSavedIsTriedAgain(t *testing.T) {
 		equal(required{t}, "the number of refreshes", calls(s.op), 1)
 		equal(required{t}, "the access token at the application", r.bearer(), s.op.Issued().AccessToken)
 	}
-	if !strings.Contains(r.logs(), "the session could not be kept with its new tokens") {
+	if !strings.Contains(r.logs(), "the session could not be saved with its new tokens") {
 		t.Error("the log does not say so")
 	}
 	s.records().mend()

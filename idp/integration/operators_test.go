@@ -214,7 +214,7 @@ func TestABackupBringsAccountsBack(t *testing.T) {
 	other := newHarness(t, fmt.Sprintf(protected, ""))
 	other.operators().does("restore", whole, "--yes")
 	other.browser().get(appURL + "/").signIn("alice").at(appURL).expect("application sees alice")
-	o.refuses("this is no backup", "restore", other.logFile, "--yes")
+	o.refuses("this is not a backup", "restore", other.logFile, "--yes")
 }
 
 func TestUsersComeFromAnotherSystem(t *testing.T) {

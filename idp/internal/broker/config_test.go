@@ -39,7 +39,7 @@ func TestConfigurationsThatCannotWork(t *testing.T) {
 			c.OIDC, c.OAuth2, c.ACR = nil, &OAuth2Config{"github", "id", "secret"}, map[string]string{"gold": MFA}
 		}, "OAuth 2.0 has none"},
 		"A group without a name":             {func(c *Config) { c.GroupNames = map[string]string{"a": ""} }, "cannot be the name of a group"},
-		"A group that appears twice":         {func(c *Config) { c.Groups, c.GroupNames = []string{"a"}, map[string]string{"a": "b"} }, "is there twice"},
+		"A group that appears twice":         {func(c *Config) { c.Groups, c.GroupNames = []string{"a"}, map[string]string{"a": "b"} }, "appears twice"},
 		"OpenID Connect without a client":    {func(c *Config) { c.OIDC = &opconfig.Options{Issuer: "https://op.test"} }, "oidc: client_id is missing"},
 		"OpenID Connect by form_post":        {func(c *Config) { c.OIDC.ResponseMode = "form_post" }, "response_mode must be query"},
 		"An unknown preset":                  {func(c *Config) { c.OIDC, c.OAuth2 = nil, &OAuth2Config{"myspace", "id", "secret"} }, "oauth2"},
@@ -79,7 +79,7 @@ func TestConfigurationsThatExcludeEachOther(t *testing.T) {
 	if err := CheckAll([]Config{partners(nil), other}); err != nil {
 		t.Errorf("two: expected no error, seen %v", err)
 	}
-	if err := CheckAll([]Config{other, other}); err == nil || !strings.Contains(err.Error(), "is there twice") {
+	if err := CheckAll([]Config{other, other}); err == nil || !strings.Contains(err.Error(), "appears twice") {
 		t.Errorf("one id of two: expected an error, seen %v", err)
 	}
 }

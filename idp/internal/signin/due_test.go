@@ -201,7 +201,7 @@ func TestANewPasswordIsDue(t *testing.T) {
 
 	t.Run("an operator can ask for one", func(t *testing.T) {
 		h.changeUser(h.user("id-ada"), func(u *store.User) { u.Password.MustChange = true })
-		h.browser().signIn("ada", "a new password").expect("choose a password of your own")
+		h.browser().signIn("ada", "a new password").expect("choose your own password")
 	})
 	t.Run("its form is not there otherwise", func(t *testing.T) {
 		b := h.browser()
