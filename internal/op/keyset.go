@@ -130,29 +130,6 @@ func fits(key jose.JSONWebKey, alg string) bool {
 	return false
 }
 
-// isEd25519 reports whether an algorithm is that of Ed25519 keys, by the new name
-// (RFC 9864) or by the old one, which for such a key means the same.
-func isEd25519(alg string) bool { return alg == "EdDSA" || alg == "Ed25519" }
-
-// ed25519Verifier checks signatures by the new name of the algorithm, which
-// go-jose does not know.
-type ed25519Verifier ed25519.PublicKey
-
-func (v ed25519Verifier) VerifyPayload(payload, signature []byte, alg jose.SignatureAlgorithm) error {
-	if alg != "Ed25519" || len(v) != ed25519.PublicKeySize || !ed25519.Verify(ed25519.PublicKey(v), payload, signature) {
-		return errors.New("the signature is wrong")
-	}
-	return nil
-}
-
-// verifierOf is what go-jose is to verify with.
-func verifierOf(key jose.JSONWebKey, alg string) any {
-	if public, ok := key.Key.(ed25519.PublicKey); ok && alg == "Ed25519" {
-		return ed25519Verifier(public)
-	}
-	return key.Key
-}
-
 // errNotLooked says that no key fits, and that it was not asked for newer ones:
 // strangers can use up the looks, so that says nothing about a token that may
 // be good.

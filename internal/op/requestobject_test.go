@@ -123,7 +123,7 @@ func TestWhatSignsARequest(t *testing.T) {
 		"an RSA key where RS256 is taken":                 {"rsa", nil, []string{"PS256", "RS256"}, jose.RS256, ""},
 		"an RSA key where only PS256 is taken":            {"rsa", nil, []string{"ES256", "PS256"}, jose.PS256, ""},
 		"an EC key":                                       {"p256", nil, []string{"PS256", "ES256"}, jose.ES256, ""},
-		"an Ed25519 key by its new name":                  {"ed25519", nil, []string{"Ed25519"}, jose.EdDSA, ""},
+		"an Ed25519 key by its new name":                  {"ed25519", nil, []string{"Ed25519"}, "Ed25519", ""},
 		"an EC key where it is not taken":                 {"p256", nil, []string{"PS256"}, "", "the provider takes request objects signed with PS256, and not with ES256"},
 		"a key and a secret":                              {"p256", secret(strings.Repeat("s", 32)), nil, jose.ES256, ""},
 		"a secret":                                        {"", secret(strings.Repeat("s", 32)), []string{"HS256"}, jose.HS256, ""},
