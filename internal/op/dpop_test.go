@@ -267,6 +267,20 @@ func TestDPoPIsNotDowngraded(t *testing.T) {
 	}
 }
 
+// A list of algorithms for proofs that is none keeps users out only where it is needed.
+func TestAListForProofsThatIsNone(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[DPoPMode]string{DPoPOff: "", DPoPAuto: "", DPoPOn: "the provider does not offer DPoP"} {
+		b := newBound(t, mode)
+		b.op.Lie(func(l *oidctest.Faults) {
+			l.Discovery = func(m map[string]any) { m["dpop_signing_alg_values_supported"] = "ES256" }
+		})
+		if _, err := b.login(); !failsWith(err, want) {
+			t.Errorf("mode %d: expected the error %q, seen %v", mode, want, err)
+		}
+	}
+}
+
 // A refresh that brings a bearer token is no way around it either.
 func TestDPoPIsNotDowngradedByARefresh(t *testing.T) {
 	t.Parallel()
