@@ -43,12 +43,17 @@ func (c *Client) userinfo(ctx context.Context, access Access, subject string) (C
 		c.Discovery.Invalidate()
 		return nil, errors.New("the provider has no userinfo endpoint")
 	}
-	answer, err := c.askUserinfo(ctx, metadata.Endpoints.Userinfo, access)
+	answer, wantsNonce, err := c.askUserinfo(ctx, metadata.Endpoints.Userinfo, access)
 	if err != nil {
 		return nil, err
 	}
 	if answer.status != http.StatusOK {
-		return nil, answer.because(fmt.Errorf("status %d%s", answer.status, adviceOfProof(answer.refusal().Code, metadata.Endpoints.Userinfo)))
+		refused := answer.refusal()
+		if wantsNonce { // whatever the challenges for other schemes say
+			refused.Code = dpop.UseNonce
+		}
+		refused.Err = fmt.Errorf("status %d%s", answer.status, adviceOfProof(refused.Code, metadata.Endpoints.Userinfo))
+		return nil, refused
 	}
 	claims, err := c.readUserinfo(ctx, metadata, answer)
 	if err != nil {
@@ -71,20 +76,26 @@ func (c *Client) userinfo(ctx context.Context, access Access, subject string) (C
 }
 
 // askUserinfo sends the access token, again where the endpoint wants another nonce in
-// the proof that it belongs to us.
-func (c *Client) askUserinfo(ctx context.Context, endpoint string, access Access) (*httpResponse, error) {
+// the proof that it belongs to us. wantsNonce reports that it still does.
+func (c *Client) askUserinfo(ctx context.Context, endpoint string, access Access) (answer *httpResponse, wantsNonce bool, err error) {
 	ctx = callUserinfo.with(context.WithoutCancel(ctx), c.Provider)
-	answer, wantsNonce, err := c.sendUserinfo(ctx, endpoint, access)
-	if err == nil && wantsNonce {
+	answer, learned, err := c.sendUserinfo(ctx, endpoint, access)
+	if err == nil && learned && isForNonce(answer, access) {
 		answer, _, err = c.sendUserinfo(ctx, endpoint, access)
 	}
-	return answer, err
+	return answer, err == nil && isForNonce(answer, access), err
+}
+
+// isForNonce reports whether an answer refuses the nonce of the proof, or the lack of
+// one, and says nothing of the access token.
+func isForNonce(answer *httpResponse, access Access) bool {
+	return access.Key != nil && answer.status == http.StatusUnauthorized && dpop.WantsNonce(answer.header)
 }
 
 // sendUserinfo sends the access token in a header, or in a form where the
 // configuration says so (RFC 6750 2.1, 2.2); never in both. One that is bound to a key
-// has no form (RFC 9449 7.1).
-func (c *Client) sendUserinfo(ctx context.Context, endpoint string, access Access) (answer *httpResponse, wantsNonce bool, err error) {
+// has no form (RFC 9449 7.1). learned reports that the answer has a nonce.
+func (c *Client) sendUserinfo(ctx context.Context, endpoint string, access Access) (answer *httpResponse, learned bool, err error) {
 	method, form := http.MethodGet, ""
 	if c.UserinfoByPost {
 		method = http.MethodPost
@@ -113,9 +124,9 @@ func (c *Client) sendUserinfo(ctx context.Context, endpoint string, access Acces
 		return nil, false, bare(err)
 	}
 	defer response.Body.Close()
-	learned := c.Discovery.proofs.learn(request, access.Key, response)
+	learned = c.Discovery.proofs.learn(request, access.Key, response)
 	answer, err = read(response, []string{access.Token, request.Header.Get(dpop.Header)})
-	return answer, learned && response.StatusCode == http.StatusUnauthorized && dpop.WantsNonce(response.Header), err
+	return answer, learned, err
 }
 
 // readUserinfo reads the claims. The content type says what is a JWT (Core
