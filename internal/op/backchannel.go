@@ -49,10 +49,10 @@ func (b *backChannel) RoundTrip(request *http.Request) (*http.Response, error) {
 		form.Del("client_id") // x/oauth2 adds it always; the method knows better
 		maps.Copy(form, b.parameters)
 	}
-	response, answer, wantsNonce, err := b.send(request, form)
-	if err == nil && wantsNonce {
+	response, answer, nonce, err := b.send(request, form, "")
+	if err == nil && nonce != "" {
 		// The refusal of a proof spends neither a code nor a refresh token.
-		response, answer, _, err = b.send(request, form)
+		response, answer, _, err = b.send(request, form, nonce)
 	}
 	if err != nil || answer == nil {
 		return response, err
@@ -70,17 +70,17 @@ func (b *backChannel) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// send sends a form once, with a new proof of who we are, and of the key. The answer is
-// nil where it has not to be read here. wantsNonce reports whether it refuses the proof
-// of the key for the lack of a nonce, and brings one.
-func (b *backChannel) send(request *http.Request, form url.Values) (response *http.Response, answer *httpResponse, wantsNonce bool, err error) {
+// send sends a form once, with a new proof of who we are, and of the key, with a nonce if
+// there is one. The answer is nil where it has not to be read here. wanted is the nonce of
+// an answer that refuses the proof of the key for the lack of it; otherwise empty.
+func (b *backChannel) send(request *http.Request, form url.Values, nonce string) (response *http.Response, answer *httpResponse, wanted string, err error) {
 	request, form = request.Clone(request.Context()), maps.Clone(form)
 	b.proof.endpoint, b.proof.tokens = request.URL, b.tokens
 	if err := b.prove(&b.proof, request.Header, form); err != nil {
-		return nil, nil, false, err
+		return nil, nil, "", err
 	}
-	if err := b.proofs.prove(request, Access{Key: b.key}, b.proof.now()); err != nil {
-		return nil, nil, false, err
+	if err := b.proofs.prove(request, Access{Key: b.key}, nonce, b.proof.now()); err != nil {
+		return nil, nil, "", err
 	}
 	b.secrets = append(secretsOf(request.Header, form), b.proof.secret)
 	request.Header.Set("Accept", "application/json")
@@ -92,14 +92,17 @@ func (b *backChannel) send(request *http.Request, form url.Values) (response *ht
 
 	response, err = b.base.RoundTrip(request)
 	if err != nil || !b.tokens && b.key == nil || isRedirect(response.StatusCode) {
-		return response, nil, false, err
+		return response, nil, "", err
 	}
 	defer response.Body.Close()
 	learned := b.proofs.learn(request, b.key, response)
 	if answer, err = read(response, b.secrets); err != nil {
-		return nil, nil, false, err
+		return nil, nil, "", err
 	}
-	return response, answer, learned && answer.status/100 == 4 && answer.refusal().Code == dpop.UseNonce, nil
+	if answer.status/100 == 4 && answer.refusal().Code == dpop.UseNonce {
+		wanted = learned
+	}
+	return response, answer, wanted, nil
 }
 
 // isRedirect reports whether the HTTP client is to judge an answer, by its rule
