@@ -131,7 +131,7 @@ func TestApplicationsGetNoBoundToken(t *testing.T) {
 	}
 }
 
-// A provider that gives bearer tokens may have bound the refresh token (RFC 9449 5): it is
+// A provider that gives bearer tokens may have bound the refresh token (RFC 9449, section 5): it is
 // redeemed with the key of the login, on any node.
 func TestARefreshTokenThatIsBoundAlone(t *testing.T) {
 	t.Parallel()

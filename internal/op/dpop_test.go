@@ -216,7 +216,7 @@ func TestBearerTokens(t *testing.T) {
 }
 
 // A provider may bind the refresh token of a public client alone, and give bearer tokens
-// (RFC 9449 5). It goes on being redeemed with the key, also when it has changed.
+// (RFC 9449, section 5). It goes on being redeemed with the key, also when it has changed.
 func TestARefreshTokenCanBeBoundAlone(t *testing.T) {
 	t.Parallel()
 	b := newBound(t, DPoPAuto, oidctest.DPoP(), oidctest.RefreshTokens())
