@@ -306,7 +306,7 @@ app.example.com {
 }
 `,
 		code:    2,
-		message: "client_secret: {file.secret.txt} is empty or cannot be read: no such file or directory", remedy: "→ Make the file, or mend its name",
+		message: "client_secret: {file.secret.txt} is empty or cannot be read: no such file or directory", remedy: "→ Create the file, or correct its name",
 	},
 	{
 		name: "a variable that is not set",
@@ -320,7 +320,7 @@ app.example.com {
 }
 `,
 		code:    2,
-		message: "client_secret: {env.OIDC_RP_NO_SUCH_SECRET} is empty or cannot be read", remedy: "→ Set OIDC_RP_NO_SUCH_SECRET in the environment of Caddy, and of this command.",
+		message: "client_secret: {env.OIDC_RP_NO_SUCH_SECRET} is empty or cannot be read", remedy: "→ Set OIDC_RP_NO_SUCH_SECRET in the environment of Caddy and of this command.",
 	},
 	{
 		name: "a key that the provider does not know",
