@@ -55,7 +55,7 @@ app.example.com {
 }
 `,
 		code:    2,
-		message: "✘ connection: there is no host login..example.com", remedy: "→ Look for a typo in the issuer",
+		message: "✘ connection: there is no host login..example.com", remedy: "→ Check the issuer for a typo",
 	},
 	{
 		name: "a slash at the end of the issuer",
@@ -107,7 +107,7 @@ other.example.com {
 }
 `,
 		code:    2,
-		message: "✘ redirect URI: the provider does not take the authorization request", remedy: "→ Register the redirect URI below at the provider",
+		message: "✘ redirect URI: the provider does not accept the authorization request", remedy: "→ Register exactly the redirect URI below with the provider",
 	},
 	{
 		name: "a groups claim of another name",
@@ -147,7 +147,7 @@ app.example.com {
 			op.Lie(func(l *oidctest.Faults) { l.At(oidctest.Discovery).Header = dated(-5 * time.Minute) })
 		},
 		code:    2,
-		message: "✘ clock: the provider's is 5m behind this machine's, and clock_skew allows 1m", remedy: "→ Set the clock that is wrong",
+		message: "✘ clock: the provider's is 5m behind this machine's, and clock_skew allows 1m", remedy: "→ Correct the clock that is wrong",
 	},
 	{
 		name: "a scope that is missing",
@@ -241,8 +241,8 @@ wiki.example.com {
 			op.Register("https://app.example.com/@app/auth/corp/code")
 		},
 		code:    2,
-		message: "✘ redirect URI: the provider does not take the authorization request (status 400) https://wiki.example.com/@app/auth/corp/code",
-		remedy:  "→ Register the redirect URI below at the provider",
+		message: "✘ redirect URI: the provider does not accept the authorization request (status 400) https://wiki.example.com/@app/auth/corp/code",
+		remedy:  "→ Register exactly the redirect URI below with the provider",
 	},
 	{
 		name: "a matcher that is not defined",
