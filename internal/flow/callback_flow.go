@@ -22,6 +22,8 @@ type callbackFlow struct {
 	ring        *seal.Ring
 	response    authresponse.Response
 	transaction session.Transaction
+	// claimed is the login that a response says it belongs to which failed its checks.
+	claimed session.StateHash
 }
 
 // refuse returns the failure of the login.
@@ -54,7 +56,12 @@ func (x *Exchange) leadTo(t *session.Transaction, location string) error {
 // returnURL returns where a login led that a signed-in user comes back to, if it
 // was the one that made the session.
 func (c *callbackFlow) returnURL(state string) string {
-	if s := c.State.session; s.Login == session.HashState(state) {
+	return c.returnOf(session.HashState(state))
+}
+
+// returnOf is returnURL for the hash of a state.
+func (c *callbackFlow) returnOf(login session.StateHash) string {
+	if s := c.State.session; s.Login == login {
 		return cmp.Or(s.Return, c.Home)
 	}
 	return c.Home

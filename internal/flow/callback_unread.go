@@ -21,9 +21,12 @@ func (c *callbackFlow) respondUnread(err error) error {
 	if _, err := c.identify(); err != nil {
 		return c.respondError(storageFailure(err))
 	}
+	var note *refusedPost
+	if errors.As(err, &note) {
+		return c.respondRefused(note)
+	}
 	var unavailable *op.UnavailableError
-	switch {
-	case errors.As(err, &unavailable):
+	if errors.As(err, &unavailable) {
 		// The same request can work a moment later: the response is still unused.
 		f.Code = errorcode.ProviderUnavailable
 		if c.Public {
@@ -32,13 +35,18 @@ func (c *callbackFlow) respondUnread(err error) error {
 		c.countFailedLogin(f)
 		c.header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(unavailable.RetryAfter.Seconds())))))
 		return c.errorPage(http.StatusServiceUnavailable, f, c.log(f))
+	}
+	if errors.Is(err, op.ErrResponseExpired) {
+		f.Code = errorcode.LoginExpired
+	}
+	switch {
 	case c.State.SignedIn():
 		// Signed responses are over after some minutes: a user who comes back to one
 		// by the Back button is signed in already.
 		c.log(f)
-		return pages.Redirect(c.W, http.StatusSeeOther, c.Home)
-	case errors.Is(err, op.ErrResponseExpired):
-		f.Code = errorcode.LoginExpired
+		return pages.Redirect(c.W, http.StatusSeeOther, c.returnOf(c.claimed))
+	case c.sendOnRefused(f):
+		return nil
 	}
 	return c.respondError(f)
 }

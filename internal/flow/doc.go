@@ -34,6 +34,7 @@
 //	endpoints.go         Call.Serve checks method, provider, early data and host
 //	callback.go          serveCallback is the outline of what follows
 //	formpost.go          receive reads the response, sendOn a posted one by GET
+//	callback_unread.go   respondUnread, where a response cannot be read
 //	authenticate.go      identify opens the session that the browser has already
 //	callback_flow.go     takeTransaction finds the login in flight by its state
 //	callback_outcome.go  outcome has the response count once, on all nodes

@@ -89,13 +89,36 @@ func (c *Client) ResponseAlgs(metadata *Metadata) []string {
 	return algorithms(c.Algs, metadata.IDTokenAlgs)
 }
 
-// glanceAtResponse looks at a response whose signature is not checked yet.
-func (c *Client) glanceAtResponse(raw string) error {
+// StateOf returns the state that a signed response claims to have, of which nothing is
+// checked. It serves to find out whether the response came before, and nothing else.
+func (c *Client) StateOf(raw string) string {
+	if len(raw) > maxSignedResponse {
+		return ""
+	}
+	raw, err := c.open(raw)
+	if err != nil {
+		return ""
+	}
+	claims, err := c.peekResponse(raw)
+	if err != nil {
+		return ""
+	}
+	state, _ := claims.text("state")
+	return state
+}
+
+// peekResponse returns the claims of a response whose signature is not checked yet.
+func (c *Client) peekResponse(raw string) (object, error) {
 	algs := c.Algs
 	if len(algs) == 0 {
 		algs = asymmetric
 	}
-	claims, err := peek(raw, algs)
+	return peek(raw, algs)
+}
+
+// glanceAtResponse looks at a response whose signature is not checked yet.
+func (c *Client) glanceAtResponse(raw string) error {
+	claims, err := c.peekResponse(raw)
 	if err != nil {
 		return err
 	}

@@ -117,7 +117,7 @@ func (f *First) isFirst(claims object) bool {
 // RefreshError is returned when the token endpoint gave no new tokens.
 type RefreshError struct {
 	Err error
-	// Over: the provider takes the refresh token no more. Anything else may
+	// Over: the provider no longer takes the refresh token. Anything else may
 	// pass.
 	Over bool
 	// Down: the provider issues no tokens at the moment.

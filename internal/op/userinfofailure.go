@@ -8,8 +8,8 @@ import (
 
 // This file says what a failed call of the userinfo endpoint means.
 
-// IsTokenRefused reports whether userinfo takes the access token no more: it has
-// expired or was revoked (RFC 6750 3.1). That a proof is refused says nothing of the
+// IsTokenRefused reports whether userinfo no longer takes the access token, which has
+// expired or was revoked (RFC 6750 3.1). A proof that is refused says nothing about the
 // token.
 func IsTokenRefused(err error) bool {
 	var refused *Refusal
