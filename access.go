@@ -14,14 +14,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
 )
 
-// This file finds out what the configuration says about a request: the mode, the route
-// and the rules that apply to it.
+// This file determines the policy of a request: its mode, route and rules.
 
-// policy returns what the configuration says about a request. It asks the matchers
-// about every reading of the path that an application could make, since it need
-// not read the path as the matchers do. A request is public only if every reading
-// is, and guarded if any is. A matcher's error never opens anything: the caller
-// responds with it.
+// policy returns the policy of a request. It matches every reading of the path that
+// an application could make, because the application may read it differently than
+// the matchers do. A request is public only if all readings are, and guarded if any
+// is. If a matcher fails, the caller responds with the error.
 func (h *Handler) policy(r *http.Request, original *url.URL) (authz.Policy, error) {
 	if len(h.guard) == 0 && len(h.Routes) == 0 {
 		return h.sitePolicy(), nil
@@ -44,7 +42,7 @@ func (h *Handler) policy(r *http.Request, original *url.URL) (authz.Policy, erro
 	return all, failed
 }
 
-// sitePolicy returns the policy for requests that no route names.
+// sitePolicy returns the policy of requests that match no route.
 func (h *Handler) sitePolicy() authz.Policy {
 	return authz.Policy{
 		Guarded: true, Public: h.Mode == modePublic, Unauthenticated: authz.Unauthenticated(h.Unauthenticated),
@@ -53,8 +51,8 @@ func (h *Handler) sitePolicy() authz.Policy {
 }
 
 // policyAsRead returns the policy for the path as it stands in the request. HEAD is
-// judged as GET, which it asks for the same as. A matcher may name either: if only one
-// of them has a route, that applies to both.
+// treated as GET, because both return the same resource, but a matcher may name
+// only one of them: a route that matches either method applies to both.
 func (h *Handler) policyAsRead(r *http.Request) (authz.Policy, error) {
 	if r.Method != http.MethodHead {
 		policy, _, err := routePolicy(h, r)
@@ -79,8 +77,8 @@ func (h *Handler) policyAsRead(r *http.Request) (authz.Policy, error) {
 	return both, nil
 }
 
-// routePolicy returns the policy for a request as it stands, and whether a route names
-// it.
+// routePolicy returns the policy of a request as it stands, and whether a route
+// matches it.
 func routePolicy(h *Handler, r *http.Request) (policy authz.Policy, named bool, err error) {
 	covered, route, err := routeAsRead(h, r)
 	switch {
@@ -96,8 +94,8 @@ func routePolicy(h *Handler, r *http.Request) (policy authz.Policy, named bool, 
 	}, true, nil
 }
 
-// routeAsRead returns whether the guard covers the path as it stands in the request,
-// and the first route that matches it, or nil.
+// routeAsRead reports whether the guard covers the path as it stands in the
+// request, and returns the first route that matches it, or nil.
 func routeAsRead(h *Handler, r *http.Request) (covered bool, first *Route, err error) {
 	if len(h.guard) > 0 {
 		if covered, err := h.guard.AnyMatchWithError(r); err != nil || !covered {
@@ -116,8 +114,8 @@ func routeAsRead(h *Handler, r *http.Request) (covered bool, first *Route, err e
 	return true, nil, nil
 }
 
-// explains reports whether refused users read which rule they do not satisfy, on a
-// route, or elsewhere if it is nil.
+// explains reports whether refused users are shown the rule, on a route or, if it
+// is nil, elsewhere.
 func explains(h *Handler, route *Route) bool {
 	if route != nil && route.Explain != nil {
 		return *route.Explain
@@ -125,8 +123,8 @@ func explains(h *Handler, route *Route) bool {
 	return h.Explain != nil && *h.Explain
 }
 
-// resolveRulesOf compiles the rules of an instance and of its routes, and adds what
-// they need of sessions to its needs.
+// resolveRulesOf compiles the rules of an instance and its routes, and collects
+// what they need from sessions.
 func resolveRulesOf(h *Handler) error {
 	h.instance.Admits = func(x *flow.Exchange) (bool, error) { return admits(h, x) }
 	with := h.app.rules
@@ -172,9 +170,9 @@ func resolveRulesOf(h *Handler) error {
 	return nil
 }
 
-// admits reports whether the user of a request, who is signed in, satisfies the rules
-// of the instance itself: whom it takes for anonymous on its public pages it does not
-// know elsewhere either.
+// admits reports whether the signed-in user of a request satisfies the rules of the
+// instance itself. A user who counts as anonymous on its public pages does so
+// elsewhere as well.
 func admits(h *Handler, x *flow.Exchange) (bool, error) {
 	st := h.stateOf(x.R, originalURL(x.R))
 	policy := h.sitePolicy()

@@ -25,13 +25,13 @@ func init() {
 	caddy.RegisterModule(adminAPI{})
 }
 
-// adminAPI adds endpoints for operators to Caddy's admin API, under /oidc_rp/.
-// They are about the configuration that is running: the state of its providers,
-// the revocation of sessions, and the keys that sessions are sealed with. No
-// response holds a secret, a key, a token or a user.
+// adminAPI adds endpoints under /oidc_rp/ to Caddy's admin API: the state of
+// providers, the revocation of sessions, and the keys that seal sessions, all of
+// the running configuration. Responses do not contain secrets, keys, tokens or
+// users.
 type adminAPI struct {
-	// app returns the app of the running configuration, or nil. Caddy makes this
-	// module before the apps, and does not say for which configuration.
+	// app returns the app of the running configuration, or nil. Caddy creates this
+	// module before the apps, without saying for which configuration.
 	app func() *App
 }
 
@@ -40,8 +40,8 @@ func (adminAPI) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "admin.api.oidc_rp", New: func() caddy.Module { return &adminAPI{app: runningApps.Last} }}
 }
 
-// adminEndpoints lists the endpoints by path. The response is sent as JSON; an
-// error other than an adminapi.Error is 500.
+// adminEndpoints are the endpoints by path. Responses are encoded as JSON. An error
+// that is not an adminapi.Error is a 500.
 var adminEndpoints = map[string]struct {
 	method string
 	serve  func(*App, *http.Request) (response any, err error)
@@ -58,9 +58,8 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{{Pattern: adminapi.Prefix, Handler: caddy.AdminHandlerFunc(serve)}}
 }
 
-// ServeAdmin responds to a request to the admin API about the configuration of
-// this app. For a nil app, which means that none is running, it is 503. Errors
-// are of type caddy.APIError, or mean 500.
+// ServeAdmin serves a request to the admin API. On a nil App, which means that none
+// is running, it responds with 503. Errors are of type caddy.APIError, or mean 500.
 func (a *App) ServeAdmin(w http.ResponseWriter, r *http.Request) error {
 	response, err := serveAdmin(a, w.Header(), r)
 	if failed := (adminapi.Error{}); errors.As(err, &failed) {
@@ -140,9 +139,9 @@ func signsAssertions(a *App) bool {
 	return slices.ContainsFunc(a.handlers, func(h *Handler) bool { return h.instance.Assertions != nil })
 }
 
-// withdrawAssertionKeys replaces the keys of assertions, which are in the same storage
-// as those of sessions. err is what became of these; that there are none does not
-// matter then.
+// withdrawAssertionKeys replaces the keys of assertions, which are in the same
+// storage as those of sessions. err is the result of rotating the latter. If that
+// failed only because the sites have no such keys, it is ignored.
 func withdrawAssertionKeys(ctx context.Context, a *App, err error) error {
 	if _, failed := a.storageState.assertionRing.Rotate(context.WithoutCancel(ctx), true); failed != nil {
 		return adminapi.Errorf(http.StatusServiceUnavailable, "the keys of assertions could not be replaced; try again: %w", errors.Join(failed, err))
@@ -155,7 +154,7 @@ func withdrawAssertionKeys(ctx context.Context, a *App, err error) error {
 	return err
 }
 
-// ringsInUse returns the key rings of the app's sites.
+// ringsInUse returns the key rings of all sites.
 func ringsInUse(a *App) []adminapi.Ring {
 	a.linkInstances()
 	var uses []adminapi.Ring
@@ -170,7 +169,7 @@ func ringsInUse(a *App) []adminapi.Ring {
 	return adminapi.MergeRings(uses)
 }
 
-// revokeSessions ends sessions that began until now, and responds once that is
+// revokeSessions ends sessions that exist now, and responds once the revocation is
 // stored. Users can sign in again.
 func revokeSessions(a *App, r *http.Request) (any, error) {
 	var request adminapi.RevokeRequest
@@ -182,7 +181,8 @@ func revokeSessions(a *App, r *http.Request) (any, error) {
 		return nil, err
 	}
 	now := a.clock.Now()
-	// Stored for longer than any session lasts, whatever the lifetimes were when it began.
+	// Keep the revocation for longer than any session can last, since lifetimes may have
+	// been longer when the session began.
 	events := request.Events(revoked, now.Add(flow.ClocksApart), now.Add(maxLifetime+sessionstore.RevocationMargin))
 	if err := a.shared.Revoke(r.Context(), events...); err != nil {
 		return nil, adminapi.Errorf(http.StatusServiceUnavailable,
@@ -198,7 +198,7 @@ func revokeSessions(a *App, r *http.Request) (any, error) {
 	return adminapi.RevokeResponse{Revoked: revoked}, nil
 }
 
-// remoteIP returns the address of the admin API's caller.
+// remoteIP returns the IP address of the admin API's client.
 func remoteIP(r *http.Request) string {
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
 		return host

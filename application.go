@@ -27,7 +27,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/telemetry"
 )
 
-// resolveApplication finds out how programs are let in at a site.
+// resolveApplication resolves the option application.
 func resolveApplication(h *Handler, ctx caddy.Context) error {
 	config := h.Application
 	if config == nil {
@@ -60,8 +60,8 @@ func resolveApplication(h *Handler, ctx caddy.Context) error {
 	return resolveBearer(h)
 }
 
-// openAccessKeys returns what judges access keys: a file, or the identity provider of
-// this Caddy.
+// openAccessKeys returns the verifier of access keys: a file, or the identity
+// provider of this Caddy.
 func openAccessKeys(h *Handler, ctx caddy.Context) (program.Verifier, error) {
 	if h.Application.AccessKeys == siteconfig.BuiltinKeys {
 		idp, err := builtinProvider(ctx)
@@ -86,7 +86,7 @@ func openAccessKeys(h *Handler, ctx caddy.Context) (program.Verifier, error) {
 	return accesskey.Open(path, h.now, ctx.Slogger())
 }
 
-// resolveIssuers resolves the issuers that are no providers.
+// resolveIssuers resolves the token issuers that are not providers of the site.
 func resolveIssuers(h *Handler) error {
 	if h.Application.Bearer == nil {
 		return nil
@@ -119,7 +119,7 @@ func resolveIssuers(h *Handler) error {
 	return nil
 }
 
-// resolveResource finds out what the site says of itself to programs.
+// resolveResource resolves the protected resource metadata.
 func resolveResource(h *Handler) {
 	config := h.Application.ResourceMetadata
 	if config == nil {
@@ -141,7 +141,7 @@ func resolveResource(h *Handler) {
 	h.instance.Resource = resource
 }
 
-// resolveBearer makes what judges bearer tokens.
+// resolveBearer sets up the verification of bearer tokens.
 func resolveBearer(h *Handler) error {
 	config, in := h.Application.Bearer, h.instance
 	if config == nil {

@@ -13,11 +13,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 )
 
-// This file translates the configuration of Caddy's HTTP and TLS apps for packages
-// that do not know Caddy. It knows nothing of the modules of this package.
+// This file converts the configuration of Caddy's HTTP and TLS apps for packages
+// that do not know Caddy.
 
-// httpConfigOf returns the configuration of the HTTP app. Some of it is loaded
-// already, and some is still JSON.
+// httpConfigOf returns the configuration of the HTTP app, which at this point is
+// partly loaded and partly still JSON.
 func httpConfigOf(app *caddyhttp.App) *httpconfig.App {
 	all := &httpconfig.App{HTTPPort: app.HTTPPort, HTTPSPort: app.HTTPSPort, Servers: make(map[string]*httpconfig.Server)}
 	for name, server := range app.Servers {
@@ -47,8 +47,8 @@ func httpConfigOf(app *caddyhttp.App) *httpconfig.App {
 	return all
 }
 
-// trustsProxies reports whether a server has the option trusted_proxies. Caddy drops
-// its JSON once it is loaded, and keeps to itself what it has loaded.
+// trustsProxies reports whether a server has trusted_proxies. Caddy clears the JSON
+// once it is loaded, and does not export the loaded module.
 func trustsProxies(server *caddyhttp.Server) bool {
 	loaded := reflect.ValueOf(server).Elem().FieldByName("trustedProxies")
 	return server.TrustedProxiesRaw != nil || server.TrustedProxiesUnix || !loaded.IsValid() || !loaded.IsNil()
@@ -67,14 +67,14 @@ func portOf(listen string) int {
 	return int(at.StartPort)
 }
 
-// routesOf returns routes for package httpconfig.
+// routesOf converts routes.
 func routesOf(list caddyhttp.RouteList) []httpconfig.Route {
 	routes := make([]httpconfig.Route, len(list))
 	for n := range list {
 		routes[n].Match = matcherSetsOf(&list[n])
 		for _, raw := range list[n].HandlersRaw {
 			var h httpconfig.Handler
-			_ = json.Unmarshal(raw, &h) // what it cannot read, the module refuses
+			_ = json.Unmarshal(raw, &h) // the module itself reports invalid JSON
 			routes[n].Handle = append(routes[n].Handle, h)
 		}
 		for _, loaded := range list[n].Handlers {
@@ -122,7 +122,7 @@ func rawMatcherSets(raw caddyhttp.RawMatcherSets) (sets []httpconfig.MatcherSet)
 	return sets
 }
 
-// certificatePolicies returns the policies of the TLS app.
+// certificatePolicies returns the automation policies of the TLS app.
 func certificatePolicies(ctx caddy.Context) (policies []loadcheck.CertificatePolicy) {
 	module, err := ctx.AppIfConfigured("tls")
 	if err != nil {
@@ -141,8 +141,8 @@ func certificatePolicies(ctx caddy.Context) (policies []loadcheck.CertificatePol
 }
 
 // loadingHosts returns the hosts of the route whose handlers are being loaded, or
-// outer if it names none. Caddy keeps the JSON of a route's handlers until all of
-// them are loaded.
+// outer if it has no host matcher. Caddy keeps the JSON of a route's handlers until
+// all are loaded.
 func loadingHosts(routes caddyhttp.RouteList, outer []string) []string {
 	for n := range routes {
 		if len(routes[n].HandlersRaw) == 0 {

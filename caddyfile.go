@@ -26,15 +26,15 @@ func init() {
 	sessionBlock.Options = sessionOptions.Names()
 	cookieBlock.Options = cookieOptions.Names()
 	profileBlock.Options = ruleconfig.ProfileOptions.Names()
-	// A site may have the options of a provider itself.
+	// A site may contain the options of its only provider.
 	siteBlock.Options = slices.Concat(slices.Sorted(maps.Keys(siteOptions)), providerBlock.Options)
 	for _, b := range blocks {
 		b.Others = blocks
 	}
 }
 
-// The kinds of blocks. Their options are set by init, since the tables of options
-// name functions that report errors.
+// Kinds of blocks. init sets their options, because the tables of options refer to
+// functions that report errors.
 var (
 	globalBlock   = &caddyargs.Kind{Others: blocks}
 	providerBlock = &caddyargs.Kind{Name: "of a provider", Place: "of a provider", Repeats: []string{"groups"}}
@@ -45,7 +45,7 @@ var (
 	siteBlock     = &caddyargs.Kind{Place: "of a site"}
 )
 
-// blocks are the kinds of blocks where a misplaced option may belong.
+// blocks are the kinds of blocks that are searched for a misplaced option.
 var blocks = []*caddyargs.Kind{providerBlock, sessionBlock, cookieBlock, siteconfig.UpstreamBlock, siteconfig.ApplicationBlock, siteconfig.SessionEndpointBlock, siteconfig.CheckBlock, tlsBlock, profileBlock, siteBlock}
 
 // globalOptions lists the options of the global option. Unlike in other blocks,

@@ -79,7 +79,7 @@ var providerOptions = withEndpoints(caddyargs.Table[*ProviderConfig]{
 	"disabled":    func(d *caddyfile.Dispenser, p *ProviderConfig) error { return caddyargs.FlagArg(d, &p.Disabled) },
 })
 
-// oneOf is an option that has one of a few values.
+// oneOf returns the parser of an option that takes one of the given values.
 func oneOf(values []string, field func(*ProviderConfig) *string) func(*caddyfile.Dispenser, *ProviderConfig) error {
 	return func(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		return caddyargs.EnumArg(d, field(p), values...)
@@ -94,8 +94,8 @@ func withEndpoints(options caddyargs.Table[*ProviderConfig]) caddyargs.Table[*Pr
 	return options
 }
 
-// parseGroups parses the groups that exist here: names, a block of the provider's
-// names with those here, or both, in one line or two.
+// parseGroups parses groups: names, a block that maps the provider's names to local
+// ones, or both, on one line or two.
 func parseGroups(d *caddyfile.Dispenser, p *ProviderConfig) error {
 	var list []string
 	var names map[string]string
@@ -154,8 +154,7 @@ func parseTLS(d *caddyfile.Dispenser, p *ProviderConfig) error {
 	return nil
 }
 
-// parseClientAuth parses the method of client authentication, with its keys or
-// certificate.
+// parseClientAuth parses client_auth, with its keys or certificate.
 func parseClientAuth(d *caddyfile.Dispenser, p *ProviderConfig) error {
 	if !d.NextArg() {
 		return d.Err("client_auth takes one of the methods " + strings.Join(op.AuthMethods(), ", "))
@@ -202,7 +201,7 @@ func parseClientAuth(d *caddyfile.Dispenser, p *ProviderConfig) error {
 
 const keysTwice = "client_keys is there twice: client_auth private_key_jwt names the same keys"
 
-// parseClientKeys parses the keys that sign requests where client_auth names none.
+// parseClientKeys parses the signing keys for clients whose client_auth has none.
 func parseClientKeys(d *caddyfile.Dispenser, p *ProviderConfig) error {
 	if p.ClientKeys != nil {
 		return d.Err(keysTwice)
@@ -210,8 +209,8 @@ func parseClientKeys(d *caddyfile.Dispenser, p *ProviderConfig) error {
 	return caddyargs.ListArg(d, &p.ClientKeys)
 }
 
-// assertionOptions lists the options of methods of client authentication that
-// send an assertion.
+// assertionOptions lists the options of the client_auth methods that send an
+// assertion.
 var assertionOptions = caddyargs.Table[*ProviderConfig]{
 	"audience": func(d *caddyfile.Dispenser, p *ProviderConfig) error {
 		if p.ClientAuth == op.AssertionFile {
@@ -221,7 +220,7 @@ var assertionOptions = caddyargs.Table[*ProviderConfig]{
 	},
 }
 
-// parseParameters parses a block of names, each with its value or values.
+// parseParameters parses a block of parameters, each with one or more values.
 func parseParameters(d *caddyfile.Dispenser, field *map[string]Parameter, check func(url.Values) error) error {
 	*field = make(map[string]Parameter)
 	return caddyargs.EachName(d, func(name string) (err error) {
@@ -272,7 +271,7 @@ func parseSharedProvider(d *caddyfile.Dispenser, app *App) error {
 	return nil
 }
 
-// newID returns an error if a provider cannot have the id.
+// newID returns an error if id is not a valid id for another provider.
 func newID(d *caddyfile.Dispenser, id string) error {
 	if id == flow.ShorthandID {
 		return d.Errf("the provider id '%s' is reserved for the default provider", id)
@@ -283,7 +282,7 @@ func newID(d *caddyfile.Dispenser, id string) error {
 	return nil
 }
 
-// provider parses the ids of shared providers, or a provider of this site alone.
+// provider parses the ids of shared providers, or a provider of this site only.
 func (s *siteParser) provider() error {
 	place := caddyargs.At(s.Token())
 	ids := s.RemainingArgs()
@@ -311,7 +310,7 @@ func (s *siteParser) provider() error {
 	return nil
 }
 
-// ownProvider adds a provider of this site alone.
+// ownProvider adds a provider of this site only.
 func (s *siteParser) ownProvider(place *caddyfile.Dispenser, ids []string, own *ProviderConfig, seen caddyargs.Seen) error {
 	if len(ids) != 1 {
 		return place.Err("a provider with options of its own has one id")
@@ -340,7 +339,7 @@ func (s *siteParser) ownProvider(place *caddyfile.Dispenser, ids []string, own *
 func (s *siteParser) global() App {
 	var app App
 	if global, ok := s.Option("oidc_rp").(httpcaddyfile.App); ok {
-		_ = json.Unmarshal(global.Value, &app) // our own output
+		_ = json.Unmarshal(global.Value, &app) // parseGlobal wrote it
 	}
 	return app
 }

@@ -54,8 +54,7 @@ func parseSession(d *caddyfile.Dispenser) (*SessionConfig, error) {
 	return s, nil
 }
 
-// parseStore parses the name of a session store, and leaves the rest to its
-// module.
+// parseStore parses the name of a session store; its module parses the rest.
 func parseStore(d *caddyfile.Dispenser, s *SessionConfig) error {
 	if !d.NextArg() {
 		return d.ArgErr()
@@ -80,11 +79,11 @@ func parseStore(d *caddyfile.Dispenser, s *SessionConfig) error {
 	return nil
 }
 
-// ownPackage has the packages of this project's stores that a Caddy has only if
-// it was built with them.
+// ownPackage has the packages of this project's stores that have to be added to
+// Caddy's build.
 var ownPackage = map[string]string{"redis": "github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis"}
 
-// unknownStore returns the error text about a store that this Caddy lacks.
+// unknownStore returns the error text for a store that is not in this Caddy.
 func unknownStore(kind string) string {
 	if path := ownPackage[kind]; path != "" {
 		return fmt.Sprintf("store %s is not in this Caddy: build it with another --with %s", kind, path)
@@ -103,7 +102,7 @@ func parseIdle(d *caddyfile.Dispenser, s *SessionConfig) error {
 	return caddyargs.DurationArg(d, &s.IdleTimeout)
 }
 
-// parseRecheck parses how old claims may be, and the grace after that.
+// parseRecheck parses the maximum age of claims, and the grace period after it.
 func parseRecheck(d *caddyfile.Dispenser, s *SessionConfig) error {
 	args := d.RemainingArgs()
 	if len(args) == 0 || len(args) > 2 {
@@ -161,7 +160,7 @@ func parseCookie(d *caddyfile.Dispenser, s *SessionConfig) error {
 	return nil
 }
 
-// storeModules returns the names of the stores that this Caddy has.
+// storeModules returns the names of the stores in this Caddy.
 func storeModules() []string {
 	kinds := []string{cookieStore}
 	for _, module := range caddy.GetModules(store.Namespace) {

@@ -29,8 +29,8 @@ type siteParser struct {
 	place     caddyfile.Token // the directive's name
 	seen      caddyargs.Seen
 	shorthand *ProviderConfig
-	describes bool // there are options of a provider at the site itself
-	names     bool // there is provider or default_provider
+	describes bool // the site has options of a provider itself
+	names     bool // the site has provider or default_provider
 }
 
 // arguments parses the matcher and the mode.
@@ -68,15 +68,14 @@ func (s *siteParser) arguments() error {
 	return nil
 }
 
-// siteOption is an option of a site's block.
+// siteOption is an option in the block of a site.
 type siteOption struct {
 	parse   func(*siteParser) error
-	repeats bool // it can be repeated
-	names   bool // it names providers, so that the site has no options of a provider itself
+	repeats bool // it may be repeated
+	names   bool // it names providers, which excludes options of a provider at the site
 }
 
-// siteOptions lists the options of a site, which may also have the options of a
-// provider.
+// siteOptions lists the options of a site. It may also contain those of a provider.
 var siteOptions = map[string]siteOption{
 	"provider":         {parse: (*siteParser).provider, repeats: true, names: true},
 	"default_provider": {parse: func(s *siteParser) error { return caddyargs.StringArg(s.Dispenser, &s.h.DefaultProvider) }, names: true},
@@ -129,12 +128,12 @@ var siteOptions = map[string]siteOption{
 	}},
 }
 
-// unauthenticatedArg parses how to respond to unauthenticated requests.
+// unauthenticatedArg parses the value of unauthenticated.
 func unauthenticatedArg(d *caddyfile.Dispenser, field *string) error {
 	return caddyargs.EnumArg(d, field, unauthenticatedValues...)
 }
 
-// option parses one option of the block. The dispenser is on its name.
+// option parses one option of the block. The dispenser is at its name.
 func (s *siteParser) option() error {
 	word := s.Val()
 	if option, known := siteOptions[word]; known {
@@ -178,8 +177,8 @@ func (s *siteParser) siteOption(word string, option siteOption) error {
 	return nil
 }
 
-// describesAndNames is the error about a site that has options of a provider
-// itself and names providers as well. Its line is that of what comes second.
+// describesAndNames is the error for a site that has options of a provider itself
+// and also names providers. It is reported at the line of the second.
 const describesAndNames = "options of a provider at the site itself exclude provider and default_provider"
 
 // routeParser parses the block of a route.
@@ -198,8 +197,8 @@ var privateOptions = caddyargs.Table[routeParser]{
 	"explain": func(d *caddyfile.Dispenser, p routeParser) error { return caddyargs.BoolArg(d, &p.route.Explain) },
 }
 
-// require parses a rule of a site that has to hold. Profiles of the global option
-// are known by now.
+// require parses a require or deny rule of the site. The profiles of the global
+// option are already parsed.
 func (s *siteParser) require(rules *[]*ruleconfig.Rule) error {
 	place, before := caddyargs.At(s.Token()), len(*rules)
 	if err := ruleconfig.ParseRequire(s.Dispenser, rules); err != nil {
@@ -216,7 +215,7 @@ func (s *siteParser) require(rules *[]*ruleconfig.Rule) error {
 	return nil
 }
 
-// guardMatcher parses a matcher of what the guard is for. Those inside of expressions
+// guardMatcher parses a matcher of guarded requests. Matchers inside of expressions
 // are found when the configuration is loaded.
 func (s *siteParser) guardMatcher() (set caddy.ModuleMap, found bool, err error) {
 	if set, found, err = s.MatcherToken(); err == nil {
@@ -225,7 +224,7 @@ func (s *siteParser) guardMatcher() (set caddy.ModuleMap, found bool, err error)
 	return set, found, err
 }
 
-// route parses a public or private option.
+// route parses the option public or private.
 func (s *siteParser) route(mode string) error {
 	route := &Route{Mode: mode}
 	paths := caddyhttp.MatchPath{}
@@ -268,7 +267,7 @@ func (s *siteParser) route(mode string) error {
 	return nil
 }
 
-// check returns an error about options that do not fit together.
+// check returns an error for options that are incompatible.
 func (s *siteParser) check() error {
 	h, place := s.h, caddyargs.At(s.place)
 	if s.shorthand != nil {

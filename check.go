@@ -13,9 +13,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 )
 
-// This file has the guard judge requests that other proxies have got and describe.
+// This file applies the guard to requests that other proxies describe.
 
-// resolveCheck resolves how other proxies are answered.
+// resolveCheck resolves the option check.
 func resolveCheck(h *Handler) error {
 	if h.Check == nil {
 		return nil
@@ -43,8 +43,8 @@ func resolveCheck(h *Handler) error {
 	return nil
 }
 
-// setsCookies returns an option of an instance that has ordinary requests change the
-// session's cookie; empty if there is none.
+// setsCookies returns the option of an instance because of which ordinary requests
+// update the session's cookie; "" if there is none.
 func setsCookies(h *Handler) string {
 	s := &h.session
 	kind, err := storeKind(s.StoreRaw)
@@ -63,9 +63,9 @@ func setsCookies(h *Handler) string {
 	return ""
 }
 
-// judgeDescribed has the guard of an instance judge a request that the subrequest r
-// describes. It is the peer's as r is, so that the client's address is the one that
-// the proxy forwards.
+// judgeDescribed applies the guard of an instance to the request that the
+// subrequest r describes. The described request has the same peer as r, so that the
+// client's IP address is the one that the proxy forwarded.
 func judgeDescribed(h *Handler, w http.ResponseWriter, r *http.Request, about *subrequest.Request, header http.Header) (passed http.Header, err error) {
 	_, upgrades := header["Upgrade"]
 	server, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)

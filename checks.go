@@ -23,15 +23,15 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 )
 
-// This file has package loadcheck check the configuration, logs or returns what
-// it finds, and logs what has to be registered at providers.
+// This file runs the checks of package loadcheck, and logs what has to be
+// registered at providers.
 
 // checkSites checks all sites of the configuration, once. What cannot work is an
-// error; what is likely to be a mistake is a warning in the log.
+// error; a likely mistake is a warning in the log.
 //
-// Caddy drops the JSON of each handler once it is loaded. The checks therefore run
-// when the first instance is provisioned: no handler before it is an instance, and
-// those after it are still JSON. `caddy validate` shows the result as well.
+// Caddy clears the JSON of each handler once it is loaded. The checks therefore run
+// when the first instance is provisioned: earlier handlers are not instances, and
+// later ones are still JSON. This way `caddy validate` shows the results as well.
 func (a *App) checkSites(ctx caddy.Context) error {
 	if a.checked {
 		return nil
@@ -43,7 +43,7 @@ func (a *App) checkSites(ctx caddy.Context) error {
 	}
 	http, ok := modules[0].(*caddyhttp.App)
 	if !ok {
-		return nil // an instance in some other app
+		return nil // the instance is in another app
 	}
 	a.sites = loadcheck.Sites(httpConfigOf(http), "oidc_rp", a.checkOptions)
 	var errs []error
@@ -64,8 +64,9 @@ func zapFields(attrs []slog.Attr) (fields []zap.Field) {
 	return fields
 }
 
-// checkOptions returns what the checks need to know of an instance. It returns
-// false for JSON that cannot be read: the instance itself refuses it.
+// checkOptions returns the options of an instance that the checks look at. It
+// returns false for JSON that cannot be parsed; provisioning the instance reports
+// that.
 func (a *App) checkOptions(raw json.RawMessage) (o loadcheck.Options, ok bool) {
 	var config Handler
 	if json.Unmarshal(raw, &config) != nil {
@@ -121,7 +122,7 @@ func (a *App) checkOptions(raw json.RawMessage) (o loadcheck.Options, ok bool) {
 	return o, true
 }
 
-// checkOptions returns what the checks need to know of a provider, which may be
+// checkOptions returns the options of a provider that the checks look at. p may be
 // nil.
 func (p *ProviderConfig) checkOptions(id string, own bool) loadcheck.Provider {
 	if p == nil {
@@ -141,8 +142,8 @@ func (p *ProviderConfig) checkOptions(id string, own bool) loadcheck.Provider {
 		Claims:  make(map[string]string), GroupNames: make(map[string]string), EmailTrusted: p.EmailTrusted,
 	}
 	if o.Builtin {
-		o.Issuer, o.ClientID = builtin.AppID, builtin.ClientID // whatever it is called
-		o.BuiltinHosts, _ = p.Builtin.ExpandHosts()            // errors are found when it is provisioned
+		o.Issuer, o.ClientID = builtin.AppID, builtin.ClientID // identifies it under any name
+		o.BuiltinHosts, _ = p.Builtin.ExpandHosts()            // provisioning reports errors
 	} else if o.Issuer == "" {
 		o.Issuer = strings.TrimSuffix(value(p.ConfigurationURL), "/.well-known/openid-configuration")
 	}
@@ -163,8 +164,8 @@ func (p *ProviderConfig) checkOptions(id string, own bool) loadcheck.Provider {
 	return o
 }
 
-// ofSite adds the name of its site to an error of an instance.
-func ofSite(ctx caddy.Context, err error) error {
+// withSiteName adds the name of the site to an error of one of its instances.
+func withSiteName(ctx caddy.Context, err error) error {
 	server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if server == nil {
 		return err
@@ -183,8 +184,8 @@ func ofSite(ctx caddy.Context, err error) error {
 
 const registerMessage = "register these addresses at the provider"
 
-// announce logs what has to be registered at providers, except what a running
-// configuration has logged. It makes no requests: the origins are those that the
+// announce logs what has to be registered at providers, unless a running
+// configuration has logged it. It makes no requests: it uses the origins that the
 // configuration names.
 func (a *App) announce() {
 	before := announcedBefore()
@@ -211,9 +212,9 @@ func announcedBefore() map[string]bool {
 	return all
 }
 
-// logRegistration logs what has to be registered at the first login, for sites
-// that the configuration does not name: otherwise only the user would see that
-// the provider does not know the redirect URI.
+// logRegistration logs what has to be registered when the first login begins, for
+// sites whose host the configuration does not name. Otherwise only the user would
+// notice that the provider does not know the redirect URI.
 func (h *Handler) logRegistration(id, origin, redirectURI string) {
 	p := h.providers[id]
 	if p.Client.Discovery.InProcess() != nil {
@@ -231,8 +232,8 @@ func (h *Handler) logRegistration(id, origin, redirectURI string) {
 	}
 }
 
-// checkRules refuses rules of an instance that can never do what they say, and warns
-// about those that may be a mistake.
+// checkRules refuses rules that cannot have their intended effect, and warns about
+// likely mistakes.
 func checkRules(h *Handler) error {
 	in := rulecheck.Instance{ProviderIDs: slices.Sorted(maps.Keys(h.app.providers)), KnowsUsers: len(h.instance.KnownUsers) > 0}
 	in.Keys = h.instance.Programs != nil && h.instance.Programs.Keys != nil

@@ -21,7 +21,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
-// This file reads the option known_users and loads the directories that it names.
+// This file loads the directories of the option known_users.
 
 // resolveKnownUsers loads the directories of a site.
 func resolveKnownUsers(h *Handler, ctx caddy.Context) error {
@@ -62,8 +62,8 @@ func resolveKnownUsers(h *Handler, ctx caddy.Context) error {
 	return nil
 }
 
-// checkDirectoryProviders refuses a directory for users of a provider that the site
-// does not have.
+// checkDirectoryProviders refuses a directory for the users of a provider that the
+// site does not have.
 func checkDirectoryProviders(h *Handler, entry knownusers.Entry) error {
 	for _, id := range entry.Providers {
 		if h.providers[id] == nil {
@@ -74,7 +74,7 @@ func checkDirectoryProviders(h *Handler, entry knownusers.Entry) error {
 	return nil
 }
 
-// parseKnownUsers parses the name of a directory, and leaves the rest to its module.
+// parseKnownUsers parses the name of a directory; its module parses the rest.
 func parseKnownUsers(d *caddyfile.Dispenser, h *Handler) error {
 	if !d.NextArg() {
 		return d.Err("known_users takes the name of a directory: list, file or scim")
@@ -96,7 +96,7 @@ func parseKnownUsers(d *caddyfile.Dispenser, h *Handler) error {
 	return nil
 }
 
-// directoryModules returns the names of the directories that this Caddy has.
+// directoryModules returns the names of the directories in this Caddy.
 func directoryModules() (kinds []string) {
 	for _, module := range caddy.GetModules(directory.Namespace) {
 		kinds = append(kinds, module.ID.Name())

@@ -29,8 +29,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
-// This file is the command check: it loads a configuration, and has package doctor
-// examine what it needs to work.
+// This file implements the command check: it loads a configuration and has package
+// doctor examine it.
 
 func checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -62,12 +62,12 @@ Exits 0 if nothing is wrong, 1 on warnings with --strict, and 2 on failures.`,
 		err := caddycmd.WrapCommandFuncForCobra(func(fl caddycmd.Flags) (int, error) {
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 			defer stop()
-			context.AfterFunc(ctx, stop) // a second signal ends the process, whatever it waits for
+			context.AfterFunc(ctx, stop) // a second signal ends the process at once
 			report, err := checkConfiguration(ctx, fl)
 			if err != nil {
 				return caddy.ExitCodeFailedStartup, err
 			}
-			cmd.SilenceUsage, cmd.SilenceErrors = true, true // the report says it
+			cmd.SilenceUsage, cmd.SilenceErrors = true, true // the report has the error
 			out := cmd.OutOrStdout()
 			if fl.Bool("json") {
 				err = report.WriteJSON(out)
@@ -81,7 +81,7 @@ Exits 0 if nothing is wrong, 1 on warnings with --strict, and 2 on failures.`,
 			return code, nil
 		})(cmd, args)
 		if err == nil && code != 0 {
-			return errWarnings // Caddy exits with larger codes by itself
+			return errWarnings // Caddy itself uses the larger exit codes
 		}
 		return err
 	}
@@ -90,7 +90,7 @@ Exits 0 if nothing is wrong, 1 on warnings with --strict, and 2 on failures.`,
 
 var errWarnings = errors.New("there are warnings")
 
-// checkConfiguration does what the flags of the command check say.
+// checkConfiguration runs the command check with its flags.
 func checkConfiguration(ctx context.Context, fl caddycmd.Flags) (*doctor.Report, error) {
 	app, loaded, err := provisionToExplain(fl.String("config"), fl.String("adapter"))
 	if err != nil {
@@ -119,25 +119,25 @@ func checkConfiguration(ctx context.Context, fl caddycmd.Flags) (*doctor.Report,
 	return report, nil
 }
 
-// checkup is the work on one report.
+// checkup produces one report.
 type checkup struct {
 	app            *App
 	tryCredentials bool
-	claims         op.Claims // of a user, or nil
+	claims         op.Claims // claims of a sample user; may be nil
 	sites          []*checkedSite
-	// subjects has the place of each provider in examined. A shared one is examined
-	// once.
+	// subjects has the index in examined of each provider. Shared providers are
+	// examined once.
 	subjects map[*flow.Provider]int
 	examined []doctor.Subject
 }
 
-// checkedSite is what one site needs.
+// checkedSite is one site with its instances.
 type checkedSite struct {
 	name     string
 	handlers []*Handler
 }
 
-// collect finds the sites, or the one of a host.
+// collect collects the sites, or only that of host if it is not empty.
 func (c *checkup) collect(host string) error {
 	var names []string
 	for _, h := range c.app.handlers {
@@ -154,28 +154,27 @@ func (c *checkup) collect(host string) error {
 		c.sites[n].handlers = append(c.sites[n].handlers, h)
 	}
 	// Caddy provisions its servers in any order.
-	slices.SortStableFunc(c.sites, func(a, b *checkedSite) int { return c.placeOfSite(a.handlers[0]) - c.placeOfSite(b.handlers[0]) })
+	slices.SortStableFunc(c.sites, func(a, b *checkedSite) int { return c.indexOfSite(a.handlers[0]) - c.indexOfSite(b.handlers[0]) })
 	if len(c.sites) == 0 && host != "" {
 		return suggest.Hint(fmt.Errorf("no oidc_rp is at a site %s; there are: %s", host, strings.Join(slices.Compact(slices.Sorted(slices.Values(names))), "; ")), host, names...)
 	}
 	return nil
 }
 
-// siteName is what an operator calls the site of an instance.
+// siteName returns the name of the site of an instance.
 func (c *checkup) siteName(h *Handler) string {
-	if n := c.placeOfSite(h); n >= 0 {
+	if n := c.indexOfSite(h); n >= 0 {
 		return loadcheck.NameOf(c.app.sites, n)
 	}
 	return httpconfig.SiteName(h.hosts, nil)
 }
 
-// placeOfSite returns the place of the site of an instance in the configuration, or -1
-// if it is at none.
-func (c *checkup) placeOfSite(h *Handler) int {
+// indexOfSite returns the index of an instance's site in the configuration, or -1.
+func (c *checkup) indexOfSite(h *Handler) int {
 	return loadcheck.PlaceOf(c.app.sites, h.hosts, h.listen)
 }
 
-// examine examines everything at once, and reports in order.
+// examine examines everything concurrently, and returns the report in order.
 func (c *checkup) examine(ctx context.Context) *doctor.Report {
 	report := &doctor.Report{Sites: []doctor.Site{}, Checks: []doctor.Check{}}
 	for _, s := range c.sites {
@@ -219,8 +218,8 @@ func (s *checkedSite) providers() (all []*flow.Provider) {
 	return all
 }
 
-// prepare returns the report on a site without what has to be examined, and adds that
-// to the work.
+// prepare returns the report on a site without the results of examinations, which
+// it adds to the work.
 func (c *checkup) prepare(s *checkedSite) doctor.Site {
 	site := doctor.Site{Name: s.name, Providers: []doctor.Provider{}, Checks: []doctor.Check{}}
 	for _, p := range s.providers() {
@@ -249,7 +248,7 @@ func (c *checkup) prepare(s *checkedSite) doctor.Site {
 	return site
 }
 
-// rulesAt returns the rules that let users in at an instance.
+// rulesAt returns all rules of an instance.
 func rulesAt(h *Handler) (all []*authz.Rule) {
 	for _, set := range h.allRules {
 		set.Each(func(rule *authz.Rule, use authz.Use) bool {
@@ -285,7 +284,8 @@ func (c *checkup) placeOf(h *Handler) *doctor.Place {
 	return p
 }
 
-// forecast returns how many bytes, in how many cookies, the session of a user takes.
+// forecast returns the size in bytes of a user's session, and the number of
+// cookies.
 func forecast(e *explanation) (bytes, cookies int, err error) {
 	s, err := e.newSession()
 	if err != nil {
@@ -302,16 +302,16 @@ func forecast(e *explanation) (bytes, cookies int, err error) {
 	return bytes, len(chunks), err
 }
 
-// registrations returns what a provider has to know of a site. A site without a name of
-// its own has one for any host.
+// registrations returns what has to be registered at a provider for a site. If the
+// configuration names no host, the registration has a placeholder for it.
 func (c *checkup) registrations(s *checkedSite, p *flow.Provider) (all []loadcheck.Registration) {
-	var served *Handler // by whom the endpoints are
+	var served *Handler // the instance that serves the endpoints
 	for _, h := range s.handlers {
 		if p.Client.Discovery.InProcess() != nil || h.instance.LoginHost.At != nil || h.instance.Providers[p.ID] != p {
 			continue
 		}
 		served = h
-		for _, r := range loadcheck.Registrations(loadcheck.Alone(c.app.sites, c.placeOfSite(h))) {
+		for _, r := range loadcheck.Registrations(loadcheck.Alone(c.app.sites, c.indexOfSite(h))) {
 			origin, err := address.ParseOrigin(r.Origin)
 			if err != nil || r.Provider != p.ID || r.Issuer != p.Mapping.Issuer || slices.Contains(all, r) {
 				continue
@@ -334,7 +334,7 @@ func (c *checkup) registrations(s *checkedSite, p *flow.Provider) (all []loadche
 	return append(all, r)
 }
 
-// storageOf describes the storage of a configuration.
+// storageOf returns the storage of a configuration.
 func storageOf(loaded *command.Loaded) doctor.Storage {
 	s := doctor.Storage{Storage: loaded.Context.Storage(), Kind: loaded.Storage}
 	if s.Kind == "" {

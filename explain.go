@@ -29,7 +29,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 )
 
-// exitRefused is the exit code of the command explain for a user who is not let in.
+// exitRefused is the exit code of the command explain if the user is refused.
 const exitRefused = 3
 
 func explainCommand() *cobra.Command {
@@ -66,7 +66,7 @@ Exits 0 if the user is let in, 3 if not, and 1 on error.`,
 				return caddy.ExitCodeFailedStartup, err
 			}
 			if report.Verdict != explain.Allowed {
-				cmd.SilenceErrors = true // the report says it
+				cmd.SilenceErrors = true // the report has the result
 				return exitRefused, nil
 			}
 			return caddy.ExitCodeSuccess, nil
@@ -75,7 +75,7 @@ Exits 0 if the user is let in, 3 if not, and 1 on error.`,
 	return cmd
 }
 
-// explainAccess does what the flags of the command explain say.
+// explainAccess runs the command explain with its flags.
 func explainAccess(fl caddycmd.Flags) (*explain.Report, error) {
 	if fl.String("claims") == "" {
 		return nil, errors.New("--claims is missing: a JSON file with the claims of the user")
@@ -127,8 +127,8 @@ func readClaims(file string) (claims op.Claims, err error) {
 	return claims, nil
 }
 
-// provisionToExplain loads a configuration as caddy validate does. Of the log it
-// shows only what is wrong.
+// provisionToExplain loads a configuration as caddy validate does, and logs only
+// errors.
 func provisionToExplain(file, adapter string) (*App, *command.Loaded, error) {
 	loaded, err := command.Load(file, adapter)
 	if err != nil {
@@ -144,8 +144,8 @@ func provisionToExplain(file, adapter string) (*App, *command.Loaded, error) {
 	return app, loaded, nil
 }
 
-// instanceAt returns the instance that guards the site of a host, and the name of the
-// site. Without a host it is the only one.
+// instanceAt returns the instance that guards the site of a host, and the name of
+// the site. If host is empty, there must be only one instance.
 func (a *App) instanceAt(host string) (h *Handler, site string, err error) {
 	var found []*Handler
 	var sites []string
@@ -176,7 +176,7 @@ func (a *App) instanceAt(host string) (h *Handler, site string, err error) {
 	return nil, "", fmt.Errorf("the site %s has several oidc_rp; which one a request reaches depends on its routes", host)
 }
 
-// explanation is the work on one report.
+// explanation produces one report.
 type explanation struct {
 	h        *Handler
 	provider *flow.Provider
@@ -186,7 +186,7 @@ type explanation struct {
 
 // explain fills the report for a request of the user.
 func (e *explanation) explain(target *url.URL, site string) error {
-	r := httptest.NewRequest(http.MethodGet, "https://"+cmpHost(site)+"/", nil)
+	r := httptest.NewRequest(http.MethodGet, "https://"+hostOfSite(site)+"/", nil)
 	r.URL.Path, r.URL.RawPath, r.URL.RawQuery = target.Path, target.RawPath, target.RawQuery
 	r.RequestURI = target.RequestURI()
 	r.Header.Set("Accept", "text/html")
@@ -216,8 +216,8 @@ func (e *explanation) explain(target *url.URL, site string) error {
 	return nil
 }
 
-// cmpHost returns a host for a request to a site.
-func cmpHost(site string) string {
+// hostOfSite returns a host name for a request to a site.
+func hostOfSite(site string) string {
 	host, _, _ := strings.Cut(site, ",")
 	if host == "" || strings.HasPrefix(host, ":") {
 		return "localhost"
@@ -225,8 +225,8 @@ func cmpHost(site string) string {
 	return strings.Replace(host, "*", "any", 1)
 }
 
-// signIn makes the request come from the user of the claims. unknown says why there
-// would be no such user.
+// signIn makes the request come from the user with the claims. unknown is why such
+// a user could not sign in.
 func (e *explanation) signIn(x *flow.Exchange) (user identity.User, unknown string, err error) {
 	p := e.provider
 	if p.Disabled {
@@ -245,7 +245,7 @@ func (e *explanation) signIn(x *flow.Exchange) (user identity.User, unknown stri
 	return x.State.User(), "", nil
 }
 
-// newSession returns the session that a sign-in with the claims would begin.
+// newSession returns the session that a login with the claims would create.
 func (e *explanation) newSession() (*session.Session, error) {
 	p := e.provider
 	s, _, err := p.Mapping.NewSession(identity.Union(e.h.instance.Needs), identity.SignIn{
@@ -280,12 +280,12 @@ func (e *explanation) readings(r *http.Request) (err error) {
 	return err
 }
 
-// nameOf names a route.
+// nameOf returns the name of a route.
 func (e *explanation) nameOf(route *Route) string {
 	return route.Mode + " " + siteconfig.RouteName(route.matchers, slices.Index(e.h.Routes, route))
 }
 
-// rules lists the rules that apply, with what they make of the user.
+// rules adds the applicable rules and their results to the report.
 func (e *explanation) rules(policy authz.Policy, subject *authz.Subject) {
 	own := make(map[string]bool)
 	for _, set := range e.h.rules {
@@ -315,7 +315,7 @@ func (e *explanation) rules(policy authz.Policy, subject *authz.Subject) {
 	}
 }
 
-// placeOf returns the route that a set of rules is of.
+// placeOf returns the name of the route that a set of rules belongs to.
 func (e *explanation) placeOf(set *authz.Set) string {
 	for _, route := range e.h.Routes {
 		if slices.Contains(route.rules, set) {

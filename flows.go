@@ -24,7 +24,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/telemetry"
 )
 
-// resolveFlows makes what the flows know of this instance, when all else of its
+// resolveFlows sets the options of the flow.Instance, once the rest of the
 // configuration is resolved.
 func (h *Handler) resolveFlows() {
 	c := h.session.Cookie
@@ -49,7 +49,7 @@ func (h *Handler) resolveFlows() {
 	warnOfRecheck(h)
 }
 
-// warnOfRecheck logs the providers at which a recheck may need a login each time.
+// warnOfRecheck warns about providers at which each recheck may need a login.
 func warnOfRecheck(h *Handler) {
 	for _, p := range h.instance.Providers {
 		if h.session.rechecks() && p.Mapping.Userinfo == identity.UserinfoNever && !slices.Contains(p.Client.Scopes, "offline_access") {
@@ -59,7 +59,7 @@ func warnOfRecheck(h *Handler) {
 	}
 }
 
-// ownNeeds returns what this instance alone needs of a session.
+// ownNeeds returns what this instance alone needs from a session.
 func (h *Handler) ownNeeds() identity.Needs {
 	needs := identity.Needs{
 		Claims: h.neededClaims, Kept: h.session.Claims, KeepAll: h.session.Claims == nil,
@@ -70,8 +70,8 @@ func (h *Handler) ownNeeds() identity.Needs {
 	return *identity.Union(append(h.ruleNeeds, needs)...)
 }
 
-// ownsHeader reports whether a header tells the application about the user at this
-// instance.
+// ownsHeader reports whether this instance sets the named header to identify the
+// user.
 func (h *Handler) ownsHeader(name string) bool {
 	return slices.ContainsFunc(h.identityHeaders, func(own string) bool { return headers.SameName(name, own) })
 }
@@ -79,8 +79,8 @@ func (h *Handler) ownsHeader(name string) bool {
 //go:embed pages/*.html pages/*.js pages/locales/*.json
 var builtinPages embed.FS
 
-// readPages reads the templates, with those of an operator's folder in the place of
-// the built-in ones. The folder may be empty.
+// readPages parses the templates. Files in folder, if it is not empty, replace the
+// built-in ones.
 func readPages(folder string, read livefile.Read) (*pages.Templates, error) {
 	builtin, err := fs.Sub(builtinPages, "pages")
 	if err != nil {
@@ -89,12 +89,11 @@ func readPages(folder string, read livefile.Read) (*pages.Templates, error) {
 	return pages.Read(builtin, folder, read)
 }
 
-// sharedPages returns the built-in templates. All instances without a folder of their
-// own share them: to parse them takes milliseconds and hundreds of kilobytes.
+// sharedPages returns the built-in templates. All instances without a folder share
+// them, because parsing takes milliseconds and hundreds of kilobytes.
 var sharedPages = sync.OnceValues(func() (*pages.Templates, error) { return readPages("", nil) })
 
-// resolvePages reads the templates: the operator's own in the place of the
-// built-in ones.
+// resolvePages reads the templates and watches the operator's folder.
 func (h *Handler) resolvePages(caddy.Context) error {
 	folder := ""
 	if h.Pages != "" {
@@ -119,8 +118,8 @@ func (h *Handler) resolvePages(caddy.Context) error {
 	return nil
 }
 
-// isFromTrustedProxy reports whether a request comes from a proxy whose
-// X-Forwarded headers count.
+// isFromTrustedProxy reports whether Caddy trusts the X-Forwarded headers of a
+// request.
 func isFromTrustedProxy(r *http.Request) bool {
 	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
 	return trusted

@@ -22,11 +22,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
 )
 
-// ServeHTTP serves our endpoints. Of all other requests that the guard covers it
-// finds out which user they come from, decides, and forwards or responds.
+// ServeHTTP implements caddyhttp.MiddlewareHandler. It serves endpoints. For all
+// other guarded requests it authenticates the user, decides, and forwards the
+// request or responds.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	original := originalURL(r)
-	if refuseOpaque(w, r, original) {
+	if rejectOpaque(w, r, original) {
 		return nil
 	}
 	h.app.linkInstances()
@@ -36,12 +37,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return h.serve(w, r, original, next, false)
 }
 
-// serve does that. webSocket says that the request opens a WebSocket, although no
-// Upgrade of it says so.
+// serve does the work of ServeHTTP. webSocket reports whether the request is an
+// extended CONNECT that opens a WebSocket (RFC 8441), and so has no Upgrade.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.URL, next caddyhttp.Handler, webSocket bool) error {
 	st := h.stateOf(r, original)
 	st.connect = webSocket
-	call, found := h.endpoint(original.Path)
+	call, found := h.endpointAt(original.Path)
 	if found && call.Describes() {
 		st.Sent = maps.Clone(r.Header)
 	}
@@ -67,17 +68,15 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, original *url.UR
 	return h.guarded(w, r, st, policy, next)
 }
 
-// endpoint looks whether a path is one of our addresses, at this instance or at
-// another one on this site.
-func (h *Handler) endpoint(path string) (call flow.Call, found bool) {
+// endpointAt returns the endpoint of this instance or a sibling at a path.
+func (h *Handler) endpointAt(path string) (call flow.Call, found bool) {
 	if call, found = h.instance.Endpoint(path); found {
 		return call, true
 	}
 	return h.instance.SiblingEndpoint(path)
 }
 
-// guarded serves a request that the guard covers: it authenticates the user,
-// decides, and forwards the request or responds.
+// guarded serves a request that the guard covers.
 func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, st *requestState, policy authz.Policy, next caddyhttp.Handler) error {
 	x := h.instance.At(w, r, &st.State)
 	noStore, failed := x.Authenticate(policy.Public)
@@ -117,7 +116,7 @@ func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, st *requestSta
 	return toHandlerError(x.RespondUnauthorized(decision.Reason, authz.DemandsOf(policy.Rules)))
 }
 
-// decide gathers the facts about a guarded request, and makes the decision.
+// decide collects the facts about a guarded request and decides.
 func (h *Handler) decide(x *flow.Exchange, st *requestState, policy authz.Policy) authz.Decision {
 	st.guarded, st.tooEarly = true, nil
 	policy.PassPreflights = h.Preflight == "pass"
@@ -137,11 +136,11 @@ func (h *Handler) decide(x *flow.Exchange, st *requestState, policy authz.Policy
 	return authz.Decide(&facts)
 }
 
-// refuseOpaque answers a request target that has a scheme and no path, like
-// foo:http://host/private. Go reads no path in it, and nothing that decides by
-// paths sees one, but an application would get the whole of it. The answer is
-// written here: what is left to handle_errors may be proxied as it came.
-func refuseOpaque(w http.ResponseWriter, r *http.Request, original *url.URL) bool {
+// rejectOpaque responds with 400 to a request target that has a scheme and no path,
+// such as foo:http://host/private. Go parses no path from it, so decisions by path
+// would not see one, but an application would receive the whole target. The
+// response is not left to handle_errors, which may proxy the request as it came.
+func rejectOpaque(w http.ResponseWriter, r *http.Request, original *url.URL) bool {
 	if r.URL.Opaque == "" && original.Opaque == "" {
 		return false
 	}
@@ -151,8 +150,8 @@ func refuseOpaque(w http.ResponseWriter, r *http.Request, original *url.URL) boo
 	return true
 }
 
-// stateOf returns the request's state, and makes it where this is the first
-// instance to see the request.
+// stateOf returns the state of the request. The first instance that sees the
+// request creates it.
 func (h *Handler) stateOf(r *http.Request, original *url.URL) *requestState {
 	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
 	st, ok := vars[stateVar].(*requestState)
@@ -173,33 +172,32 @@ func (h *Handler) stateOf(r *http.Request, original *url.URL) *requestState {
 	return st
 }
 
-// exchangeOf returns the exchange for a request that does not come from a client, and
-// its state.
+// exchangeOf returns the exchange and the state of a request that no client sent.
 func exchangeOf(h *Handler, w http.ResponseWriter, r *http.Request) (flow.Exchange, *requestState) {
 	st := h.stateOf(r, originalURL(r))
 	return h.instance.At(w, r, &st.State), st
 }
 
-// clean takes out of a request what only we may say: identity headers in any
-// spelling, trailers of such names, Connection tokens that would make a proxy
-// drop them, and our own cookies. It comes first, on every path: also what is
-// answered with an error may reach an application, by handle_errors.
+// clean removes from a request what only we may set: identity headers in any
+// spelling, trailers of such names, Connection options that would make a proxy drop
+// them, and our own cookies. It runs first for every request, because a request
+// that gets an error may still reach an application through handle_errors.
 func (h *Handler) clean(st *requestState, r *http.Request) {
 	if ours := h.app.cookieNames.Ours; !st.stripped {
 		st.stripped = true
 		st.Cookies = cookie.Strip(r.Header, st.lines[:], st.cookies[:0], ours)
 	} else {
-		cookie.Strip(r.Header, st.lines[:], nil, ours) // what was added since is not the browser's
+		cookie.Strip(r.Header, st.lines[:], nil, ours) // added since, so not from the browser
 	}
 	st.upgrade = siteHeadersOf(h).Clean(r, st.IdentityHeaders())
 }
 
 // serveConnect refuses CONNECT, which requests a tunnel, unless it opens a
-// WebSocket: that is judged as a GET of its path, and no endpoint takes one. It
-// writes refusals itself, because what is left to handle_errors may be proxied
+// WebSocket. That is treated as a GET of its path, which may not be an endpoint.
+// serveConnect writes refusals itself, because handle_errors may proxy the request
 // as it came.
 func (h *Handler) serveConnect(w http.ResponseWriter, r *http.Request, original *url.URL, next caddyhttp.Handler) error {
-	_, isEndpoint := h.endpoint(original.Path)
+	_, isEndpoint := h.endpointAt(original.Path)
 	if isEndpoint || !headers.IsWebSocketConnect(r) || original.Path == "" {
 		pages.StrictSecurityHeaders(w.Header())
 		w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
@@ -232,8 +230,8 @@ func (h *Handler) serveConnect(w http.ResponseWriter, r *http.Request, original 
 	return nil
 }
 
-// serveForeign passes a WebSocket on as anonymous that a page of another origin
-// opened, or refuses it on private routes.
+// serveForeign forwards a WebSocket of another origin's page as anonymous on public
+// routes, and refuses it on private ones.
 func (h *Handler) serveForeign(w http.ResponseWriter, r *http.Request, st *requestState, policy authz.Policy, next caddyhttp.Handler) error {
 	st.DropIdentity(r.Header)
 	st.guarded = true
@@ -246,9 +244,8 @@ func (h *Handler) serveForeign(w http.ResponseWriter, r *http.Request, st *reque
 	return next.ServeHTTP(w, r)
 }
 
-// isFromForeignPage reports whether a page of another origin opened a
-// WebSocket. Browsers send cookies with those, without a CORS preflight.
-// Programs send no Origin.
+// isFromForeignPage reports whether a page of another origin opens the WebSocket.
+// Browsers then send cookies without a CORS preflight. Programs send no Origin.
 func (h *Handler) isFromForeignPage(r *http.Request) bool {
 	from, sent := r.Header["Origin"]
 	if !sent {
@@ -261,7 +258,7 @@ func (h *Handler) isFromForeignPage(r *http.Request) bool {
 	return !s.Origin.SameOrigin(from[0]) && !slices.ContainsFunc(h.instance.ReturnTo, func(o address.Origin) bool { return o.SameOrigin(from[0]) })
 }
 
-// toHandlerError makes an error that a flow leaves to handle_errors one of Caddy's.
+// toHandlerError turns a *flow.Error into a caddyhttp.HandlerError.
 func toHandlerError(err error) error {
 	if err == nil {
 		return nil

@@ -15,17 +15,16 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 )
 
-// This file is about instances that meet: on one site, or in one browser.
+// This file links instances that share a site or cookies.
 //
-// What is wrong with them is found when they are provisioned, so that `caddy
-// validate` shows it: package loadcheck compares them as they are written, and
-// addCookieName their cookies. Who is whose sibling is known only when the HTTP app
-// has loaded them all. Caddy does not say when that is, so linkInstances is called
-// when this app starts and before the first request, whichever comes first.
+// Conflicts between them are found when they are provisioned, so that `caddy
+// validate` reports them: package loadcheck compares the configurations, and
+// addCookieName the cookie names. Siblings are known only when the HTTP app has
+// loaded all instances. Caddy does not say when that is, so linkInstances runs when
+// this app starts or before the first request, whichever comes first.
 
-// linkInstances tells the instances on each site of each other, since the
-// endpoints of one must not be guarded by another. It does so once; after that it
-// costs an atomic load.
+// linkInstances links the instances of each site, because the endpoints of one must
+// not be guarded by another. It does so once; later calls cost an atomic load.
 func (a *App) linkInstances() {
 	a.linked.Do(func() {
 		a.addMatcherNeeds()
@@ -56,8 +55,8 @@ func (a *App) linkInstances() {
 	})
 }
 
-// linkLoginHosts tells the sites of a configuration which of its instances are at their
-// login host. The instances know their hosts by now.
+// linkLoginHosts links each site to the instances at its login host, if that is in
+// the same configuration. The instances already know their hosts.
 func (a *App) linkLoginHosts() {
 	for _, h := range a.handlers {
 		at := h.instance.LoginHost.At
@@ -72,7 +71,7 @@ func (a *App) linkLoginHosts() {
 	}
 }
 
-// servesHost reports whether an instance is for the host of an origin.
+// servesHost reports whether an instance serves the host of an origin.
 func servesHost(h *Handler, origin address.Origin) bool {
 	if h.base != nil {
 		return *h.base == origin
@@ -85,8 +84,8 @@ func servesHost(h *Handler, origin address.Origin) bool {
 	return len(h.hosts) == 0
 }
 
-// addMatcherNeeds adds what matchers need of sessions to what instances need. Which
-// instance guards the requests that a matcher sees is not known, and some matchers
+// addMatcherNeeds adds the needs of matchers to those of all instances. It is not
+// known which instance guards the requests that a matcher sees, and some matchers
 // are provisioned after some instances.
 func (a *App) addMatcherNeeds() {
 	if len(a.matcherNeeds) == 0 {
@@ -97,7 +96,7 @@ func (a *App) addMatcherNeeds() {
 	}
 }
 
-// homeOf returns the host that an instance is for in a route for any host.
+// homeOf returns the host of an instance in a route for any host.
 func homeOf(h *httpconfig.Handler) string {
 	if base := h.Loaded.(*Handler).base; base != nil {
 		return base.Hostname()
@@ -105,7 +104,7 @@ func homeOf(h *httpconfig.Handler) string {
 	return httpconfig.AnyHost
 }
 
-// shareSiteHeaders makes one list for all instances of a site.
+// shareSiteHeaders sets one header filter for all instances of a site.
 func shareSiteHeaders(site []int, instances []*Handler) {
 	var own []*headers.Filter
 	for _, n := range site {
@@ -117,9 +116,9 @@ func shareSiteHeaders(site []int, instances []*Handler) {
 	}
 }
 
-// addCookieName adds the session cookie of an instance that is being provisioned
-// to those of the configuration. It refuses a name that another instance uses for
-// its logins, and sees that no cookie is taken for a chunk of another one.
+// addCookieName adds the session cookie of an instance that is being provisioned to
+// those of the configuration. It refuses a name that another instance uses for its
+// transactions, and makes sure that no cookie is taken for a chunk of another one.
 func (a *App) addCookieName(h *Handler) error {
 	added := h.session.Cookie.Name
 	if name, base := a.cookieNames.Conflict(added); name != "" {
@@ -138,8 +137,8 @@ func (a *App) addCookieName(h *Handler) error {
 	return nil
 }
 
-// excludeChunk sees that a cookie of another instance is not taken for a chunk of
-// the session's, if it has the name of one.
+// excludeChunk makes sure that the cookie of another instance is not taken for a
+// chunk of this instance's session cookie.
 func (h *Handler) excludeChunk(name string) {
 	i := cookiescope.ChunkIndex(h.session.Cookie.Name, name)
 	if i == 0 {

@@ -21,11 +21,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/telemetry"
 )
 
-// This file is what Caddy does with the modules: it provisions, starts and cleans
-// them up.
+// This file implements the lifecycle of the modules: Caddy provisions, starts and
+// cleans them up.
 
-// Provision prepares the shared providers. It opens no connection and touches
-// no storage: Caddy also runs it for a mere validation.
+// Provision implements caddy.Provisioner. It opens no connection and does not
+// access the storage, because Caddy also calls it to validate a configuration.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
 	a.logger, a.auditLogger = ctx.Logger(), telemetry.NewLogger(ctx.Slogger())
@@ -56,8 +56,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return err
 }
 
-// Start starts what the sites share, which must not happen for a configuration
-// that is only validated, and links the instances of each site.
+// Start implements caddy.App. It starts the background work that sites share, and
+// links the instances of each site.
 func (a *App) Start() error {
 	all := map[*storageState]requirements{a.storageState: {}}
 	for _, h := range a.handlers {
@@ -84,7 +84,7 @@ func (a *App) Start() error {
 	return nil
 }
 
-// metricSources returns where metrics about a configuration come from.
+// metricSources returns the sources of metrics about a configuration.
 func metricSources(a *App) telemetry.Sources {
 	return telemetry.Sources{
 		Now: a.clock.Now,
@@ -110,14 +110,16 @@ func metricSources(a *App) telemetry.Sources {
 	}
 }
 
-// Stop does nothing: requests may still be under way, and what they use is
-// given back in Cleanup.
+// Stop implements caddy.App. It does nothing: requests may still be in progress,
+// and Cleanup releases what they use.
 func (a *App) Stop() error { return nil }
 
-// Cleanup gives back exactly what Provision took, however far it came.
+// Cleanup implements caddy.CleanerUpper. It releases what Provision acquired, also if
+// that failed.
 func (a *App) Cleanup() error { return releaseAll(&a.release) }
 
-// Provision resolves the configuration. Like the app's it opens no connection.
+// Provision implements caddy.Provisioner. Like that of the app it opens no
+// connection.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
 	module, err := ctx.App("oidc_rp")
@@ -128,7 +130,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.now = h.app.clock.Now
 	h.instance = &flow.Instance{Shared: h.app.shared, Server: caddyServer{}, Now: h.now, Logger: telemetry.NewLogger(ctx.Slogger())}
 	for _, resolve := range []func(caddy.Context) error{
-		h.resolveWords, h.resolveMatchers, h.resolveProviders, h.resolveAddresses, h.resolveSession, h.resolveUpstream, h.resolvePages,
+		h.resolveEnums, h.resolveMatchers, h.resolveProviders, h.resolveAddresses, h.resolveSession, h.resolveUpstream, h.resolvePages,
 		func(ctx caddy.Context) error { return resolveKnownUsers(h, ctx) },
 		func(ctx caddy.Context) error { return resolveApplication(h, ctx) },
 		func(caddy.Context) error { return resolveRulesOf(h) },
@@ -137,13 +139,13 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		func(caddy.Context) error { return resolveLoginHost(h) },
 	} {
 		if err := resolve(ctx); err != nil {
-			return ofSite(ctx, err)
+			return withSiteName(ctx, err)
 		}
 	}
 	h.resolveFlows()
 	h.instance.OnLogin = h.logRegistration
 	if err := h.app.addCookieName(h); err != nil {
-		return ofSite(ctx, err)
+		return withSiteName(ctx, err)
 	}
 	if err := h.app.checkSites(ctx); err != nil {
 		return err
@@ -154,12 +156,12 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// Cleanup gives back exactly what Provision took, however far it came.
-// Requests that are under way go on.
+// Cleanup implements caddy.CleanerUpper. It releases what Provision acquired, also if
+// that failed. Requests in progress continue.
 func (h *Handler) Cleanup() error { return releaseAll(&h.release) }
 
-// storeProviderDocuments has the metadata and keys of the providers stored in
-// Caddy's storage, sealed with the keys of the first site that uses them.
+// storeProviderDocuments makes providers keep their metadata and keys in Caddy's
+// storage, sealed with the keys of the first site that uses them.
 func (a *App) storeProviderDocuments() {
 	known := make(map[*op.Discovery]bool)
 	storage := func() clusterstore.Storage { return a.storageState.storage() }

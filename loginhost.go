@@ -10,11 +10,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 )
 
-// This file resolves login_at and login_for. What a login host and its sites do is in
-// internal/flow.
+// This file resolves login_at and login_for. Package internal/flow implements them.
 
-// resolveLoginHost finds the login host of a site, and the sites of a login host. The
-// session settings are resolved by now.
+// resolveLoginHost resolves the login host of a site, or the sites of a login host.
+// Session settings must be resolved before.
 func resolveLoginHost(h *Handler) error {
 	if h.LoginAt == "" && len(h.LoginFor) == 0 {
 		return nil
@@ -51,8 +50,8 @@ func resolveLoginHost(h *Handler) error {
 	return checkLoginHost(h)
 }
 
-// watchHandedOver has login hosts end the sessions of users whom their directories no
-// longer know, until the app is cleaned up.
+// watchHandedOver starts ending the sessions of handed-over users whom the
+// directories of a login host no longer know, until the app is cleaned up.
 func watchHandedOver(a *App) {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.release = append(a.release, func() error { cancel(); return nil })

@@ -9,13 +9,13 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 )
 
-// This file checks the options of logouts. The logouts themselves, the user's and
-// the provider's, are in internal/flow.
+// This file checks the options of logouts. Package internal/flow implements
+// logouts.
 
 const defaultLogoutPath = "/Special:UserLogout"
 
-// checkLogoutPath refuses a path at which a logout would take another address's
-// place.
+// checkLogoutPath refuses a path that conflicts with the endpoints or the home
+// page.
 func checkLogoutPath(in *flow.Instance, logoutPath, home string) error {
 	if _, _, under := in.CutEndpoint(logoutPath); under {
 		return errors.New("logout_path: is under the endpoints")
@@ -26,7 +26,7 @@ func checkLogoutPath(in *flow.Instance, logoutPath, home string) error {
 	return nil
 }
 
-// checkSignedOut checks the address where a browser ends after a logout.
+// checkSignedOut checks the address of the page that is shown after a logout.
 func checkSignedOut(in *flow.Instance, target string) error {
 	if err := address.CheckTarget(target); err != nil {
 		return fmt.Errorf("signed_out: %w", err)

@@ -1,31 +1,30 @@
 // Package oidcrp is a Caddy plugin that puts OpenID Connect single sign-on in
 // front of any site: an OpenID Connect relying party.
 //
-// It is an app, oidc_rp, that holds what sites share, and a handler,
-// http.handlers.oidc_rp, that guards a site. A request goes through handler.go:
-// an endpoint is served by package internal/flow; of any other request the user is
-// authenticated, package internal/authz decides, and the request is forwarded or
-// gets a response. Everything that does not need Caddy is in packages under
-// internal.
+// It consists of an app, oidc_rp, which holds what sites share, and a handler,
+// http.handlers.oidc_rp, which guards a site. Requests pass through handler.go:
+// package internal/flow serves endpoints and authenticates the users of all other
+// requests, package internal/authz decides, and the request is forwarded or gets a
+// response. Code that does not need Caddy is in packages under internal.
 //
-// The words, each with one meaning:
+// Terms, each with one meaning:
 //
 //	provider     an OpenID Provider, as a site is configured to use it
 //	instance     one oidc_rp handler of a configuration
 //	sibling      another instance on the same site
 //	endpoint     an address that an instance serves itself
-//	session      what a sign-in leaves behind
-//	ticket       what the browser has of a session that is kept in a store
-//	record       what the store has of it
-//	transaction  a login in flight, sealed in a cookie
-//	mark         a cookie that shows that a sign-in has just happened
+//	session      the state of a signed-in user
+//	ticket       the browser's reference to a session that is kept in a store
+//	record       the store's part of such a session
+//	transaction  a login in progress, sealed in a cookie
+//	mark         a cookie that shows that a login has just ended
 //	scope        the names, attributes and additional data of our cookies at an origin
 //	ring         the keys that seal what browsers carry
-//	aad          the additional data that a sealed value opens with alone
-//	state        what is known about one request
+//	aad          the additional data of authenticated encryption
+//	state        the authentication state of one request
 //	exchange     one request at one instance, and its response
-//	needs        what instances need of a session: claims and tokens
-//	revocation   what ends sessions before their time
+//	needs        the claims and tokens that instances need from a session
+//	revocation   an event that ends sessions before they expire
 package oidcrp
 
 import (
@@ -84,21 +83,21 @@ type App struct {
 	ctx          caddy.Context
 	clock        *clock.Clock
 	logger       *zap.Logger
-	auditLogger  *slog.Logger // the same, for lines of package audit
+	auditLogger  *slog.Logger // the same logger, for package audit
 	events       *telemetry.Events
 	storageState *storageState
 	providers    map[string]*provider
-	stores       map[string]*sessionStore // by their configuration
+	stores       map[string]*sessionStore // by JSON configuration
 	handlers     []*Handler
-	shared       *flow.Shared // what flows share
+	shared       *flow.Shared
 	profiles     authz.Profiles
 	rules        *ruleconfig.Resolver
-	matcherNeeds []identity.Needs // what matchers need of sessions, of whichever instance
+	matcherNeeds []identity.Needs // what matchers need from sessions of all instances
 	release      []func() error
 
-	// What is found of the sites as a whole; see checks.go and instances.go.
+	// State of checks.go and instances.go, which look at all sites together.
 	checked     bool                             // whether checkSites has run
-	sites       []*loadcheck.Site                // until the app starts
+	sites       []*loadcheck.Site                // nil once the app has started
 	announced   *atomic.Pointer[map[string]bool] // registrations that were logged
 	cookieNames cookiescope.Names
 	linked      *sync.Once
@@ -281,29 +280,29 @@ type Handler struct {
 	guard           caddyhttp.MatcherSets
 	providers       map[string]*provider
 	session         SessionConfig
-	storageState    *storageState // of the storage that this site's sessions need
+	storageState    *storageState // of the storage that this site's sessions use
 	pages           *livefile.Value[*pages.Templates]
 	base            *address.Origin
 	identityHeaders []string
-	siteHeaders     *headers.Filter // with the other instances on the site
+	siteHeaders     *headers.Filter // shared by all instances of the site
 	upstreamHeaders upstreamHeaders
 	neededClaims    []string
-	rules           []*authz.Set // of requests that no route names
-	allRules        []*authz.Set // of these and all routes, for a path with too many readings
+	rules           []*authz.Set // for requests that match no route
+	allRules        []*authz.Set // those of all routes as well, for paths with too many readings
 	ruleNeeds       []identity.Needs
-	instance        *flow.Instance       // what is resolved of all that, for the flows
-	issuers         map[string]*provider // of bearer tokens alone, by id
-	hosts           []string             // that it is for, as linkInstances finds them
-	listen          []string             // where the server of its site does
-	sharesHost      bool                 // another instance may see the same requests; see httpconfig.Links
+	instance        *flow.Instance       // the resolved configuration, for the flows
+	issuers         map[string]*provider // those of bearer tokens only, by id
+	hosts           []string             // host names of the site; set by linkInstances
+	listen          []string             // listener addresses of the site's server
+	sharesHost      bool                 // whether another instance may see the same requests; see httpconfig.Links
 }
 
-// The values of mode, and a default.
+// Values of Handler.Mode, and the default of Handler.Endpoints.
 const (
 	modePrivate      = "private"
 	modePublic       = "public"
 	modeEndpoints    = "endpoints"
-	defaultEndpoints = "/@app/auth" // of endpoints
+	defaultEndpoints = "/@app/auth"
 )
 
 // CaddyModule returns the module's registration.
@@ -320,14 +319,14 @@ var (
 	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
 )
 
-// MarshalLogObject keeps secrets out of logs that print whole modules.
+// MarshalLogObject implements zapcore.ObjectMarshaler. It keeps secrets out of logs.
 func (h *Handler) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	enc.AddString("mode", h.Mode)
 	encodeStrings(enc, "providers", append(slices.Clone(h.Providers), slices.Sorted(maps.Keys(h.OwnProviders))...))
 	return nil
 }
 
-// MarshalLogObject keeps secrets out of logs that print whole modules.
+// MarshalLogObject implements zapcore.ObjectMarshaler. It keeps secrets out of logs.
 func (a *App) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	encodeStrings(enc, "providers", slices.Sorted(maps.Keys(a.Providers)))
 	return nil

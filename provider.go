@@ -31,20 +31,21 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/telemetry"
 )
 
-// provider is one provider as a site uses it: what its configuration resolves
-// to, over its discovery, which is shared and outlives configurations.
+// provider is a resolved provider of a site. Its discovery is shared and outlives
+// configurations.
 type provider struct {
 	flow.Provider
-	announced     atomic.Bool // what has to be registered
+	announced     atomic.Bool // whether its registration was logged
 	own           *livefile.Value[opconfig.OwnKeys]
-	publishesKeys bool // the configuration has keys or a certificate of ours
-	// written is a hash of the configuration as it is written. It distinguishes
-	// providers with the same id.
+	publishesKeys bool // whether the client has keys or a certificate
+	// written is a hash of the configuration as written. It distinguishes providers with
+	// the same id.
 	written [sha256.Size]byte
-	options string // a hash of what shapes the discovery
+	options string // a hash of the options that discovery depends on
 }
 
-// newProvider resolves a provider's configuration, and takes what is shared.
+// newProvider resolves a provider's configuration, and acquires its shared
+// discovery.
 func (a *App) newProvider(id string, config *ProviderConfig, to telemetry.Listener, release *[]func() error) (*provider, error) {
 	if err := checkID(id); err != nil {
 		return nil, err
@@ -58,8 +59,8 @@ func (a *App) newProvider(id string, config *ProviderConfig, to telemetry.Listen
 		if err := useBuiltin(a.ctx, config.Builtin, &options); err != nil {
 			return nil, err
 		}
-		// Calls stay in the process: the provider is that of this storage, whatever
-		// others with its issuer there are.
+		// Calls stay in the process, so the discovery must be that of this storage,
+		// whatever other providers have the same issuer.
 		place = storagekey.Key(a.ctx.Storage())
 		acrs = map[string]string{"mfa": builtin.MFA}
 	}
@@ -114,7 +115,7 @@ func (a *App) newProvider(id string, config *ProviderConfig, to telemetry.Listen
 	}, nil
 }
 
-// newIssuer resolves an issuer of which only the keys are needed.
+// newIssuer resolves a token issuer, of which only the keys are needed.
 func newIssuer(jwt *siteconfig.BearerJWT, now func() time.Time, to telemetry.Listener, release *[]func() error) (*provider, error) {
 	options := opconfig.Options{KeysOnly: true, Issuer: jwt.Issuer, JWKS: jwt.JWKS, Userinfo: identity.UserinfoNever}
 	resolved, err := options.Resolve(siteconfig.Placeholders)
@@ -143,8 +144,8 @@ func newIssuer(jwt *siteconfig.BearerJWT, now func() time.Time, to telemetry.Lis
 	}, nil
 }
 
-// useBuiltin makes options those of the identity provider of this Caddy. It is asked
-// for as late as this, since Caddy provisions apps in any order.
+// useBuiltin sets options to those of the identity provider of this Caddy. It loads
+// that app this late because Caddy provisions apps in any order.
 func useBuiltin(ctx caddy.Context, config *siteconfig.Builtin, options *opconfig.Options) error {
 	idp, err := builtinProvider(ctx)
 	if err != nil {
@@ -175,8 +176,8 @@ func builtinProvider(ctx caddy.Context) (builtin.Provider, error) {
 	return idp, nil
 }
 
-// inspectBuiltin returns what the identity provider of this Caddy finds out before it
-// runs.
+// inspectBuiltin returns what the identity provider of this Caddy finds wrong
+// before it runs.
 func (a *App) inspectBuiltin(ctx context.Context) []builtin.Finding {
 	idp, err := builtinProvider(a.ctx)
 	if err != nil {
@@ -189,8 +190,8 @@ func (a *App) inspectBuiltin(ctx context.Context) []builtin.Finding {
 	return inspector.Inspect(ctx)
 }
 
-// registerBuiltin makes the sites that use the identity provider of this Caddy a client
-// of it, until the configuration ends.
+// registerBuiltin registers the sites that use the identity provider of this Caddy
+// as its client, until the configuration ends.
 func registerBuiltin(a *App) error {
 	sites := loadcheck.BuiltinOf(a.sites)
 	if sites == nil {
@@ -226,7 +227,7 @@ func registerBuiltin(a *App) error {
 	return nil
 }
 
-// checkID refuses ids that could not be part of an address or a name.
+// checkID refuses ids that cannot be part of an address or a name.
 func checkID(id string) error {
 	if id == "" || len(id) > 64 {
 		return errors.New("an id has 1 to 64 characters")
@@ -242,7 +243,7 @@ func checkID(id string) error {
 	return nil
 }
 
-// options returns the options without their JSON and Caddy's types.
+// options converts the configuration for package opconfig.
 func (p *ProviderConfig) options() opconfig.Options {
 	o := opconfig.Options{
 		Issuer: p.Issuer, ConfigurationURL: p.ConfigurationURL, JWKS: p.JWKS,
@@ -268,8 +269,8 @@ func (p *ProviderConfig) options() opconfig.Options {
 	return o
 }
 
-// providerEndpoints are the endpoints of a provider that can be configured, by the
-// names that they have in metadata.
+// providerEndpoints are the configurable endpoints of a provider, by their metadata
+// names.
 var providerEndpoints = map[string]func(*ProviderConfig) *string{
 	"authorization_endpoint":                func(p *ProviderConfig) *string { return &p.AuthorizationEndpoint },
 	"token_endpoint":                        func(p *ProviderConfig) *string { return &p.TokenEndpoint },
@@ -281,7 +282,7 @@ var providerEndpoints = map[string]func(*ProviderConfig) *string{
 	"pushed_authorization_request_endpoint": func(p *ProviderConfig) *string { return &p.PushedAuthorizationRequestEndpoint },
 }
 
-// parameterValues returns parameters as package url has them.
+// parameterValues returns parameters as url.Values.
 func parameterValues(all map[string]Parameter) url.Values {
 	values := make(url.Values, len(all))
 	for name, parameter := range all {
@@ -290,24 +291,23 @@ func parameterValues(all map[string]Parameter) url.Values {
 	return values
 }
 
-// discoveries hold what was learned about providers: their metadata and keys
-// survive a reload.
+// discoveries holds the metadata and keys of providers across reloads.
 var discoveries = caddy.NewUsagePool()
 
 type sharedDiscovery struct {
 	*op.Discovery
 	listeners *telemetry.Listeners
-	key       string // a hash of all options
+	key       string // hash of all options
 }
 
-// Destruct gives back idle connections.
+// Destruct implements caddy.Destructor. It closes idle connections.
 func (s sharedDiscovery) Destruct() error {
 	s.Close()
 	return nil
 }
 
-// acquireDiscovery returns the discovery that all providers of the same options
-// share. place tells apart those that are alike in their options alone.
+// acquireDiscovery returns the discovery that all providers with the same options
+// share. place distinguishes providers that differ in more than their options.
 func acquireDiscovery(resolved *opconfig.Resolved, place string, now func() time.Time, to telemetry.Listener) (sharedDiscovery, func() error, error) {
 	config, key, err := resolved.DiscoveryConfig(now)
 	if err != nil {
@@ -317,7 +317,7 @@ func acquireDiscovery(resolved *opconfig.Resolved, place string, now func() time
 	created := func() {}
 	value, _, err := discoveries.LoadOrNew(key, func() (caddy.Destructor, error) {
 		listeners := new(telemetry.Listeners)
-		created = listeners.Add(to) // files may have something to tell at once
+		created = listeners.Add(to) // reading files may already notify
 		config.Notify, config.Outage = telemetry.LogProviderOutage(listeners.Logger), listeners.EmitOutage(resolved.IssuerName())
 		discovery, err := resolved.NewDiscovery(config, func(option string) func(livefile.Event) { return telemetry.LogFiles(listeners.Logger, option) })
 		return sharedDiscovery{discovery, listeners, key}, err
@@ -336,7 +336,8 @@ func acquireDiscovery(resolved *opconfig.Resolved, place string, now func() time
 	}, nil
 }
 
-// MarshalLogObject keeps the client secret out of logs.
+// MarshalLogObject implements zapcore.ObjectMarshaler. It keeps secrets out of
+// logs.
 func (p *ProviderConfig) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	enc.AddString("issuer", p.Issuer)
 	enc.AddString("client_id", p.ClientID)

@@ -21,7 +21,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/telemetry"
 )
 
-// The values of options that have one of a few.
+// Allowed values of options.
 var (
 	routeModes            = []string{modePrivate, modePublic}
 	siteModes             = []string{modePrivate, modePublic, modeEndpoints}
@@ -30,9 +30,9 @@ var (
 	errorPagesValues      = []string{"builtin", "caddy"}
 )
 
-// resolveWords checks the options that are one of a few words, and fills in
-// what they are when not set.
-func (h *Handler) resolveWords(caddy.Context) error {
+// resolveEnums checks the options that take one of a few values, and sets their
+// defaults.
+func (h *Handler) resolveEnums(caddy.Context) error {
 	if err := h.checkEndpointsMode(len(h.MatcherSetsRaw) > 0); err != nil {
 		return err
 	}
@@ -70,8 +70,8 @@ func checkOneOf(option, value string, words []string) error {
 	return optioncheck.First(optioncheck.OneOf(option, value, words...))
 }
 
-// checkEndpointsMode refuses options that mean nothing where nothing is guarded.
-// The Caddyfile parser calls it after each option, so that errors name the line.
+// checkEndpointsMode refuses options that have no effect in the mode endpoints. The
+// Caddyfile parser calls it after each option, so that errors name the line.
 func (h *Handler) checkEndpointsMode(hasMatcher bool) error {
 	if h.Mode != modeEndpoints {
 		return nil
@@ -118,7 +118,8 @@ func (h *Handler) resolveMatchers(ctx caddy.Context) error {
 	return nil
 }
 
-// resolveProviders finds the providers of this site, and which one is default, if any.
+// resolveProviders determines the providers of this site, and the default one, if
+// any.
 func (h *Handler) resolveProviders(caddy.Context) error {
 	h.providers = make(map[string]*provider)
 	h.instance.Providers, h.instance.ByRedirectPath = make(map[string]*flow.Provider), make(map[string]*flow.Provider)
@@ -158,7 +159,8 @@ func (h *Handler) resolveProviders(caddy.Context) error {
 	return nil
 }
 
-// providerChoice returns what the configuration says of the providers of this site.
+// providerChoice returns what the configuration says about the providers of this
+// site.
 func (h *Handler) providerChoice(app *App) opconfig.Choice {
 	return opconfig.Choice{
 		Shared: slices.Sorted(maps.Keys(app.Providers)), SharedDefault: app.DefaultProvider,
@@ -166,7 +168,7 @@ func (h *Handler) providerChoice(app *App) opconfig.Choice {
 	}
 }
 
-// resolveProvider returns a provider of this site alone, or a shared one.
+// resolveProvider returns a provider of this site only, or a shared one.
 func (h *Handler) resolveProvider(id string) (*provider, error) {
 	shared := h.app.providers[id]
 	own, isOwn := h.OwnProviders[id]
@@ -183,7 +185,7 @@ func (h *Handler) resolveProvider(id string) (*provider, error) {
 	return shared, nil
 }
 
-// resolveAddresses checks the addresses that the site has and leads to.
+// resolveAddresses checks the addresses of the site and those that it redirects to.
 func (h *Handler) resolveAddresses(caddy.Context) error {
 	h.Home = cmp.Or(h.Home, "/")
 	h.Endpoints = cmp.Or(h.Endpoints, defaultEndpoints)
@@ -238,7 +240,7 @@ func (h *Handler) resolveAddresses(caddy.Context) error {
 	return checkSignedOut(h.instance, h.SignedOut)
 }
 
-// resolveSessionEndpoint finds what scripts learn about the session.
+// resolveSessionEndpoint resolves the option session_endpoint.
 func resolveSessionEndpoint(h *Handler) error {
 	e := h.SessionEndpoint
 	if e == nil {
@@ -263,8 +265,8 @@ func resolveSessionEndpoint(h *Handler) error {
 	return nil
 }
 
-// checkSiteData refuses unknown types of the header Clear-Site-Data (W3C Clear
-// Site Data, section 3.1), duplicates, and a wildcard beside others.
+// checkSiteData refuses unknown Clear-Site-Data types (W3C Clear Site Data, section
+// 3.1), duplicates, and a wildcard among others.
 func checkSiteData(types []string) error {
 	for i, name := range types {
 		if err := optioncheck.First(optioncheck.OneOf("clear_site_data", name, "cache", "cookies", "storage", "executionContexts", "*")); err != nil {

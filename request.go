@@ -17,36 +17,35 @@ import (
 
 const stateVar = "oidc_rp.visit"
 
-// requestState is what is known about one request: which user it comes from, and
-// what was done to its header. Several instances on one site share it, so that the
-// second one still sees what the first took from the header.
+// requestState is the state of one request. All instances that a request passes
+// share it, so that later ones still see what the first one removed from the
+// header.
 type requestState struct {
 	flow.State
-	// upgrade is what the connection was to become, if anything.
+	// upgrade is the Upgrade that was removed from the request; nil for none.
 	upgrade *headers.Upgrade
 
-	connect bool // the request was a CONNECT for a WebSocket
-	follows bool // its response ends with the session if it is a stream
+	connect bool // the request was an extended CONNECT for a WebSocket
+	follows bool // callNext has prepared for a response that becomes a stream
 
-	// guarded reports whether an instance has decided about the request, so that it is
-	// known which user it comes from.
+	// guarded reports whether an instance has authenticated the request and decided.
 	guarded bool
-	// stripped reports whether an instance has taken our cookies out of the header.
+	// stripped reports whether an instance has removed our cookies from the header.
 	stripped bool
-	// r is the request at the instance that decides about it, original the address as
-	// it was sent, and tooEarly the error of a rule about the client's address, before
-	// that is certain.
+	// r is the request at the instance that decides about it, and original the URL as it
+	// was sent. tooEarly is the error of a rule about the client's IP address in TLS
+	// early data, when the address is not verified yet.
 	r        *http.Request
 	original *url.URL
 	tooEarly error
 
-	// guard is the instance that lets the request pass, where its response may become
-	// a stream that must end with the session, and stream that response.
+	// guard are the instances that let the request pass, if its response may become a
+	// stream that must end with the session, and stream is that response.
 	guard  flow.Guard
 	stream *streams.Response
 
-	lines   [1]string // room for the Cookie header that the application receives
-	cookies [2]string // room for our cookies
+	lines   [1]string // buffer for the Cookie header that the application receives
+	cookies [2]string // buffer for our cookies
 	writer  headers.ResponseWriter
 }
 
@@ -62,8 +61,8 @@ func (st *requestState) ClientIP() string { return caddyServer{}.ClientIP(st.r.C
 // RefuseEarly implements ruleconfig.Request.
 func (st *requestState) RefuseEarly(err error) { st.tooEarly = err }
 
-// callNext calls the next handler. noStore says that the response sets a cookie of
-// ours, private that it is for one user.
+// callNext calls the next handler. noStore reports whether the response sets one of
+// our cookies, and private whether it is for one user.
 func (st *requestState) callNext(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, noStore, private bool) error {
 	guarded := !st.guard.IsZero()
 	if noStore || private || guarded {
@@ -78,13 +77,13 @@ func (st *requestState) callNext(w http.ResponseWriter, r *http.Request, next ca
 	err := next.ServeHTTP(w, r)
 	if err != nil {
 		st.guard = flow.Guard{}
-		st.writer.Prepare() // its response is written past the writer
+		st.writer.Prepare() // handle_errors does not write through st.writer
 	}
 	return err
 }
 
-// follow notes that an instance lets a request of a signed-in user pass, in case that
-// the response becomes a stream.
+// follow records that an instance lets the request of a signed-in user pass, in
+// case the response becomes a stream.
 func (st *requestState) follow(h *Handler, policy *authz.Policy) {
 	if !st.SignedIn() || h.CloseStreams != nil && !*h.CloseStreams {
 		return
@@ -92,8 +91,8 @@ func (st *requestState) follow(h *Handler, policy *authz.Policy) {
 	st.guard.Pass(h.instance, policy)
 }
 
-// expectStream returns the request with a context that ends with the session, if the
-// client is ready for a stream.
+// expectStream returns the request with a context that ends with the session, if
+// the client may accept a stream.
 func (st *requestState) expectStream(r *http.Request) *http.Request {
 	if st.upgrade == nil && !st.connect && !streams.AcceptsEvents(r.Header["Accept"]) {
 		return r
@@ -102,7 +101,7 @@ func (st *requestState) expectStream(r *http.Request) *http.Request {
 	return st.stream.Expect(r)
 }
 
-// endStream notes that the handler has returned.
+// endStream records that the handler has returned.
 func (st *requestState) endStream() {
 	if st.stream != nil {
 		st.stream.Return()
@@ -127,7 +126,7 @@ func (st *requestState) Hijacked(conn net.Conn) net.Conn {
 	return st.watched().Hijack(&streams.Shared, conn)
 }
 
-// watched returns the response, which is a stream now.
+// watched returns the response, which has become a stream.
 func (st *requestState) watched() *streams.Response {
 	if st.stream == nil {
 		st.stream = new(streams.Response)
@@ -137,7 +136,7 @@ func (st *requestState) watched() *streams.Response {
 	return st.stream
 }
 
-// set sets a header about the user, unless its value cannot be one.
+// set sets an identity header, unless the value is empty or not valid in a header.
 func (st *requestState) set(header http.Header, name string, value []string) {
 	if value[0] == "" || !httpguts.ValidHeaderFieldValue(value[0]) {
 		return
@@ -145,7 +144,7 @@ func (st *requestState) set(header http.Header, name string, value []string) {
 	st.SetIdentityHeader(header, name, value)
 }
 
-// caddyServer is what flows need to know of Caddy's HTTP server.
+// caddyServer implements flow.Server for Caddy.
 type caddyServer struct{}
 
 // Original implements flow.Server.
@@ -159,8 +158,8 @@ func (caddyServer) Original(r *http.Request) *http.Request {
 // OriginalURL implements flow.Server.
 func (caddyServer) OriginalURL(r *http.Request) *url.URL { return originalURL(r) }
 
-// IsTrustedProxy implements flow.Server. Before the handshake is complete, the address
-// is easily forged.
+// IsTrustedProxy implements flow.Server. Before the TLS handshake is complete, the
+// address could be spoofed.
 func (caddyServer) IsTrustedProxy(r *http.Request) bool {
 	return isFromTrustedProxy(r) && (r.TLS == nil || r.TLS.HandshakeComplete)
 }
@@ -171,7 +170,7 @@ func (caddyServer) ClientIP(ctx context.Context) string {
 	return client
 }
 
-// originalURL is the address as the client sent it, before any rewrite.
+// originalURL returns the URL as the client sent it, before any rewrite.
 func originalURL(r *http.Request) *url.URL {
 	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.URL != nil {
 		return original.URL

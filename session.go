@@ -28,20 +28,20 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/telemetry"
 )
 
-// sessionStore is a store of the configuration, with what belongs to it. Sites with
-// equal store options share it.
+// sessionStore is a configured store with what depends on it. Sites with equal
+// store options share it.
 type sessionStore struct {
 	store.Store
-	onStorage *storageState         // of the storage that the store is on; nil for any other store
-	events    *revocation.Records   // in the store itself; nil for a store on a storage
-	watched   store.Versioned       // the store itself if it knows of changes, else nil
-	refresher *refresh.Coordinator  // of the sessions in the store
-	callbacks *callback.Coordinator // of the logins that lead to them
-	handovers *handover.Records     // in the store itself; nil for a store on a storage
+	onStorage *storageState         // state of the storage that the store uses; nil for other stores
+	events    *revocation.Records   // revocations in the store itself; nil if it uses a storage
+	watched   store.Versioned       // the store itself if it reports changes, else nil
+	refresher *refresh.Coordinator  // coordinates refreshes of the store's sessions
+	callbacks *callback.Coordinator // coordinates the logins that create them
+	handovers *handover.Records     // handovers in the store itself; nil if it uses a storage
 }
 
-// resolveSession merges what the app and the site say of sessions, and finds
-// the keys.
+// resolveSession merges the session settings of the app and the site, and
+// determines the keys.
 func (h *Handler) resolveSession(_ caddy.Context) error {
 	merged := h.Session.over(h.app.Session).withDefaults()
 	h.session = merged
@@ -72,7 +72,7 @@ func (h *Handler) resolveSession(_ caddy.Context) error {
 	return nil
 }
 
-// resolveStore finds where the sessions are kept.
+// resolveStore determines where sessions are kept.
 func (h *Handler) resolveStore(raw json.RawMessage) error {
 	h.storageState = h.app.storageState
 	if kind, err := storeKind(raw); err != nil {
@@ -99,7 +99,7 @@ func (h *Handler) resolveStore(raw json.RawMessage) error {
 	return nil
 }
 
-// handoversOf returns what the nodes share of handovers, and the name of the place where
+// handoversOf returns the storage of handovers, and the name of the place where
 // sessions are kept.
 func handoversOf(h *Handler, s *sessionStore) (handover.Storage, string) {
 	if s == nil || s.onStorage != nil {
@@ -130,7 +130,7 @@ func (a *App) sessionStore(raw json.RawMessage) (*sessionStore, error) {
 		s.refresher, s.callbacks = s.onStorage.refresher, s.onStorage.callbacks
 	} else {
 		s.events = revocation.NewRecords(kind)
-		s.watched, _ = kind.(store.Versioned) // with its revocations; those on a storage come by themselves
+		s.watched, _ = kind.(store.Versioned) // for its own revocations; storageState watches those in a storage
 		s.handovers = handover.NewRecords(kind, a.clock.Now)
 		records := clusterstore.NewRecordStorage(kind, a.clock.Now)
 		s.refresher = refresh.NewCoordinator(func() clusterstore.Storage { return records }, a.clock.Now)
@@ -143,10 +143,10 @@ func (a *App) sessionStore(raw json.RawMessage) (*sessionStore, error) {
 	return s, nil
 }
 
-// requirementsOf returns what the sessions of an instance need of their storage.
+// requirementsOf returns what the sessions of an instance require of their storage.
 func requirementsOf(h *Handler) requirements {
 	needed := requirements{revocations: h.instance.Sessions.Revocations() == sessionstore.Revocations(h.storageState.revocationLog)}
-	if h.session.Secret == nil { // else it has keys of its own
+	if h.session.Secret == nil { // with a secret, the storage has no keys
 		needed.rotate, needed.lifetime = time.Duration(h.session.Rotate), time.Duration(h.session.Lifetime)
 	}
 	return needed
@@ -186,31 +186,32 @@ func (h *Handler) managerConfig(tooLarge func(s *session.Session, bytes, limit i
 
 var _ clusterstore.Storage = certmagic.Storage(nil)
 
-// sizeAdvice is what an operator can do about sessions that are too large.
+// sizeAdvice tells operators what to do about sessions that are too large.
 type sizeAdvice struct {
 	instance *flow.Instance
 	logger   *zap.Logger
 }
 
-// tooLargeForCookies is the error of a session that max_chunks cookies cannot hold.
+// tooLargeForCookies returns the error for a session that does not fit max_chunks
+// cookies.
 func (a sizeAdvice) tooLargeForCookies(s *session.Session, bytes, limit int) error {
 	return fmt.Errorf("the session takes %d bytes, and %d fit max_chunks %d; the largest claims, before they are compressed, are %s; list those to keep with session { claims … }%s, or keep sessions in a store",
 		bytes, limit, a.instance.MaxChunks, a.largestClaims(s), a.orMoreChunks())
 }
 
-// tooLargeForStore is the error of a session that no record may hold.
+// tooLargeForStore returns the error for a session that does not fit a record.
 func (a sizeAdvice) tooLargeForStore(s *session.Session, bytes, limit int) error {
 	return fmt.Errorf("the session has %d bytes, and %d at most are kept; the largest claims are %s; list those to keep with session { claims … }",
 		bytes, limit, a.largestClaims(s))
 }
 
-// warnOfDroppedToken logs that a session goes on without its refresh token.
+// warnOfDroppedToken logs that a session continues without its refresh token.
 func (a sizeAdvice) warnOfDroppedToken(s *session.Session, bytes int) {
 	a.logger.Warn("the refresh token does not fit into the session, which goes on without; keep less with session { claims … }"+a.orMoreChunks(), zap.String("event", "refresh_token_dropped"),
 		zap.String("provider", s.Provider), zap.Int("refresh_token_bytes", bytes), zap.Int("max_chunks", a.instance.MaxChunks))
 }
 
-// orMoreChunks is advice for an instance that may have more cookies.
+// orMoreChunks returns the advice to raise max_chunks, if that is possible.
 func (a sizeAdvice) orMoreChunks() string {
 	if a.instance.MaxChunks < cookie.MaxChunks {
 		return fmt.Sprintf(", or raise max_chunks (%d at most)", cookie.MaxChunks)
@@ -218,7 +219,7 @@ func (a sizeAdvice) orMoreChunks() string {
 	return ""
 }
 
-// largestClaims names the claims that an operator could leave out.
+// largestClaims returns the names of the largest claims.
 func (a sizeAdvice) largestClaims(s *session.Session) string {
 	var mapping *identity.Mapping
 	if p := a.instance.Providers[s.Provider]; p != nil {

@@ -109,10 +109,10 @@ type CookieConfig struct {
 	Transient bool `json:"transient,omitempty"`
 }
 
-// cookieStore is the word for sessions in cookies, which is no module.
+// cookieStore is the store name for sessions in cookies. It is not a module.
 const cookieStore = "cookie"
 
-// storeKind reads which store a configuration names.
+// storeKind returns the name of the configured store.
 func storeKind(raw json.RawMessage) (string, error) {
 	if len(raw) == 0 {
 		return cookieStore, nil
@@ -131,8 +131,8 @@ func storeKind(raw json.RawMessage) (string, error) {
 	return named.Module, nil
 }
 
-// over returns the settings with those of base wherever they are not set;
-// cookie and secret are taken as a whole.
+// over returns the settings, with those that are not set taken from base. Cookie
+// and secret are each taken as a whole.
 func (s *SessionConfig) over(base *SessionConfig) SessionConfig {
 	var merged SessionConfig
 	for _, c := range []*SessionConfig{base, s} {
@@ -176,7 +176,7 @@ func (s *SessionConfig) over(base *SessionConfig) SessionConfig {
 	return merged
 }
 
-// withDefaults returns the settings with the defaults wherever they are not set.
+// withDefaults returns the settings with defaults for those that are not set.
 func (s SessionConfig) withDefaults() SessionConfig {
 	if s.Lifetime == 0 {
 		s.Lifetime = caddy.Duration(defaultLifetime)
@@ -202,11 +202,11 @@ func (s SessionConfig) withDefaults() SessionConfig {
 	return s
 }
 
-// rechecks reports whether claims are refreshed when they are old.
+// rechecks reports whether claims are rechecked.
 func (s SessionConfig) rechecks() bool { return duration(s.Recheck) != 0 }
 
-// refreshes reports whether the tokens of sessions are refreshed at an instance, given
-// what its application receives.
+// refreshes reports whether the tokens of sessions are refreshed, given what the
+// application receives.
 func (s SessionConfig) refreshes(upstream *siteconfig.Upstream) bool {
 	if s.Refresh != nil {
 		return *s.Refresh
@@ -214,7 +214,7 @@ func (s SessionConfig) refreshes(upstream *siteconfig.Upstream) bool {
 	return s.rechecks() || upstream != nil && (upstream.AccessToken != "" || upstream.IDToken != "")
 }
 
-// duration returns a duration that may not be set.
+// duration returns the duration, or zero if d is nil.
 func duration(d *caddy.Duration) time.Duration {
 	if d == nil {
 		return 0
@@ -222,7 +222,7 @@ func duration(d *caddy.Duration) time.Duration {
 	return time.Duration(*d)
 }
 
-// checkSecret looks at a secret that is not a placeholder.
+// checkSecret checks a secret that is not a placeholder.
 func checkSecret(text string) error {
 	if !strings.Contains(text, "{") && len(text) < seal.MinSecret {
 		if placeholder.NamesFile(text) {
@@ -233,7 +233,7 @@ func checkSecret(text string) error {
 	return nil
 }
 
-// check refuses settings of sessions that cannot work. Defaults are filled in.
+// check refuses invalid settings. Defaults must be filled in.
 func (s SessionConfig) check() error {
 	err := optioncheck.First(
 		optioncheck.Refuse("lifetime", s.Lifetime < caddy.Duration(time.Minute) || s.Lifetime > caddy.Duration(maxLifetime), "lifetime is from one minute to 400 days"),
@@ -251,7 +251,7 @@ func (s SessionConfig) check() error {
 	return s.Cookie.check()
 }
 
-// checkRecheck refuses a recheck that cannot work.
+// checkRecheck refuses invalid recheck settings.
 func (s SessionConfig) checkRecheck() error {
 	if s.Recheck == nil && s.RecheckGrace == nil {
 		return nil
@@ -269,11 +269,11 @@ func (s SessionConfig) checkRecheck() error {
 // sameSiteValues are the values of same_site, the default first.
 var sameSiteValues = []string{"lax", "none"}
 
-// sameSiteStrict is the error about a value that browsers know but logins cannot
-// work with.
+// sameSiteStrict is the error for a value that browsers support but logins cannot
+// use.
 const sameSiteStrict = "same_site strict would loop: a login comes back from another site, without the cookie; it is lax or none"
 
-// check refuses settings of the session cookie that cannot work.
+// check refuses invalid cookie settings.
 func (c *CookieConfig) check() error {
 	return optioncheck.First(
 		optioncheck.Refuse("", !isCookieName(c.Name), "cookie: the name %q is not made of letters, digits, - and _", c.Name),
@@ -292,7 +292,8 @@ func isCookieName(name string) bool {
 	})
 }
 
-// MarshalLogObject keeps the secrets out of logs.
+// MarshalLogObject implements zapcore.ObjectMarshaler. It keeps secrets out of
+// logs.
 func (s *SessionConfig) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	kind, _ := storeKind(s.StoreRaw)
 	enc.AddString("store", kind)
@@ -300,7 +301,7 @@ func (s *SessionConfig) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	return nil
 }
 
-// checkOptions returns what the checks need to know of session settings.
+// checkOptions returns the settings that the checks look at.
 func (s *SessionConfig) checkOptions() loadcheck.Session {
 	var store bytes.Buffer
 	if kind, err := storeKind(s.StoreRaw); err == nil && kind != cookieStore {

@@ -28,51 +28,51 @@ import (
 
 const (
 	pollEvery    = 2 * time.Second // logouts elsewhere are known within five seconds
-	refreshEvery = time.Minute     // of the keys; see seal.Managed
+	refreshEvery = time.Minute     // how often keys are read; see seal.Managed
 	sweepEvery   = 10 * time.Minute
-	// How often the keys of assertions are rotated, and for how long an old one is
-	// published: longer than any assertion is valid.
+	// How often the keys of assertions are rotated, and how long an old one remains
+	// published, which is longer than any assertion is valid.
 	rotateAssertions = 7 * 24 * time.Hour
 	keepAssertions   = time.Hour
 )
 
 // storageStates holds what the sites of a process share and a reload must not lose:
-// for each storage the keys and the revocations that were read from it.
+// for each storage, its keys and revocations.
 var storageStates = caddy.NewUsagePool()
 
-// storageState is the keys and revocations of one storage.
+// storageState holds the keys and revocations of one storage.
 type storageState struct {
 	clock *clock.Clock
 	keys  *seal.Managed
-	// Assertions for applications are signed with keys that are made of a ring of
-	// their own.
+	// assertionRing is the ring from which the signing keys of assertions are
+	// derived.
 	assertionRing *seal.Managed
 	assertionKeys *assertion.Keys
 	revocationLog *revocation.Log
 	refresher     *refresh.Coordinator
-	// callbacks are the outcomes of the logins that came back.
+	// callbacks has the outcomes of recent logins.
 	callbacks *callback.Coordinator
 	handovers *handover.Files
 	memory    flow.Memory
 
 	mu           sync.Mutex
-	storages     []*attachment        // the one attached last is used
-	requirements map[any]requirements // of the configurations that use it
+	storages     []*attachment        // the last one attached is used
+	requirements map[any]requirements // by the configuration that has them
 	logger       atomic.Pointer[zap.Logger]
 	running      context.CancelFunc
 }
 
-// attachment is a configuration's storage.
+// attachment is the storage of one configuration.
 type attachment struct{ certmagic.Storage }
 
-// requirements are what a configuration needs of a storage.
+// requirements is what a configuration requires of a storage.
 type requirements struct {
-	rotate, lifetime time.Duration // of its keys; zero where all sites have secrets
-	revocations      bool          // it has the logouts of a site's sessions
-	assertions       bool          // its keys sign assertions
+	rotate, lifetime time.Duration // of the keys; zero if all sites have secrets
+	revocations      bool          // whether revocations are kept there
+	assertions       bool          // whether assertions are signed with its keys
 }
 
-// with returns what two need together: the shorter interval, the longer life.
+// with combines two requirements: the shorter interval, the longer lifetime.
 func (d requirements) with(other requirements) requirements {
 	if d.rotate == 0 || other.rotate > 0 && other.rotate < d.rotate {
 		d.rotate = other.rotate
@@ -83,8 +83,8 @@ func (d requirements) with(other requirements) requirements {
 	return d
 }
 
-// acquireStorageState returns the shared state of a storage. The storage itself is
-// not kept longer than the configuration that it belongs to.
+// acquireStorageState returns the shared state of a storage. It does not keep the
+// storage itself for longer than the configuration that it belongs to.
 func acquireStorageState(storage certmagic.Storage, c *clock.Clock) (*storageState, func() error, error) {
 	key := storagekey.Key(storage)
 	value, _, err := storageStates.LoadOrNew(key, func() (caddy.Destructor, error) {
@@ -117,8 +117,8 @@ func (s *storageState) attach(a *attachment) {
 	s.storages = append(s.storages, a)
 }
 
-// detach keeps the last storage: requests that began under a configuration
-// which has ended still end.
+// detach removes a storage, unless it is the last: requests that began under an
+// ended configuration still need one.
 func (s *storageState) detach(a *attachment) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,8 +133,8 @@ func (s *storageState) storage() certmagic.Storage {
 	return s.storages[len(s.storages)-1].Storage
 }
 
-// start begins the work in the background, once, and takes what a
-// configuration that is in use needs of it.
+// start starts the background work, once, and adds the requirements of a
+// configuration that is now in use.
 func (s *storageState) start(user any, logger *zap.Logger, d requirements) {
 	s.logger.Store(logger)
 	s.mu.Lock()
@@ -149,7 +149,7 @@ func (s *storageState) start(user any, logger *zap.Logger, d requirements) {
 	}
 	var ctx context.Context
 	ctx, s.running = context.WithCancel(context.Background())
-	// Each for itself: a slow storage must not keep logouts from being known.
+	// Run each separately, so that slow work does not delay learning of logouts.
 	for _, work := range []struct {
 		what  string
 		every time.Duration
@@ -168,7 +168,7 @@ func (s *storageState) start(user any, logger *zap.Logger, d requirements) {
 	}
 }
 
-// end takes back the requirements of a user.
+// end removes the requirements of a user.
 func (s *storageState) end(user any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,8 +176,8 @@ func (s *storageState) end(user any) {
 	s.requireKeys()
 }
 
-// required returns what all configurations in use need together. The caller holds
-// the mutex.
+// required returns the combined requirements of all configurations in use. The
+// caller holds the mutex.
 func (s *storageState) required() (all requirements) {
 	for _, d := range s.requirements {
 		all = all.with(d)
@@ -185,7 +185,7 @@ func (s *storageState) required() (all requirements) {
 	return all
 }
 
-// requireKeys sets what is needed of the keys. The caller holds the mutex.
+// requireKeys passes the requirements on to the keys. The caller holds the mutex.
 func (s *storageState) requireKeys() {
 	all := s.required()
 	if all.rotate > 0 {
@@ -196,7 +196,7 @@ func (s *storageState) requireKeys() {
 	}
 }
 
-// refreshKeys looks after the keys, where a site uses them.
+// refreshKeys refreshes the keys, if any site uses them.
 func (s *storageState) refreshKeys(ctx context.Context) error {
 	if s.needs(func(d requirements) bool { return d.rotate > 0 }) {
 		return s.keys.Refresh(ctx)
@@ -204,7 +204,7 @@ func (s *storageState) refreshKeys(ctx context.Context) error {
 	return nil
 }
 
-// refreshAssertionKeys looks after the keys of assertions, where a site uses them.
+// refreshAssertionKeys refreshes the keys of assertions, if any site uses them.
 func (s *storageState) refreshAssertionKeys(ctx context.Context) error {
 	if s.needs(func(d requirements) bool { return d.assertions }) {
 		return s.assertionRing.Refresh(ctx)
@@ -212,8 +212,8 @@ func (s *storageState) refreshAssertionKeys(ctx context.Context) error {
 	return nil
 }
 
-// forRevocations does work where a site uses the revocations of the storage: an
-// unused storage is left alone.
+// forRevocations returns work that runs only if a site keeps revocations in the
+// storage, so that an unused storage is not accessed.
 func (s *storageState) forRevocations(work func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if s.needs(func(d requirements) bool { return d.revocations }) {
@@ -229,7 +229,7 @@ func (s *storageState) needs(what func(requirements) bool) bool {
 	return what(s.required())
 }
 
-// Destruct ends the work in the background.
+// Destruct implements caddy.Destructor. It ends the background work.
 func (s *storageState) Destruct() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -239,8 +239,8 @@ func (s *storageState) Destruct() error {
 	return nil
 }
 
-// repeat does a piece of work at each interval. An outage of the storage is
-// logged once when it begins and once when it ends.
+// repeat runs work at each interval. It logs an outage of the storage once when it
+// begins and once when it ends.
 func (s *storageState) repeat(ctx context.Context, what string, every time.Duration, do func(context.Context) error) {
 	failing := false
 	s.clock.Every(ctx, what, every, func(ctx context.Context) {
@@ -261,7 +261,7 @@ func (s *storageState) repeat(ctx context.Context, what string, every time.Durat
 	})
 }
 
-// acquire takes something that must be given back, and remembers how.
+// acquire calls take, and adds the returned function to release.
 func acquire[T any](release *[]func() error, take func() (T, func() error, error)) (T, error) {
 	value, giveBack, err := take()
 	if err == nil {

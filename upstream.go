@@ -18,14 +18,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
 )
 
-// setIdentityHeaders puts what the application is to know into the request's header. What a
-// client said under these names has been taken out before.
+// setIdentityHeaders sets the request headers that tell the application about the
+// user. Headers of these names from the client have been removed before.
 func (h *Handler) setIdentityHeaders(st *requestState, r *http.Request) {
 	if h.Upstream == nil || !st.SignedIn() {
 		return
 	}
 	lasting := h.upstreamHeaders.lastingValues(st)
-	// Each has a list of its own: handlers change values in place.
+	// Each header gets a slice of its own, because handlers may change it in place.
 	values := make([]string, len(h.upstreamHeaders), len(h.upstreamHeaders)+2)
 	for i, header := range h.upstreamHeaders {
 		if values[i] = lasting[i]; !header.lasting {
@@ -49,8 +49,7 @@ func (h *Handler) setIdentityHeaders(st *requestState, r *http.Request) {
 	}
 }
 
-// resolveUpstream finds the headers that only we may set, and the claims that
-// they need.
+// resolveUpstream determines the identity headers, and the claims that they need.
 func (h *Handler) resolveUpstream(caddy.Context) (err error) {
 	if h.Upstream == nil {
 		return nil
@@ -94,7 +93,8 @@ func parseUpgrades(d *caddyfile.Dispenser, h *Handler) error {
 	return nil
 }
 
-// ownSiteHeaders is the filter of one instance: what it adds to that of its site.
+// ownSiteHeaders returns the filter of one instance. The filter of its site
+// combines those of all instances.
 func (h *Handler) ownSiteHeaders() *headers.Filter {
 	removed := slices.Clone(h.identityHeaders)
 	if h.decidesByAddress() {
@@ -114,18 +114,18 @@ func (h *Handler) decidesByAddress() bool {
 	return len(h.Routes) > 0 || len(h.guard) > 0 || h.Mode == modeEndpoints || h.sharesHost || ruleconfig.ReadsPath(h.allRules)
 }
 
-// upstreamHeader is a header with what the application receives about the user.
+// upstreamHeader is a header that tells the application about the user.
 type upstreamHeader struct {
 	name, value string
-	lasting     bool // what it says follows from the session alone
+	lasting     bool // its value depends on the session only
 }
 
-// upstreamHeaders are those of an instance.
+// upstreamHeaders are the identity headers of an instance.
 type upstreamHeaders []upstreamHeader
 
-// lastingValues are the values of those headers that say the same on every
-// request, made once for an opened session: to read a list of groups takes
-// longer than all else that is done for a request.
+// lastingValues returns the values that depend on the session only. They are cached
+// with the loaded session: formatting a list of groups takes longer than the rest
+// of a request.
 func (u upstreamHeaders) lastingValues(st *requestState) []string {
 	cache := st.HeaderCache()
 	if cache == nil {
@@ -141,7 +141,7 @@ func (u upstreamHeaders) lastingValues(st *requestState) []string {
 
 func (u upstreamHeaders) makeLasting(st *requestState) []string {
 	values := make([]string, len(u))
-	repl := caddy.NewEmptyReplacer() // not the request's, which others have put something into
+	repl := caddy.NewEmptyReplacer() // not that of the request, to which other handlers add values
 	repl.Map(st.Placeholder)
 	for i, header := range u {
 		switch {
@@ -155,8 +155,8 @@ func (u upstreamHeaders) makeLasting(st *requestState) []string {
 	return values
 }
 
-// headerValue is a text with placeholders, expanded once. What a claim says is
-// never expanded.
+// headerValue expands the placeholders in a text once. Placeholders in claims are
+// not expanded.
 func headerValue(r *http.Request, value string) string {
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if !ok {
@@ -165,10 +165,10 @@ func headerValue(r *http.Request, value string) string {
 	return claims.Printable(repl.ReplaceAll(value, ""))
 }
 
-// siteHeadersOf returns what no client may send to the site of an instance.
+// siteHeadersOf returns the filter of the site of an instance.
 func siteHeadersOf(h *Handler) *headers.Filter {
 	if h.siteHeaders == nil {
-		h.siteHeaders = h.ownSiteHeaders() // no site was looked at
+		h.siteHeaders = h.ownSiteHeaders() // no site was linked
 	}
 	return h.siteHeaders
 }

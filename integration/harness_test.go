@@ -177,7 +177,7 @@ func newHarnessOn(t *testing.T, its *clock.Clock, storage, sites string, globals
 		}
 	}
 	handler := r.handler()
-	r.server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+	r.server = oidctest.NewTLSServer(t, http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		r.underway.Add(1)
 		defer r.underway.Add(-1)
 		if r.traced != nil {

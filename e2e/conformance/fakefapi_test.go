@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -52,11 +51,11 @@ func newFakeFAPI(f *fakeSuite, p *fakePlan, name string) (*fakeFAPI, error) {
 		authByTLS: p.variant["client_auth_type"] == "mtls", boundByTLS: p.variant["sender_constrain"] == "mtls",
 		signedResponse: p.variant["fapi_response_mode"] == "jarm",
 	}
-	key, err := p.registeredKey()
+	key, err := registeredKey(p.client)
 	if err != nil {
 		return nil, err
 	}
-	client := oidctest.Client{ID: clientID, Auth: "private_key_jwt", Key: key, RequestKey: key, RedirectURIs: []string{p.text("redirect_uri")}}
+	client := oidctest.Client{ID: clientID, Auth: "private_key_jwt", Key: key.Key, RequestKey: key.Key, RedirectURIs: []string{p.text("redirect_uri")}}
 	if x.authByTLS {
 		client.Auth, client.Key, client.Certificate = "tls_client_auth", nil, x.certificate
 	}
@@ -101,24 +100,6 @@ func nameAliases(metadata map[string]any) {
 		aliases[name] = strings.Replace(metadata[name].(string), "/test/a/", "/test-mtls/a/", 1)
 	}
 	metadata["mtls_endpoint_aliases"] = aliases
-}
-
-// registeredKey is the key of the client that signs.
-func (p *fakePlan) registeredKey() (any, error) {
-	text, err := json.Marshal(p.client["jwks"])
-	if err != nil {
-		return nil, err
-	}
-	var set jose.JSONWebKeySet
-	if err := json.Unmarshal(text, &set); err != nil {
-		return nil, err
-	}
-	for _, key := range set.Keys {
-		if key.Use == "sig" {
-			return key.Key, nil
-		}
-	}
-	return nil, errors.New("no key for signatures is registered")
 }
 
 // An answered response writer knows the status.

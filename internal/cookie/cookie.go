@@ -1,7 +1,7 @@
-// Package cookie reads and writes the cookies that carry sealed values: it
-// finds them in a request without parsing all others, joins and splits the
-// chunks of a large one, and takes our own out of what the application sees.
-// All it reads is hostile.
+// Package cookie reads and writes cookies with sealed values. It finds them in a
+// request without parsing all others, splits large values into chunks and joins them
+// again, and removes our own cookies from the request that the application receives.
+// All input is untrusted.
 package cookie
 
 import (
@@ -11,31 +11,31 @@ import (
 	"strings"
 )
 
-// MaxChunks is the most chunks that a value may be split into.
+// MaxChunks is the maximum number of chunks of a value.
 const MaxChunks = 4
 
-// maxSame is how many cookies of one name are tried: a sibling domain or a
-// longer path can plant cookies beside ours, and ours must still be found.
+// maxSame is how many cookies of one name are tried. Sibling domains and longer
+// paths can plant cookies beside ours, which must still be found.
 const maxSame = 4
 
-// maxTries bounds how many combinations of chunks are tried.
+// maxTries limits how many combinations of chunks are tried.
 const maxTries = 16
 
-// ChunkSize is the size of a chunk's value in bytes. With the longest usual
-// name and attributes a cookie stays under the 4,096 bytes that browsers take
-// (RFC 6265bis 5.6), and a session of one chunk under the 4 KiB of header
-// line beyond which reading a request costs twice.
+// ChunkSize is the maximum size of a chunk's value in bytes. With a name and
+// attributes of usual length, the cookie is below the 4,096 bytes that browsers
+// accept (RFC 6265bis, section 5.6), and a session of one chunk is below 4 KiB of
+// header line, beyond which reading a request costs twice as much.
 const ChunkSize = 3800
 
-// pairs calls yield with each name and value of Cookie headers until it
-// returns false (RFC 6265 4.2.1). It allocates nothing.
+// pairs calls yield with each name and value in Cookie headers (RFC 6265, section
+// 4.2.1) until it returns false. It does not allocate.
 func pairs(headers []string, yield func(name, value string) bool) {
 	for _, line := range headers {
 		for line != "" {
 			var pair string
 			pair, line = cut(line)
 			name, value, found := strings.Cut(trim(pair), "=")
-			// Space before = is not allowed, but common readers pass over it.
+			// Space before = is not allowed, but common parsers ignore it.
 			if found && !yield(trimRight(name), value) {
 				return
 			}
@@ -43,8 +43,8 @@ func pairs(headers []string, yield func(name, value string) bool) {
 	}
 }
 
-// The optional white space of headers (RFC 9110 5.6.3); strings.Trim takes
-// longer for it than all else that is done with a cookie.
+// trim, trimLeft and trimRight remove optional whitespace (RFC 9110, section
+// 5.6.3). They are much faster than strings.Trim.
 
 func trim(s string) string { return trimLeft(trimRight(s)) }
 
@@ -64,14 +64,14 @@ func trimRight(s string) string {
 
 // Found holds the cookies of one name, with their chunks.
 type Found struct {
-	// Present says that a cookie of the name, or a chunk of it, was there.
+	// Present reports whether there was a cookie of the name, or a chunk of it.
 	Present bool
-	// Chunks has a bit set for each chunk index that was there.
+	// Chunks has a bit for each chunk index that was present.
 	Chunks uint8
 
 	counts [MaxChunks]uint8
-	// The cookies in their order. Few requests bring more than two: room for all
-	// would have to be cleared and copied for each request.
+	// The cookies in order. A larger array would have to be cleared and copied for
+	// each request, but few requests have more than two.
 	first  [2]chunk
 	others []chunk
 }
@@ -81,7 +81,7 @@ type chunk struct {
 	value string
 }
 
-// size is how many cookies there are, and at returns one of them.
+// size returns the number of cookies, and at returns one of them.
 func (f *Found) size() (n int) {
 	for _, count := range f.counts {
 		n += int(count)
@@ -96,14 +96,14 @@ func (f *Found) at(i int) chunk {
 	return f.others[i-len(f.first)]
 }
 
-// Find gathers the cookies of a name and its chunks from Cookie headers. What
-// is beyond the bounds is not even counted.
+// Find returns the cookies of a name and its chunks in Cookie headers, up to the
+// limits.
 func Find(headers []string, name string) (f Found) {
 	for _, line := range headers {
 		for line != "" {
 			var pair string
 			pair, line = cut(line)
-			// Most cookies are of others: their values are not looked at.
+			// Do not look at the values of other cookies.
 			if pair = trimLeft(pair); !strings.HasPrefix(pair, name) {
 				continue
 			}
@@ -135,7 +135,7 @@ func (f *Found) add(pair, name string) {
 	f.counts[index]++
 }
 
-// cut cuts a line after its first pair.
+// cut splits a line after its first pair.
 func cut(line string) (pair, rest string) {
 	if i := strings.IndexByte(line, ';'); i >= 0 {
 		return line[:i], line[i+1:]
@@ -143,8 +143,8 @@ func cut(line string) (pair, rest string) {
 	return line, ""
 }
 
-// chunkIndex tells which chunk of name the cookie n is: name itself is the
-// first, name_1 the second.
+// chunkIndex returns the index of the chunk of name that the cookie n carries: name
+// itself is 0, name_1 is 1.
 func chunkIndex(n, name string) (int, bool) {
 	if len(n) < len(name) || n[:len(name)] != name {
 		return 0, false
@@ -158,7 +158,7 @@ func chunkIndex(n, name string) (int, bool) {
 	return 0, false
 }
 
-// ChunkName is the name of the cookie that carries a chunk.
+// ChunkName returns the name of the cookie for a chunk.
 func ChunkName(name string, index int) string {
 	if index == 0 {
 		return name
@@ -166,9 +166,9 @@ func ChunkName(name string, index int) string {
 	return name + "_" + strconv.Itoa(index)
 }
 
-// Try calls open with each value that the cookies can be joined to, the most
-// likely first, until it returns true. The first chunk says how many there
-// are; more than max are refused before anything is joined.
+// Try calls open with each value that the cookies can be joined to, the most likely
+// first, until open returns true. The first chunk begins with the number of chunks;
+// values of more than max chunks are skipped.
 func (f *Found) Try(max int, open func(value string) bool) bool {
 	tries := 0
 	for i := range f.size() {
@@ -207,10 +207,10 @@ func (f *Found) join(joined string, index, count int, tries *int, open func(stri
 	return false
 }
 
-// Split cuts a value into the values of its chunks; the first one says how
-// many there are. More than MaxChunks are not made: ok is false.
+// Split splits a value into chunks. The first one begins with their number. ok is
+// false if there would be more than max or MaxChunks.
 func Split(value string, max int) (chunks []string, ok bool) {
-	count := (len(value) + ChunkSize) / ChunkSize // the count takes a byte of its own
+	count := (len(value) + ChunkSize) / ChunkSize // one byte for the number of chunks
 	if count > min(max, MaxChunks) {
 		return nil, false
 	}
@@ -222,7 +222,7 @@ func Split(value string, max int) (chunks []string, ok bool) {
 	return append(chunks, value), true
 }
 
-// Named is a cookie that was found by the beginning of its name.
+// Named is a cookie that was found by a prefix of its name.
 type Named struct{ Name, Value string }
 
 // WithPrefix returns the cookies whose names begin with prefix, at most max.
@@ -240,10 +240,10 @@ func WithPrefix(headers []string, prefix string, max int) []Named {
 	return found
 }
 
-// Strip takes the cookies that are ours out of a request's header, so that
-// they never reach the application, and appends them to taken, each like a line
-// of its own. The others stay as they were sent. The lines that were there are
-// not written to; buffer takes the new ones.
+// Strip removes our cookies from a request's header, so that they do not reach the
+// application, and appends them to taken, each in the form of a header value. The
+// others remain as they were sent. It does not modify the existing slice of values;
+// buffer is used for the new ones.
 func Strip(header http.Header, buffer, taken []string, ours func(name string) bool) []string {
 	lines := header["Cookie"]
 	kept := buffer[:0]
@@ -270,14 +270,13 @@ func Strip(header http.Header, buffer, taken []string, ours func(name string) bo
 	return taken
 }
 
-// stripLine returns a line without the cookies that are ours, be they without
-// a value, which it appends to taken. What lies between two of them stays in one
-// piece.
+// stripLine returns a line without our cookies, with or without a value, and
+// appends those to taken. Bytes between two of our cookies stay in one piece.
 func stripLine(line string, taken []string, ours func(name string) bool) (rest string, all []string) {
 	before := len(taken)
 	var b strings.Builder
-	piece := "" // of the line, before what was looked at last
-	from := -1  // where it begins
+	piece := "" // the part of the line before the current position
+	from := -1  // where that part begins
 	for at := 0; at < len(line); {
 		end := len(line)
 		if i := strings.IndexByte(line[at:], ';'); i >= 0 {
@@ -314,7 +313,8 @@ func stripLine(line string, taken []string, ours func(name string) bool) (rest s
 	return rest, taken
 }
 
-// join adds a piece. The first one is only held, since most lines have no more.
+// join adds a piece to the result. A single piece is kept as it is, since most
+// lines need no more.
 func join(b *strings.Builder, first *string, piece string) {
 	if *first == "" {
 		*first = piece
@@ -333,7 +333,8 @@ func nameOf(pair string) string {
 	return trimRight(name)
 }
 
-// Unset takes cookies out of a response's header that were set in it.
+// Unset removes Set-Cookie lines from a response's header, by the names of their
+// cookies.
 func Unset(header http.Header, which func(name string) bool) {
 	header["Set-Cookie"] = slices.DeleteFunc(header["Set-Cookie"], func(line string) bool {
 		name, _, _ := strings.Cut(line, "=")
@@ -344,12 +345,13 @@ func Unset(header http.Header, which func(name string) bool) {
 	}
 }
 
-// Set puts a cookie into a response's header, in the place of one of the same
-// name: a second Set-Cookie for a name is forbidden (RFC 6265bis 4.1.1).
+// Set sets a cookie in a response's header and replaces one of the same name,
+// because two Set-Cookie lines with one name are not allowed (RFC 6265bis, section
+// 4.1.1).
 func Set(header http.Header, c *http.Cookie) {
 	text := c.String()
 	if text == "" {
-		return // a stranger's name that is none
+		return // the name, which a client may have sent, is not valid
 	}
 	for i, line := range header["Set-Cookie"] {
 		if strings.HasPrefix(line, c.Name+"=") {

@@ -7,8 +7,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 )
 
-// Cookie returns a cookie of ours with its attributes. A negative maxAge, in
-// seconds, deletes it. Transient cookies are set without any.
+// Cookie returns one of our cookies with its attributes. A maxAge, in seconds,
+// below zero deletes the cookie. Transient cookies have no Max-Age.
 func (s *Scope) Cookie(name, value, path string, maxAge int) *http.Cookie {
 	config := &s.of.config
 	c := &http.Cookie{
@@ -26,27 +26,27 @@ func (s *Scope) Cookie(name, value, path string, maxAge int) *http.Cookie {
 		c.Domain = config.Domain
 	}
 	if config.Transient && maxAge > 0 && (name == s.IDTokenHint || name == s.Last || s.IsSession(name)) {
-		c.MaxAge = 0 // which writes no attribute
+		c.MaxAge = 0 // omits the attribute
 	}
 	return c
 }
 
-// isHostOnly reports whether a cookie of ours is never for a whole domain.
+// isHostOnly reports whether one of our cookies never has a Domain.
 func (s *Scope) isHostOnly(name string) bool {
 	return name == s.Mark || name == s.Repeats || name == s.Tried || name == s.Choice || name == s.Last || strings.HasPrefix(name, s.TransactionPrefix) ||
 		s.FormerTransactionPrefix != "" && strings.HasPrefix(name, s.FormerTransactionPrefix)
 }
 
-// Set sets a cookie of ours for the whole site.
+// Set sets one of our cookies for the whole site.
 func (s *Scope) Set(header http.Header, name, value string, maxAge int) {
 	cookie.Set(header, s.Cookie(name, value, "/", maxAge))
 }
 
-// Expire deletes a cookie of ours.
+// Expire deletes one of our cookies.
 func (s *Scope) Expire(header http.Header, name string) { s.Set(header, name, "", -1) }
 
-// FindSession finds the session's cookies among those that a browser sent, and
-// leaves out those of other instances.
+// FindSession returns the session's cookies among those that a browser sent,
+// without those that belong to other instances.
 func (s *Scope) FindSession(lines []string) cookie.Found {
 	found := cookie.Find(lines, s.Session)
 	if s.of.foreign != 0 {
@@ -56,7 +56,7 @@ func (s *Scope) FindSession(lines []string) cookie.Found {
 	return found
 }
 
-// IsSession reports whether a cookie is this session's, or a chunk of it.
+// IsSession reports whether a cookie is the session's, or a chunk of it.
 func (s *Scope) IsSession(name string) bool {
 	for i := range cookie.MaxChunks {
 		if s.of.foreign&(1<<i) == 0 && name == cookie.ChunkName(s.Session, i) {
@@ -66,11 +66,11 @@ func (s *Scope) IsSession(name string) bool {
 	return false
 }
 
-// AllChunks are the chunks that a session's cookie can have, a bit each.
+// AllChunks returns a bit for each chunk that the session's cookie can have.
 func (s *Scope) AllChunks() uint8 { return (1<<cookie.MaxChunks - 1) &^ s.of.foreign }
 
-// SetSession sets a session's cookies, and expires those present ones that a
-// larger session has left behind.
+// SetSession sets a session's cookies, and expires the other ones that are present,
+// which a larger session left behind.
 func (s *Scope) SetSession(header http.Header, chunks []string, present uint8, maxAge int) {
 	for i, chunk := range chunks {
 		s.Set(header, cookie.ChunkName(s.Session, i), chunk, maxAge)
@@ -82,7 +82,7 @@ func (s *Scope) SetSession(header http.Header, chunks []string, present uint8, m
 	}
 }
 
-// ClearSession expires those of a session's cookies that the browser has sent.
+// ClearSession expires the session cookies that are present in the browser.
 func (s *Scope) ClearSession(header http.Header, present uint8) {
 	s.SetSession(header, nil, present, 0)
 }

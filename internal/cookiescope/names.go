@@ -7,11 +7,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookie"
 )
 
-// Names are the names of the session cookies of all instances of a configuration,
-// without prefix.
+// Names is the set of session cookie names of all instances of a configuration,
+// without prefixes.
 type Names struct{ names []string }
 
-// Add adds a name. It reports whether the name is new.
+// Add adds a name, and reports whether it is new.
 func (n *Names) Add(name string) bool {
 	if n.Has(name) {
 		return false
@@ -20,11 +20,12 @@ func (n *Names) Add(name string) bool {
 	return true
 }
 
-// Has reports whether an instance has a session cookie of a name.
+// Has reports whether an instance has a session cookie of the given name.
 func (n *Names) Has(name string) bool { return slices.Contains(n.names, name) }
 
-// Conflict returns a name and the one beside it that uses it for its logins, if a
-// cookie of the given name would be one of the two; otherwise "".
+// Conflict returns two names of which the first is a name that the second uses for
+// its other cookies, if adding the given name would cause such a conflict;
+// otherwise "".
 func (n *Names) Conflict(name string) (taken, by string) {
 	for _, other := range n.names {
 		switch {
@@ -37,15 +38,15 @@ func (n *Names) Conflict(name string) (taken, by string) {
 	return "", ""
 }
 
-// isForLogins reports whether an instance whose session cookie is base has a
-// cookie of a name for its logins.
+// isForLogins reports whether an instance with the session cookie base uses name
+// for another cookie.
 func isForLogins(name, base string) bool {
 	rest, ok := strings.CutPrefix(name, base+"_")
 	return ok && isOwnSuffix(rest)
 }
 
-// Ours reports whether a cookie's name is one that an instance of the
-// configuration uses, here or on plain HTTP, so that no application sees it.
+// Ours reports whether an instance of the configuration uses a cookie of this name,
+// with any prefix. Such cookies do not reach applications.
 func (n *Names) Ours(name string) bool {
 	for _, prefix := range [...]string{"__Host-", "__Secure-"} {
 		if rest, ok := strings.CutPrefix(name, prefix); ok {
@@ -65,14 +66,14 @@ func (n *Names) Ours(name string) bool {
 	return false
 }
 
-// isOwnSuffix reports whether a cookie of ours other than the session's has a
-// name that ends like this after its instance's name and an underscore.
+// isOwnSuffix reports whether rest is what follows the session cookie's name and an
+// underscore in the name of one of our other cookies.
 func isOwnSuffix(rest string) bool {
 	return rest == "hint" || rest == "again" || rest == "mark" || rest == "tried" || rest == "choice" || rest == "last" || strings.HasPrefix(rest, "tx_")
 }
 
-// ChunkIndex returns which chunk of a session cookie has a name, or zero if none
-// has.
+// ChunkIndex returns the index of the chunk of a session cookie that has the given
+// name, or zero.
 func ChunkIndex(sessionCookie, name string) int {
 	rest, ok := strings.CutPrefix(name, sessionCookie+"_")
 	if ok && len(rest) == 1 && rest[0] >= '1' && int(rest[0]-'0') < cookie.MaxChunks {

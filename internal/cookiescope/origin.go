@@ -8,14 +8,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 )
 
-// This file decides by the Host header, TLS and X-Forwarded headers which
-// origin a request is for.
+// This file determines the origin of a request from the Host header, TLS and
+// X-Forwarded headers.
 
-// originKey is what an origin is made of.
+// originKey is the scheme and host that a request claims.
 type originKey struct{ scheme, host string }
 
-// keyOf returns what a request says of its origin, a trusted proxy's word
-// included. With a configured origin it is empty.
+// keyOf returns the scheme and host of a request. It uses X-Forwarded headers of
+// trusted proxies. If the origin is configured, it is empty.
 func (s *Scopes) keyOf(r *http.Request) originKey {
 	if s.config.Base != nil {
 		return originKey{}
@@ -39,14 +39,15 @@ func (s *Scopes) keyOf(r *http.Request) originKey {
 	return key
 }
 
-// namesTLS reports whether a proxy names a scheme that is protected by TLS.
-// Schemes have no case (RFC 3986 3.1), and some proxies name a WebSocket's.
+// namesTLS reports whether a proxy forwarded a scheme with TLS. Schemes are
+// case-insensitive (RFC 3986, section 3.1), and some proxies use that of
+// WebSockets.
 func namesTLS(scheme string) bool {
 	return strings.EqualFold(scheme, "https") || strings.EqualFold(scheme, "wss")
 }
 
-// lastOf returns the last value of a list header: what the nearest proxy said.
-// A list may have empty elements (RFC 9110 5.6.1).
+// lastOf returns the last value of a list header, which the nearest proxy added.
+// Lists may have empty elements (RFC 9110, section 5.6.1).
 func lastOf(lines []string) string {
 	for _, line := range slices.Backward(lines) {
 		for line != "" {

@@ -1,9 +1,8 @@
-// Package cookiescope knows which origin a request is for, and what follows
-// from it: the names and attributes of our cookies there, and the additional
-// data that what they carry is sealed with. It alone decides by X-Forwarded
-// headers, the Host header and TLS.
+// Package cookiescope determines the origin of a request, and with it the names and
+// attributes of our cookies there, and the additional data that their values are sealed
+// with. No other package evaluates the Host header, X-Forwarded headers or TLS.
 //
-// It does not know what the cookies hold, nor when they are set.
+// It does not know the contents of the cookies, nor when they are set.
 package cookiescope
 
 import (
@@ -13,63 +12,64 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 )
 
-// Config is what an instance of the directive says of its cookies.
+// Config configures the cookies of an instance.
 type Config struct {
-	Name         string // of the session's cookie, without its prefix
-	Domain       string // empty for cookies of the host alone
-	SameSiteNone bool   // SameSite=None in the place of Lax
+	Name         string // name of the session's cookie, without its prefix
+	Domain       string // empty for host-only cookies
+	SameSiteNone bool   // SameSite=None instead of Lax
 	Partitioned  bool   // CHIPS
-	Insecure     bool   // cookies are also for plain HTTP
-	Transient    bool   // the session's cookies are gone when the browser closes
-	// Base is the site's own origin. Nil: the request's.
+	Insecure     bool   // allow cookies over plain HTTP
+	Transient    bool   // the browser drops the session's cookies when it closes
+	// Base is the configured origin; nil for that of the request.
 	Base *address.Origin
-	// Trusted reports whether a request comes from a proxy whose X-Forwarded
-	// headers count.
+	// Trusted reports whether a request comes from a trusted proxy, whose
+	// X-Forwarded headers are used.
 	Trusted func(*http.Request) bool
 }
 
-// Scopes finds the scope of a request. It is safe for concurrent use.
+// Scopes returns the scopes of requests. It is safe for concurrent use.
 type Scopes struct {
 	config Config
-	// foreign are the chunks of the session's cookie whose names are another
-	// instance's cookies, a bit each.
+	// foreign has a bit for each chunk of the session's cookie whose name another
+	// instance's cookie has.
 	foreign uint8
-	// last is the scope that was used last: most instances have one. Host names
-	// are the client's to choose, so no more are kept.
+	// last caches the last scope. Most instances have only one, and clients may
+	// send any host, so no more are cached.
 	last atomic.Pointer[Scope]
 }
 
 // New returns the scopes of an instance.
 func New(config Config) *Scopes { return &Scopes{config: config} }
 
-// Exclude marks a chunk of the session's cookie whose name is that of another
-// instance's cookie. It must not be called while requests are served.
+// Exclude excludes a chunk of the session's cookie because another instance has a
+// cookie of its name. It must not be called while requests are served.
 func (s *Scopes) Exclude(chunk int) { s.foreign |= 1 << chunk }
 
-// Scope is what follows from the origin that a request is for.
+// Scope is what depends on the origin of a request.
 type Scope struct {
 	Origin address.Origin
-	// Ready reports that our cookies are safe here, so that a login may begin.
+	// Ready reports whether our cookies are protected here, so that a login may
+	// begin.
 	Ready bool
 
-	// The names of our cookies, of transactions what their names begin with.
+	// Names of our cookies, and the name prefix of transactions.
 	Session, TransactionPrefix, Mark, Repeats, Tried, IDTokenHint, Choice, Last string
 
-	// The additional data for what each is sealed with.
+	// Additional data of the values of our cookies.
 	SessionAAD, TransactionAAD, MarkAAD, RepeatsAAD, TriedAAD, IDTokenHintAAD, ChoiceAAD, LastAAD string
 
-	// Where the session's cookie has a domain: what the names of transactions of
-	// earlier releases begin with, and their additional data.
+	// If the session's cookie has a domain: the name prefix of transactions of
+	// earlier releases, and their additional data.
 	FormerTransactionPrefix, FormerTransactionAAD string
 
 	of     *Scopes
-	secure bool // the cookies get the attribute Secure
+	secure bool // whether cookies have the attribute Secure
 	key    originKey
 }
 
-// Of returns the scope of a request: what the configured origin says, else what
-// the client says, and a proxy's word where the proxy is trusted. It is nil for
-// a request that names no host.
+// Of returns the scope of a request: that of the configured origin, or of the
+// origin that the client, or a trusted proxy, sent. It is nil if the request has no
+// host.
 func (s *Scopes) Of(r *http.Request) *Scope {
 	key := s.keyOf(r)
 	if last := s.last.Load(); last != nil && last.key == key {
@@ -100,8 +100,8 @@ func (s *Scopes) At(origin address.Origin) *Scope {
 		Ready:  origin.Scheme == "https" || insecure,
 		secure: !insecure,
 	}
-	// All but the session and its ID token are this host's alone: a sibling site
-	// can neither plant nor open them. What is shared below a domain is the session.
+	// All cookies except for the session and its ID token are host-only, so that sibling
+	// sites can neither plant nor open them.
 	hostPrefix, host := "__Host-", "host "+origin.Hostname()
 	if insecure {
 		hostPrefix = ""
@@ -127,7 +127,7 @@ func (s *Scopes) At(origin address.Origin) *Scope {
 	scope.Last = hostPrefix + c.Name + "_last"
 	scope.IDTokenHint = c.Name + "_hint"
 	if !insecure {
-		scope.IDTokenHint = "__Secure-" + scope.IDTokenHint // its Path is not /, which __Host- wants
+		scope.IDTokenHint = "__Secure-" + scope.IDTokenHint // __Host- would require the path /
 	}
 	scope.SessionAAD = scope.Session + "\x00" + place
 	scope.TransactionAAD = scope.TransactionPrefix + "\x00" + host

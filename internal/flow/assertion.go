@@ -11,9 +11,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 )
 
-// This file tells applications in a signed statement who a request comes from.
+// This file tells applications in a signed statement which user a request comes
+// from.
 
-// Assertions is what an instance states.
+// Assertions configures the signed statements of an instance.
 type Assertions struct {
 	Keys     *assertion.Keys
 	Audience string
@@ -21,25 +22,26 @@ type Assertions struct {
 	Lifetime time.Duration
 }
 
-// statedFor is for how long a statement is used again, and stillValid for how long it
-// must be valid then: an application may take a moment.
+// statementReuse is how long a statement is reused, and minValidity how long a
+// reused one must remain valid, so that it does not expire on the way to the
+// application.
 const (
-	statedFor  = time.Minute
-	stillValid = 10 * time.Second
+	statementReuse = time.Minute
+	minValidity    = 10 * time.Second
 )
 
-// stated is a statement that was made for a session.
-type stated struct {
+// cachedStatement is a signed statement that was made for a session.
+type cachedStatement struct {
 	by     *Instance
 	issuer string
-	again  time.Time // until when it is used again
-	at     time.Time
+	madeAt time.Time
+	reuse  time.Time // when reuse ends
 	text   string
 }
 
-// Assertion returns the statement about the user of the request, who is signed in;
-// empty if it cannot be made now, which is logged. One is made for a session and used
-// for a minute.
+// Assertion returns the signed statement about the signed-in user of the request. A
+// statement is cached with the session for a minute. It is "" if none can be made
+// now, which is logged.
 func (x *Exchange) Assertion() string {
 	st, now := x.State, x.Now()
 	s := x.Scope()
@@ -48,11 +50,11 @@ func (x *Exchange) Assertion() string {
 	}
 	issuer := s.Origin.String() + x.Endpoints
 	if st.isAsLoaded() {
-		if last, ok := st.loaded.Stated.Load().(*stated); ok && last.by == x.Instance && last.issuer == issuer && now.Before(last.again) && !now.Before(last.at) {
+		if last, ok := st.loaded.Stated.Load().(*cachedStatement); ok && last.by == x.Instance && last.issuer == issuer && now.Before(last.reuse) && !now.Before(last.madeAt) {
 			return last.text
 		}
 	}
-	made, err := x.state(issuer, now)
+	made, err := x.makeStatement(issuer, now)
 	if err != nil {
 		if x.outageDue() {
 			x.warn("assertion_missing", "an application gets no assertion about the user", slog.String("host", x.R.Host), errAttr(err))
@@ -65,16 +67,16 @@ func (x *Exchange) Assertion() string {
 	return made.text
 }
 
-// state makes a statement. It is empty at the very end of a session, which it must not
-// outlast.
-func (x *Exchange) state(issuer string, now time.Time) (*stated, error) {
+// makeStatement signs a statement. Its text is empty at the very end of a session, which
+// a statement must not outlast.
+func (x *Exchange) makeStatement(issuer string, now time.Time) (*cachedStatement, error) {
 	a, u := x.Assertions, x.State.User()
 	expires := now.Add(a.Lifetime)
 	if end := x.statedUntil(x.State); !end.IsZero() && end.Before(expires) {
 		expires = end
 	}
 	if expires.Unix() <= now.Unix() {
-		return new(stated), nil
+		return new(cachedStatement), nil
 	}
 	statement := assertion.Statement{
 		Issuer: issuer, Audience: a.Audience, Subject: u.ID(), Kind: u.Kind(), IssuedAt: now, Expires: expires,
@@ -89,15 +91,15 @@ func (x *Exchange) state(issuer string, now time.Time) (*stated, error) {
 	if err != nil {
 		return nil, err
 	}
-	made := &stated{by: x.Instance, issuer: issuer, at: now, text: text}
-	made.again = now.Add(statedFor)
-	if latest := expires.Add(-min(stillValid, a.Lifetime/2)); latest.Before(made.again) {
-		made.again = latest
+	made := &cachedStatement{by: x.Instance, issuer: issuer, madeAt: now, text: text}
+	made.reuse = now.Add(statementReuse)
+	if latest := expires.Add(-min(minValidity, a.Lifetime/2)); latest.Before(made.reuse) {
+		made.reuse = latest
 	}
 	return made, nil
 }
 
-// statedUntil returns when the session ends by itself; zero if it does not.
+// statedUntil returns when the session expires; zero if it does not.
 func (in *Instance) statedUntil(st *State) time.Time {
 	s := st.session
 	if !st.IsProgram() {
@@ -110,7 +112,7 @@ func (in *Instance) statedUntil(st *State) time.Time {
 	return end
 }
 
-// serveAssertionKeys publishes the keys of the statements.
+// serveAssertionKeys publishes the public keys of the statements as a JWK Set.
 func serveAssertionKeys(x *Exchange, _ *Provider) error {
 	published, err := x.Assertions.Keys.Published(x.R.Context())
 	if err != nil {

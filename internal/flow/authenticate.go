@@ -6,15 +6,17 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
-// Authenticate finds out which user the request comes from: it opens the session,
-// looks the user up in the directories, and refreshes tokens and claims where that
-// is due. noStore reports that the response sets a cookie. With a failure that is
-// unknown now, since keys, revocations, directories or the provider cannot be
-// reached: the request is anonymous, but should not begin a login. optional says
-// that an anonymous request is served all the same.
+// Authenticate determines the user of the request: it opens the session, looks the
+// user up in the directories, and refreshes tokens and claims that are due. noStore
+// reports whether the response sets a cookie.
 //
-// If the request has a credential of a program, that alone decides, and a bad one is a
-// failure also where the request is optional.
+// A failure means that the user cannot be determined now, because keys,
+// revocations, a directory or the provider cannot be reached. The request is then
+// anonymous but should not begin a login. If optional is set, such a request is
+// served as an anonymous one and the failure is only logged.
+//
+// A program's credential takes precedence over the session. If it is not valid,
+// Authenticate fails even if optional is set.
 func (x *sessions) Authenticate(optional bool) (noStore bool, failed *Failure) {
 	if isProgram, failed := x.authenticateProgram(); isProgram {
 		return false, failed
@@ -22,8 +24,8 @@ func (x *sessions) Authenticate(optional bool) (noStore bool, failed *Failure) {
 	return x.authenticateSession(optional)
 }
 
-// authenticateSession is Authenticate for the session alone: credentials of programs
-// mean nothing to endpoints.
+// authenticateSession is Authenticate for sessions alone. Endpoints use it, since
+// they accept no credentials of programs.
 func (x *sessions) authenticateSession(optional bool) (noStore bool, unavailable *Failure) {
 	noStore, err := x.identify()
 	if err != nil {
@@ -41,9 +43,9 @@ func (x *sessions) authenticateSession(optional bool) (noStore bool, unavailable
 			return noStore, failed
 		}
 		noStore = noStore || sets
-		f = x.dropUnknown() // the user may have another name now
+		f = x.dropUnknown() // the refresh may have changed the user's name
 		if x.State.unconfirmed && optional {
-			x.State.SignOut() // an application sees no claims that are too old
+			x.State.SignOut() // applications must not see claims that are too old
 		}
 	}
 	if f != nil && optional {
@@ -53,14 +55,13 @@ func (x *sessions) authenticateSession(optional bool) (noStore bool, unavailable
 	return noStore, f
 }
 
-// identify opens the request's session. noStore reports that the response sets a
-// cookie. An error means that the user is unknown, since keys or revocations
-// cannot be read: the request is anonymous, but that is no reason to ask for a new
-// login.
+// identify opens the request's session. noStore reports whether the response sets a
+// cookie. An error means that the session cannot be judged now, because keys or
+// revocations cannot be read: the request is anonymous, but must not begin a login.
 func (x *sessions) identify() (noStore bool, err error) {
 	st := x.State
 	if st.IsProgram() || st.SignedIn() && st.at != x.Instance {
-		st.leaveTo(x.Instance, x.R) // until a session of our own providers opens
+		st.resetFor(x.Instance, x.R) // until a session of our own providers opens
 	}
 	if len(st.Cookies) == 0 {
 		openedNone.Inc()
@@ -87,7 +88,7 @@ func (x *sessions) identify() (noStore bool, err error) {
 		s.ClearSession(x.header(), found.Chunks)
 		x.clearMark(s)
 		if last, _ := x.lastSession(s); last == nil {
-			x.forgetLast() // it was ended
+			x.forgetLast() // the session was revoked, it did not expire
 		}
 		return true, nil
 	case result == sessionForeign:
@@ -98,7 +99,7 @@ func (x *sessions) identify() (noStore bool, err error) {
 	if st.isNew(now) {
 		noStore = x.confirmSession(s)
 	}
-	if st.updateDue && !x.refreshDue(st.session) { // else it will be kept with new tokens
+	if st.updateDue && !x.refreshDue(st.session) { // a refresh updates the session, too
 		sets, err := x.updateSession(s, found.Chunks)
 		if errors.Is(err, sessionstore.ErrRevoked) {
 			st.SignOut()
@@ -110,7 +111,7 @@ func (x *sessions) identify() (noStore bool, err error) {
 		if err != nil && !errors.As(err, &large) { // max_chunks may have been lowered
 			x.log(storageFailure(err))
 		}
-		return sets || noStore, nil // with an error it goes on as it was
+		return sets || noStore, nil // after an error, the session stays as it was
 	}
 	return noStore, nil
 }

@@ -10,8 +10,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// serveCallback is the redirect URI: it checks everything, and only then makes a
-// session.
+// serveCallback serves the redirect URI: it takes an authorization response and
+// creates a session from it. A session is created only after every check has
+// passed.
 func serveCallback(x *Exchange, p *Provider) error {
 	c := &callbackFlow{Exchange: *x, provider: p, scope: x.Scope()}
 	span := c.trace("oidc_rp.callback")
@@ -20,7 +21,7 @@ func serveCallback(x *Exchange, p *Provider) error {
 	if err := c.receive(); err != nil {
 		return c.respondUnread(err)
 	}
-	if c.R.Method == http.MethodPost && c.sendOn() {
+	if c.R.Method == http.MethodPost && c.redirectPosted() {
 		return nil
 	}
 	if _, err := c.identify(); err != nil {
@@ -35,14 +36,14 @@ func serveCallback(x *Exchange, p *Provider) error {
 	case f == nil && c.State.SignedIn() && c.State.session.Login == session.HashState(c.response.State):
 		return c.leadTo(&c.transaction, cmp.Or(c.transaction.Return, c.Home))
 	case f != nil && c.State.SignedIn():
-		// A second use of a response, the Back button, a login that was overtaken by
-		// another: a signed-in user gets the page.
+		// The response was used before, the user went back, or another login overtook
+		// this one. The user is signed in, so redirect to the page.
 		return pages.Redirect(c.W, http.StatusSeeOther, c.returnURL(c.response.State))
 	case f != nil:
 		if returnTo, ok := c.takeFormer(); ok {
 			return c.loginTo(returnTo).beginRequested()
 		}
-		if !f.Attempt && c.isOfAnAttempt(f) {
+		if !f.Attempt && c.isFromAttempt(f) {
 			return pages.Redirect(c.W, http.StatusSeeOther, c.Home)
 		}
 		f.Cause = c.response.Describe(f.Cause)
@@ -50,7 +51,7 @@ func serveCallback(x *Exchange, p *Provider) error {
 		return c.respondError(f)
 	}
 	outcome, err := c.outcome()
-	if err != nil { // the browser has gone
+	if err != nil { // the browser closed the connection
 		return c.respondError(c.refuse(errorcode.ProviderUnavailable, err))
 	}
 	return c.respondOutcome(outcome)

@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// callbackFlow is the work on one authorization response.
+// callbackFlow processes one authorization response.
 type callbackFlow struct {
 	Exchange
 	provider    *Provider
@@ -22,27 +22,28 @@ type callbackFlow struct {
 	ring        *seal.Ring
 	response    authresponse.Response
 	transaction session.Transaction
-	// claimed is the login that a response says it belongs to which failed its checks.
+	// claimed is the login that a response which failed its checks claims to belong to.
 	claimed session.StateHash
 }
 
-// refuse returns the failure of the login.
+// refuse returns a failure of the login at hand.
 func (c *callbackFlow) refuse(code errorcode.Code, err error) *Failure {
 	return c.refuseFor(&c.transaction, code, err)
 }
 
-// refuseFor returns the failure of a login.
+// refuseFor returns a failure of the login t.
 func (c *callbackFlow) refuseFor(t *session.Transaction, code errorcode.Code, err error) *Failure {
 	return &Failure{Code: code, Cause: err, Provider: c.provider, ReturnTo: t.Return, Attempt: t.Attempt, Popup: t.Popup, Fragment: t.Fragment}
 }
 
-// loginTo is another login with the same provider.
+// loginTo returns a new login with the same provider.
 func (c *callbackFlow) loginTo(returnTo string) *login {
 	t := &c.transaction
 	return &login{Exchange: c.Exchange, provider: c.provider, returnTo: returnTo, popup: t.Popup, fragment: t.Fragment}
 }
 
-// leadTo leads the browser on after a login that worked.
+// leadTo redirects the browser after a successful login, or renders the page that a
+// popup or a preserved fragment needs.
 func (x *Exchange) leadTo(t *session.Transaction, location string) error {
 	switch {
 	case t.Popup:
@@ -53,8 +54,8 @@ func (x *Exchange) leadTo(t *session.Transaction, location string) error {
 	return pages.Redirect(x.W, http.StatusSeeOther, location)
 }
 
-// returnURL returns where a login led that a signed-in user comes back to, if it
-// was the one that made the session.
+// returnURL returns where the login with the given state led, if it created the
+// current session, and else the home page.
 func (c *callbackFlow) returnURL(state string) string {
 	return c.returnOf(session.HashState(state))
 }
@@ -67,8 +68,8 @@ func (c *callbackFlow) returnOf(login session.StateHash) string {
 	return c.Home
 }
 
-// findTransaction looks for the login that a response belongs to, and leaves it as
-// it is.
+// findTransaction returns the login that the response belongs to, without removing
+// its cookie.
 func (c *callbackFlow) findTransaction(ring *seal.Ring) (name string, t session.Transaction, ok bool) {
 	name, found := c.transactionsOf(ring, c.scope.TransactionPrefix, c.scope.TransactionAAD, c.response.State)
 	for _, t := range found {
@@ -80,7 +81,7 @@ func (c *callbackFlow) findTransaction(ring *seal.Ring) (name string, t session.
 }
 
 // takeTransaction finds the login that the response belongs to, by its state, and
-// takes its cookie from the browser.
+// removes its cookie from the browser.
 func (c *callbackFlow) takeTransaction() *Failure {
 	s := c.scope
 	refuse := func(code errorcode.Code, t session.Transaction, why string) *Failure {
@@ -91,7 +92,8 @@ func (c *callbackFlow) takeTransaction() *Failure {
 		t := found[0]
 		c.preferLanguageOf(&t)
 		if !c.provider.began(&t) {
-			// A response at another provider's address: a mix-up (RFC 9700 4.4).
+			// The response came to another provider's redirect URI: a mix-up attack
+			// (RFC 9700, section 4.4).
 			return refuse(errorcode.StateMismatch, t, "the login was begun with another provider, or another client id")
 		}
 		s.Expire(c.header(), name)
@@ -109,9 +111,9 @@ func (c *callbackFlow) takeTransaction() *Failure {
 	return refuse(errorcode.LoginExpired, session.Transaction{}, "no login is in flight in this browser: it is over, or was begun elsewhere, or the browser keeps no cookies")
 }
 
-// takeFormer finds a login that an earlier release has begun under a cookie
-// domain. A sibling site could have planted it, so its response counts for
-// nothing; but where it was to lead, a new login may lead.
+// takeFormer finds a login that an earlier release began under a cookie domain. A
+// sibling site could have planted such a cookie, so its response is ignored; but a
+// new login may return to where it led.
 func (c *callbackFlow) takeFormer() (returnTo string, ok bool) {
 	s := c.scope
 	if s.FormerTransactionPrefix == "" {

@@ -19,20 +19,22 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// This file has a response count once, and lead where it led first when the same
-// browser sends it again: browsers, service workers and balancers repeat
-// requests, and users reload while a provider is slow.
+// This file processes each authorization response once. If the same browser sends it
+// again, it gets the first outcome: browsers, service workers and load balancers
+// repeat requests, and users reload while a provider is slow.
 
-// loginVisibly is no error: a silent login has to be followed by a usual one.
-const loginVisibly = "login_visibly"
-
-// stayAnonymous is no error: an attempt to sign the user in has found no user.
-const stayAnonymous = "stay_anonymous"
+// Outcomes that are not errors.
+const (
+	// loginVisibly means that a silent login has to be followed by an ordinary one.
+	loginVisibly = "login_visibly"
+	// stayAnonymous means that a silent login attempt found no user.
+	stayAnonymous = "stay_anonymous"
+)
 
 var errSessionOver = errors.New("the answer to this login was taken before, and its session has ended")
 
-// outcome takes the response to the provider, or finds what became of it when this
-// browser sent it before.
+// outcome redeems the response at the provider. If this browser sent the response
+// before, outcome returns the outcome of that request.
 func (c *callbackFlow) outcome() (callback.Outcome, error) {
 	secret := callbackSecret(&c.transaction)
 	name, err := secret.Name()
@@ -64,14 +66,14 @@ func (c *callbackFlow) outcome() (callback.Outcome, error) {
 	return outcome, nil
 }
 
-// callbackSecret stands for a login: only its transaction, which one browser has,
-// contains what it is made of.
+// callbackSecret returns the secret that names and seals the outcome of a login. It
+// is derived from values in the transaction, which only one browser has.
 func callbackSecret(t *session.Transaction) seal.RecordSecret {
 	return sha256.Sum256([]byte("caddy-oidc-rp v1 callback\x00" + t.State + "\x00" + t.Nonce + "\x00" + t.Verifier))
 }
 
-// redeem makes a session of the response to a login. It goes on when the browser
-// leaves, since the code is spent either way.
+// redeem creates a session from the authorization response. It continues if the
+// browser disconnects, because the code is spent either way.
 func (c *callbackFlow) redeem(ctx context.Context) callback.Outcome {
 	to := headerWriter{make(http.Header)}
 	work := *c
@@ -112,8 +114,9 @@ func (c *callbackFlow) finish() *Failure {
 	return f
 }
 
-// needsQuestion reports whether a silent login has to be followed by a usual one:
-// the provider wants to show something, or responds for another user.
+// needsQuestion reports whether a silent login has to be followed by an ordinary
+// one, because the provider has to interact with the user or responded for another
+// user.
 func (c *callbackFlow) needsQuestion(fresh *session.Session, f *Failure) bool {
 	silent := c.transaction.Silent
 	if silent == "" {
@@ -125,7 +128,7 @@ func (c *callbackFlow) needsQuestion(fresh *session.Session, f *Failure) bool {
 	return c.response.ErrorCode != "" && slices.Contains([]errorcode.Code{errorcode.AccessDenied, errorcode.ProviderError}, f.Code)
 }
 
-// respondOutcome responds to a request that brought the response to a login.
+// respondOutcome responds to the request with the outcome of the login.
 func (c *callbackFlow) respondOutcome(outcome callback.Outcome) error {
 	var f *Failure
 	switch {
@@ -153,8 +156,8 @@ func (c *callbackFlow) respondOutcome(outcome callback.Outcome) error {
 	return c.respondLoggedError(f, outcome.ErrorID)
 }
 
-// isSessionValid reports whether the session that an earlier response has set is
-// still valid.
+// isSessionValid reports whether the session that earlier Set-Cookie lines have set
+// is still valid.
 func (c *callbackFlow) isSessionValid(lines []string) bool {
 	var pairs []string
 	for _, line := range lines {
@@ -171,8 +174,8 @@ func (c *callbackFlow) isSessionValid(lines []string) bool {
 	return err == nil && result == sessionValid
 }
 
-// addCookies adds Set-Cookie lines, each in the place of what was set by its
-// name before.
+// addCookies adds Set-Cookie lines. Each replaces earlier lines for the same
+// cookie.
 func addCookies(header http.Header, lines []string) {
 	for _, line := range lines {
 		set, _, _ := strings.Cut(line, "=")
@@ -181,7 +184,8 @@ func addCookies(header http.Header, lines []string) {
 	}
 }
 
-// headerWriter keeps the header of a response that several requests get.
+// headerWriter is a ResponseWriter that collects a header that several requests
+// get.
 type headerWriter struct{ header http.Header }
 
 func (w headerWriter) Header() http.Header { return w.header }

@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 )
 
-// respondUnread responds to a response that cannot be read, or whose signature or
-// claims do not hold. No login is touched.
+// respondUnread responds to an authorization response that cannot be read, or whose
+// signature or claims are not valid. It leaves logins in progress alone.
 func (c *callbackFlow) respondUnread(err error) error {
 	f := &Failure{Code: errorcode.BadRequest, Cause: err, Provider: c.provider}
 	if !c.provider.Client.SignedResponses() {
@@ -27,7 +27,7 @@ func (c *callbackFlow) respondUnread(err error) error {
 	}
 	var unavailable *op.UnavailableError
 	if errors.As(err, &unavailable) {
-		// The same request can work a moment later: the response is still unused.
+		// The response is still unused, so that the same request may work later.
 		f.Code = errorcode.ProviderUnavailable
 		if c.Public {
 			return c.respondError(f)
@@ -41,11 +41,11 @@ func (c *callbackFlow) respondUnread(err error) error {
 	}
 	switch {
 	case c.State.SignedIn():
-		// Signed responses are over after some minutes: a user who comes back to one
-		// by the Back button is signed in already.
+		// Signed responses expire after some minutes. A user who gets back to one with
+		// the Back button is already signed in.
 		c.log(f)
 		return pages.Redirect(c.W, http.StatusSeeOther, c.returnOf(c.claimed))
-	case c.sendOnRefused(f):
+	case c.redirectRefused(f):
 		return nil
 	}
 	return c.respondError(f)

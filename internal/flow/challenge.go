@@ -9,19 +9,19 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// This file says in WWW-Authenticate which credentials of programs are accepted, and
-// what is wrong with the one at hand.
+// This file writes WWW-Authenticate: which credentials of programs are accepted,
+// and what is wrong with the one that was sent.
 
-// challenge is what WWW-Authenticate says besides the scheme: the error of RFC 6750
-// and RFC 9470, the scopes that rules ask for, and how users have to sign in.
+// challenge holds the parameters of a Bearer challenge: the error of RFC 6750 or
+// RFC 9470, the scopes that rules require, and how users have to authenticate.
 type challenge struct {
 	err    string
 	scopes []string
 	proof  op.Proof
 }
 
-// challenge sets WWW-Authenticate, if programs are let in here: Bearer on a line of
-// its own, and Basic only where no browser would ask a user for it (threats D16).
+// challenge sets WWW-Authenticate if the instance accepts programs: Bearer on a
+// line of its own, and Basic only where no browser would prompt for a password.
 func (x *Exchange) challenge(c challenge) {
 	if x.Programs == nil {
 		return
@@ -53,11 +53,11 @@ func (x *Exchange) challenge(c challenge) {
 	x.header()["Www-Authenticate"] = lines
 }
 
-// acceptableOf returns the values of acr that a proof takes, separated by spaces.
+// acceptableOf returns the acr values that satisfy a proof, separated by spaces.
 func acceptableOf(proof op.Proof) string { return strings.Join(proof.Acceptable(), " ") }
 
-// quoted returns a text as a quoted-string (RFC 9110 5.6.4). What has no place in one
-// is left out.
+// quoted returns text as a quoted-string (RFC 9110, section 5.6.4), without
+// characters that are not allowed in one.
 func quoted(text string) string {
 	var b strings.Builder
 	b.WriteByte('"')

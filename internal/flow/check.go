@@ -15,35 +15,36 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/subrequest"
 )
 
-// This file answers other proxies, which ask about the requests that they have got:
-// each is judged as if it had come to this instance itself, and the answer says what
-// would have been done with it. No answer sets a cookie, since proxies drop those, and
-// none is left to the server's own error pages, since proxies would take a success of
-// those for a yes.
+// This file answers subrequests of other proxies (nginx auth_request,
+// forward_auth). Each describes a request, which is judged as if it had come to
+// this instance, and the response says what would have been done with it. No
+// response sets a cookie, since proxies drop those, and none is left to the
+// server's error pages: if one of those succeeded, the proxy would take it for
+// permission.
 
-// Check is how an instance answers other proxies.
+// Check configures the endpoint that other proxies send subrequests to.
 type Check struct {
 	Family subrequest.Family
 	Hosts  subrequest.Hosts
-	// Names are the headers that tell an application about the user.
+	// Names are the headers that identify the user to an application.
 	Names []string
-	// Judge has the guard judge a request that the subrequest r describes, with a
-	// header. What the guard responds is written to w. If it lets the request
-	// pass, it returns the header that the application would have got.
+	// Judge applies the guard to the request that the subrequest r describes, with
+	// the given header. The guard writes its response to w. If it lets the request
+	// pass, Judge returns the header that the application would have received.
 	Judge func(w http.ResponseWriter, r *http.Request, about *subrequest.Request, header http.Header) (passed http.Header, err error)
 }
 
-// ErrUpgradeRefused is the reason not to let a request pass whose connection is to
-// become what it must not: the guard would have taken that out of the request, which no
-// answer can.
+// ErrUpgradeRefused means that the request asks for an upgrade that is not allowed.
+// The guard would remove it from the request, which the response to a subrequest
+// cannot do.
 var ErrUpgradeRefused = errors.New("the protocol that Upgrade names is not allowed")
 
-// Describes reports whether the header of a request for the endpoint is mostly that of
-// another request, so that the endpoint has to see it as it came.
+// Describes reports whether requests for the endpoint describe another request in
+// their header. The endpoint then needs the header as it was received.
 func (c *Call) Describes() bool { return c.describes }
 
-// serveCheck answers a subrequest. Only trusted proxies get to know that there is the
-// endpoint.
+// serveCheck answers a subrequest. For anyone but trusted proxies the endpoint does
+// not exist.
 func serveCheck(x *Exchange, _ *Provider) error {
 	if !x.Server.IsTrustedProxy(x.R) {
 		return x.errorPage(http.StatusNotFound, &Failure{Code: errorcode.BadRequest, Cause: errorcode.ErrNoEndpoint}, "")
@@ -73,15 +74,15 @@ func serveCheck(x *Exchange, _ *Provider) error {
 	return x.relay(guard)
 }
 
-// refuseSubrequest responds to a subrequest that describes no request which this site
-// could judge.
+// refuseSubrequest responds to a subrequest that does not describe a request of
+// this site.
 func (x *Exchange) refuseSubrequest(err error) error {
 	x.debug("check_refused", "a request of another proxy was refused", errAttr(err))
 	return x.errorPage(http.StatusForbidden, &Failure{Code: errorcode.BadRequest, Cause: fmt.Errorf("%w: %w", errorcode.ErrSubrequest, err)}, "")
 }
 
-// letPass responds that the request may pass. All headers about the user are there,
-// those without a value too, so that the proxy overwrites what the client has sent.
+// letPass responds that the request may pass. It sets all identity headers, also
+// those without a value, so that the proxy overwrites what the client sent.
 func (x *Exchange) letPass(passed http.Header) {
 	header := x.header()
 	pages.StrictSecurityHeaders(header)
@@ -93,8 +94,8 @@ func (x *Exchange) letPass(passed http.Header) {
 	x.W.WriteHeader(http.StatusOK)
 }
 
-// relay responds with what the guard has responded, in the statuses that the proxy
-// understands: nginx knows 401 and 403, and makes an error of all others.
+// relay writes the guard's response, with a status that the proxy understands:
+// nginx passes on 401 and 403 and turns all others into an error.
 func (x *Exchange) relay(guard *guardResponse) error {
 	header := x.header()
 	for name, values := range guard.header {
@@ -106,7 +107,7 @@ func (x *Exchange) relay(guard *guardResponse) error {
 	isRedirect := status >= 300 && status < 400
 	switch {
 	case status < 300:
-		status = http.StatusForbidden // no response but letPass says yes
+		status = http.StatusForbidden // only letPass may succeed
 	case x.Check.Family != subrequest.Original || status == http.StatusUnauthorized:
 	case isRedirect:
 		status = http.StatusUnauthorized
@@ -123,8 +124,8 @@ func (x *Exchange) relay(guard *guardResponse) error {
 	return nil
 }
 
-// leadToLogin has the browser go to the login on the site's own origin, which can set
-// cookies there: at a provider, or without one at the chooser.
+// leadToLogin redirects the browser to the login on the site's own origin, which
+// can set cookies there. If p is nil, it redirects to the chooser.
 func (x *Exchange) leadToLogin(p *Provider, proof op.Proof) error {
 	s := x.Scope()
 	if !s.Ready {
@@ -138,8 +139,7 @@ func (x *Exchange) leadToLogin(p *Provider, proof op.Proof) error {
 	return pages.Redirect(x.W, http.StatusSeeOther, s.Origin.String()+x.loginURL(p, l.returnTo, proof))
 }
 
-// guardResponse is what the guard responds to a request that another proxy has
-// described.
+// guardResponse records the guard's response to a described request.
 type guardResponse struct {
 	header http.Header
 	status int

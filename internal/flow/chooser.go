@@ -18,27 +18,25 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// This file has users choose the provider that signs them in. The page offers links
-// that begin a login at each of them, and a form for who knows only their own address.
-// It sets no cookie, and leads nowhere by itself: only the form does, and only if the
-// page itself sends it.
+// This file lets users choose the provider to sign in with. The page has a link for
+// each provider, and a form for users who only know their e-mail address. The page
+// sets no cookie and redirects only if its own form was sent.
 
-// originsWithin is how long the page waits for the addresses of providers whose
-// metadata is not known yet.
-const originsWithin = time.Second
+// originsTimeout bounds how long the page waits for the metadata of providers, for
+// form-action in its Content-Security-Policy.
+const originsTimeout = time.Second
 
-// choice is a login whose provider is still to be chosen.
+// choice is a login whose provider has not been chosen yet.
 type choice struct {
 	*Exchange
 	returnTo string
 	proof    op.Proof
-	// asked are the parameters of a login link, as far as one of the providers may
-	// take them.
+	// asked are those parameters of the login link that some provider accepts.
 	asked url.Values
 }
 
-// offersLogin reports whether a login can begin at a provider, or without one at any
-// of the site.
+// offersLogin reports whether a login with p is possible, or, if p is nil, with any
+// provider of the site.
 func (in *Instance) offersLogin(p *Provider) bool {
 	if p != nil {
 		return !p.Disabled
@@ -46,8 +44,8 @@ func (in *Instance) offersLogin(p *Provider) bool {
 	return len(in.choices()) > 0
 }
 
-// choices returns the providers that users of the site can choose from: those of all
-// instances that have their endpoints at the same place.
+// choices returns the enabled providers of all instances that share the endpoints
+// of this one.
 func (in *Instance) choices() (all []*Provider) {
 	seen := make(map[string]bool)
 	for _, n := range append([]*Instance{in}, in.Siblings...) {
@@ -61,8 +59,8 @@ func (in *Instance) choices() (all []*Provider) {
 	return all
 }
 
-// choose sends a user who opens a private page to the chooser, to come back to that
-// page. The login demands what rules do.
+// choose redirects a user who opened a private page to the chooser. The login
+// returns to that page and demands proof.
 func (x *Exchange) choose(proof op.Proof) error {
 	if !x.offersLogin(nil) {
 		return x.respondAllDisabled()
@@ -83,7 +81,7 @@ func (x *Exchange) respondAllDisabled() error {
 	return x.respondForbidden(&Failure{Code: errorcode.Forbidden, Cause: errorcode.ErrAllDisabled})
 }
 
-// serveChooser shows the providers, or begins the login that its form asks for.
+// serveChooser shows the chooser, or begins the login that its form asks for.
 func serveChooser(x *Exchange, _ *Provider) error {
 	if !x.offersLogin(nil) {
 		return x.respondAllDisabled()
@@ -99,7 +97,7 @@ func serveChooser(x *Exchange, _ *Provider) error {
 	return c.show(name != "")
 }
 
-// choice reads what the login is to be like.
+// choice reads the parameters of the login.
 func (x *Exchange) choice() (c choice, err error) {
 	names := []string{"returnto", "prompt", "display", "acr_values", "max_age", keptFragment}
 	for _, p := range x.choices() {
@@ -119,7 +117,7 @@ func (x *Exchange) choice() (c choice, err error) {
 	return c, err
 }
 
-// begin begins a login at a provider of the page.
+// begin begins a login with a provider of the page, at the instance that has it.
 func (c *choice) begin(p *Provider, extra url.Values) error {
 	at := c.Instance
 	if at.Providers[p.ID] != p {
@@ -131,7 +129,7 @@ func (c *choice) begin(p *Provider, extra url.Values) error {
 	return l.beginRequested()
 }
 
-// loginURL returns the address that begins the login at a provider.
+// loginURL returns the address that begins the login with p.
 func (c *choice) loginURL(p *Provider) string {
 	location := c.Instance.loginURL(p, c.returnTo, c.proof)
 	if parameters := c.parametersFor(p.Forward).Encode(); parameters != "" {
@@ -140,8 +138,8 @@ func (c *choice) loginURL(p *Provider) string {
 	return location
 }
 
-// parametersFor returns the parameters that a login link takes, and those that the
-// provider receives.
+// parametersFor returns the parameters that our login endpoint reads itself, and
+// those that it forwards to the provider.
 func (c *choice) parametersFor(forward []string) url.Values {
 	kept := make(url.Values)
 	for name := range c.asked {
@@ -154,7 +152,8 @@ func (c *choice) parametersFor(forward []string) url.Values {
 	return kept
 }
 
-// show shows the page. sought reports whether the form has named no provider.
+// show renders the page. sought reports whether the form was sent but matched no
+// provider.
 func (c *choice) show(sought bool) error {
 	all := c.choices()
 	shown := pages.Data{
@@ -205,9 +204,10 @@ func (c *choice) show(sought bool) error {
 	return page.WriteForm(c.W, c.R, http.StatusOK, origins)
 }
 
-// originsOf returns the origins that a login at one of the providers leads to.
+// originsOf returns the origins of the authorization endpoints of the providers,
+// sorted.
 func originsOf(ctx context.Context, all []*Provider) []string {
-	ctx, cancel := context.WithTimeout(ctx, originsWithin)
+	ctx, cancel := context.WithTimeout(ctx, originsTimeout)
 	defer cancel()
 	found := make([]string, len(all))
 	var wait sync.WaitGroup

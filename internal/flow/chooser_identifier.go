@@ -10,17 +10,17 @@ import (
 )
 
 const (
-	// identifierField is the name of the field for a user name or an e-mail address.
+	// identifierField is the form field for a user name or an e-mail address.
 	identifierField = "login_hint"
-	// maxIdentifier bounds what users enter there, in characters.
+	// maxIdentifier is the maximum length of that field, in characters.
 	maxIdentifier = 100
 )
 
-// providerOf returns the provider whose domains have the e-mail address that a user
-// has entered; nil for none, and for several.
+// providerOf returns the provider whose domains contain that of the e-mail address;
+// nil if there is none or more than one.
 func providerOf(identifier string, all []*Provider) (found *Provider) {
 	identifier = strings.TrimSpace(identifier)
-	if !utf8.ValidString(identifier) || utf8.RuneCountInString(identifier) > maxIdentifier || strings.ContainsFunc(identifier, isNoPartOfAddress) {
+	if !utf8.ValidString(identifier) || utf8.RuneCountInString(identifier) > maxIdentifier || strings.ContainsFunc(identifier, isForbiddenInAddress) {
 		return nil
 	}
 	domain := identity.DomainOf(identifier)
@@ -39,4 +39,4 @@ func providerOf(identifier string, all []*Provider) (found *Provider) {
 	return found
 }
 
-func isNoPartOfAddress(r rune) bool { return !unicode.IsPrint(r) || unicode.IsSpace(r) }
+func isForbiddenInAddress(r rune) bool { return !unicode.IsPrint(r) || unicode.IsSpace(r) }

@@ -10,12 +10,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 )
 
-// This file has pages of other origins read responses of ours, if the configuration
-// lists their origins (Fetch, CORS protocol). Responses of the application are its own
-// affair.
+// This file lets pages of other origins read our own responses, if the
+// configuration lists their origins (Fetch, CORS protocol). Responses of the
+// application are left alone.
 
-// listedOrigin returns the origin that a request says it comes from, if the list has
-// exactly that one; else nothing. An opaque origin, null, is in no list.
+// listedOrigin returns the request's Origin if it is in the list, and "" otherwise.
+// The opaque origin null is in no list.
 func listedOrigin(r *http.Request, list []address.Origin) string {
 	from := r.Header["Origin"]
 	if len(from) != 1 || !slices.ContainsFunc(list, func(o address.Origin) bool { return o.String() == from[0] }) {
@@ -24,16 +24,15 @@ func listedOrigin(r *http.Request, list []address.Origin) string {
 	return from[0]
 }
 
-// allowReading has pages of an origin read the response, also of a request that
-// carries cookies.
+// allowReading lets pages of an origin read the response, also to requests with
+// cookies.
 func allowReading(header http.Header, origin string) {
 	header.Set("Access-Control-Allow-Origin", origin)
 	header.Set("Access-Control-Allow-Credentials", "true")
 }
 
-// unauthorizedElsewhere responds with 401 to a page of another origin that logins may
-// return to. It may read where a login begins, and why one is needed, and nothing
-// else.
+// unauthorizedElsewhere responds with 401 to a page of another origin that logins
+// may return to. The response has only the login URL and the reason.
 func (x *Exchange) unauthorizedElsewhere(origin string, reason errorcode.Code, loginURL string) error {
 	text, err := json.Marshal(struct {
 		LoginURL string `json:"login_url"`

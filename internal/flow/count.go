@@ -7,15 +7,15 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
 )
 
-// This file counts what happens. What ordinary requests count is looked up once.
+// This file counts what happens. Counters of ordinary requests are looked up once.
 
 const (
-	success = "success" // of a login, a logout or a refresh
+	success = "success" // outcomes of a login, a logout or a refresh
 	failed  = "failed"
 )
 
-// The results of looking for the session of a request. Package sessionstore counts
-// cookies that are no valid session: expired, revoked and invalid.
+// Results of opening the session of a request. Package sessionstore counts cookies
+// that are not valid sessions: expired, revoked and invalid.
 var (
 	openedValid       = observe.SessionsOpened.With("valid")
 	openedNone        = observe.SessionsOpened.With("none")
@@ -24,7 +24,7 @@ var (
 	openedUnavailable = observe.SessionsOpened.With("unavailable")
 )
 
-// trace begins a span for what is done about the request from here on.
+// trace starts a span and makes it the current one of the request.
 func (x *request) trace(name string) *observe.Span {
 	ctx, span := observe.Start(x.R.Context(), name)
 	if span != nil {
@@ -33,11 +33,11 @@ func (x *request) trace(name string) *observe.Span {
 	return span
 }
 
-// countFailedLogin counts a login that did not work.
+// countFailedLogin counts a failed login.
 func (x *request) countFailedLogin(f *Failure) { x.countLoginAs(f.Provider, string(f.Code)) }
 
-// countLoginAs counts a login that ended, at a provider if that is known, and says so in
-// the span of the request.
+// countLoginAs counts the end of a login with the given outcome, and adds it to the
+// request's span. p may be nil.
 func (x *request) countLoginAs(p *Provider, outcome string) {
 	id := ""
 	if p != nil {
@@ -47,32 +47,32 @@ func (x *request) countLoginAs(p *Provider, outcome string) {
 	observe.Current(x.R.Context()).Set(observe.AttrProvider, id).Set(observe.AttrOutcome, outcome)
 }
 
-// logoutKinds are the names of logouts in metrics, by what audit lines say of them.
+// logoutKinds maps the via of an audit event to the kind of logout in metrics.
 var logoutKinds = map[string]string{
 	"logout": "rp", "back_channel": "backchannel", "front_channel": "frontchannel", "refresh": "refresh", "handover": "handover",
 }
 
-// countLogout counts a logout, by what brought it about.
+// countLogout counts a logout; via is what caused it.
 func countLogout(via, outcome string) { observe.Logouts.With(logoutKinds[via], outcome).Inc() }
 
-// countAudited counts what an audit line is about.
+// countAudited counts the logout that an audit event reports.
 func countAudited(e *audit.Event) {
 	if e.Kind == audit.SignedOut {
 		countLogout(e.Via, success)
 	}
 }
 
-// countRefusal counts a user whom a rule refuses.
+// countRefusal counts a user whom a rule refused.
 func countRefusal(rule *authz.Line) { observe.Refusals.With(rule.Kind).Inc() }
 
-// The results of looking at the credential of a program.
+// Results of verifying the credential of a program.
 const (
 	programAccepted = iota
 	programRefused
 	programUnavailable
 )
 
-// programCounters has the counters of programs, by kind and result.
+// programCounters holds the counters of programs, by kind and result.
 var programCounters = func() (counters [program.Kinds][3]*observe.Counter) {
 	for kind := range counters {
 		for result, name := range []string{"accepted", "refused", "unavailable"} {
@@ -82,7 +82,7 @@ var programCounters = func() (counters [program.Kinds][3]*observe.Counter) {
 	return counters
 }()
 
-// countProgram counts what a credential was worth.
+// countProgram counts the result of verifying a credential.
 func countProgram(c *program.Credential, f *Failure) {
 	result := programAccepted
 	if f != nil {
@@ -94,7 +94,7 @@ func countProgram(c *program.Credential, f *Failure) {
 	programCounters[c.Kind()][result].Inc()
 }
 
-// The results of asking the directories of known users.
+// Results of looking users up in the directories of known users.
 var (
 	directoryKnown       = observe.DirectoryLookups.With("known")
 	directoryUnknown     = observe.DirectoryLookups.With("unknown")

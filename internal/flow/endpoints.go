@@ -15,22 +15,23 @@ import (
 // ShorthandID is an alias of the default provider's id.
 const ShorthandID = "default"
 
-// endpoint is one of our addresses.
+// endpoint describes how one of our endpoints is served.
 type endpoint struct {
 	serve   func(*Exchange, *Provider) error
 	methods []string
-	// spends: what is sent can be used once, so TLS early data, which can be
-	// replayed, has to wait (RFC 8470).
+	// spends reports whether requests use something that can be used only once.
+	// They must not come as TLS early data, which can be replayed (RFC 8470).
 	spends bool
-	// formPost: takes POST as well, from providers that are asked to respond so.
+	// formPost reports whether POST is allowed as well, if the provider uses
+	// response_mode=form_post.
 	formPost bool
-	// describes: what is sent describes another request. Every method is allowed,
-	// and no response is left to the server's own error pages.
+	// describes reports whether requests describe another request. Every method is
+	// allowed, and no response is left to the server's own error pages.
 	describes bool
 }
 
-// endpoints is the one list of what a provider's id serves, under
-// {prefix}/{id}/. A line here is all that a new one needs.
+// endpoints are the endpoints of each provider, under {prefix}/{id}/, by name. A
+// new endpoint needs only an entry here.
 var endpoints = map[string]endpoint{
 	"login":     {serve: serveLogin, methods: []string{http.MethodGet}},
 	"code":      {serve: serveCallback, methods: []string{http.MethodGet}, spends: true, formPost: true},
@@ -44,16 +45,16 @@ var endpoints = map[string]endpoint{
 	"frontchannel-logout": {serve: serveFrontchannelLogout, methods: []string{http.MethodGet}},
 }
 
-// siteEndpoint is one of our addresses that belongs to no provider.
+// siteEndpoint is an endpoint that belongs to no provider.
 type siteEndpoint struct {
 	endpoint
-	// offered reports whether an instance has the endpoint. Of the instances on a
-	// site, the first one that has it serves it.
+	// offered reports whether an instance has the endpoint. The first instance of a
+	// site that has it serves it.
 	offered func(*Instance) bool
 }
 
-// siteEndpoints is the one list of what a site serves under {prefix}/, by the rest
-// of the path. Their serve functions get no provider.
+// siteEndpoints are the endpoints of a site, under {prefix}/, by the rest of the
+// path. Their provider is nil.
 var siteEndpoints = map[string]siteEndpoint{
 	pages.KeepFragmentScript: scriptEndpoint(pages.KeepFragmentScript),
 	pages.PopupScript:        scriptEndpoint(pages.PopupScript),
@@ -71,21 +72,21 @@ var siteEndpoints = map[string]siteEndpoint{
 	"assertion-keys": {endpoint{serve: serveAssertionKeys, methods: []string{http.MethodGet}}, func(in *Instance) bool { return in.Assertions != nil }},
 }
 
-// logoutEndpoint is at a path of its own, for all providers.
+// logoutEndpoint is the logout of all providers. It has a path of its own.
 var logoutEndpoint = endpoint{serve: serveLogout, methods: []string{http.MethodGet, http.MethodPost}, spends: true}
 
-// EndpointNames returns the names of the endpoints of a provider.
+// EndpointNames returns the names of the endpoints of a provider, sorted.
 func EndpointNames() []string { return slices.Sorted(maps.Keys(endpoints)) }
 
-// Call is what a request's path means to an instance.
+// Call is an endpoint that a request's path names.
 type Call struct {
 	endpoint
-	at       *Instance // that has the endpoint
+	at       *Instance // the instance that has the endpoint
 	provider *Provider
-	known    bool // there is such an endpoint
+	known    bool // whether the endpoint exists
 }
 
-// allowed are the methods of the endpoint for its provider.
+// allowed returns the allowed methods.
 func (c *Call) allowed() []string {
 	if c.formPost && c.provider != nil && c.provider.FormPost {
 		return append(slices.Clone(c.methods), http.MethodPost)
@@ -93,9 +94,9 @@ func (c *Call) allowed() []string {
 	return c.methods
 }
 
-// Endpoint looks whether a path is an address of this instance: the path as the
-// client sent it, before any rewrite, decoded once, not cleaned. What is found
-// and not known is a 404.
+// Endpoint returns the endpoint of this instance at a path: the path as the client
+// sent it, before any rewrite, decoded once and not cleaned. A path under our
+// prefix that names no endpoint is found as well, and its Call responds with 404.
 func (in *Instance) Endpoint(path string) (call Call, found bool) {
 	if path == in.LogoutPath {
 		return Call{endpoint: logoutEndpoint, at: in, known: true}, true
@@ -116,16 +117,15 @@ func (in *Instance) Endpoint(path string) (call Call, found bool) {
 		return Call{endpoint: e.endpoint, at: in, known: offered}, true
 	}
 	p := in.providerByID(id)
-	if p == nil && in.isSiblings(id) {
+	if p == nil && in.isSiblingProvider(id) {
 		return Call{}, false
 	}
 	e, known := endpoints[name]
 	return Call{e, in, p, known && p != nil}, true
 }
 
-// SiblingEndpoint looks whether a path is an address of another instance on this
-// site, so that neither our guard nor any other stands before it, nor the
-// application behind.
+// SiblingEndpoint returns the endpoint of another instance of this site at a path.
+// Such a path must not reach a guard or the application.
 func (in *Instance) SiblingEndpoint(path string) (call Call, found bool) {
 	for _, n := range in.Siblings {
 		if call, found := n.Endpoint(path); found {
@@ -135,14 +135,14 @@ func (in *Instance) SiblingEndpoint(path string) (call Call, found bool) {
 	return Call{}, false
 }
 
-// isSiblings reports whether another instance on this site has an id under the
-// same prefix.
-func (in *Instance) isSiblings(id string) bool {
+// isSiblingProvider reports whether another instance with the same endpoint prefix
+// has a provider of the given id.
+func (in *Instance) isSiblingProvider(id string) bool {
 	return slices.ContainsFunc(in.Siblings, func(n *Instance) bool { return n.Endpoints == in.Endpoints && n.providerByID(id) != nil })
 }
 
-// providerByID returns the provider of an id, or nil; default is an alias, if there is
-// a default provider.
+// providerByID returns the provider with an id, or nil. ShorthandID stands for the
+// default provider.
 func (in *Instance) providerByID(id string) *Provider {
 	if id == ShorthandID {
 		return in.Default
@@ -150,13 +150,13 @@ func (in *Instance) providerByID(id string) *Provider {
 	return in.Providers[id]
 }
 
-// Serve serves a request for an endpoint, at the instance that has it: it checks
-// what all endpoints have in common first.
+// Serve checks what all endpoints have in common, and serves the request at the
+// instance that has the endpoint.
 func (c *Call) Serve(w http.ResponseWriter, r *http.Request, st *State) error {
 	st.Enter(c.at, r)
 	x := c.at.At(w, r, st)
 	pages.BaseSecurityHeaders(x.header())
-	if st.Described { // the proxy must send it here, and ask nothing
+	if st.Described { // proxies must forward requests for endpoints, not ask about them
 		return x.errorPage(http.StatusForbidden, &Failure{Code: errorcode.BadRequest, Cause: errorcode.ErrEndpointDescribed}, "")
 	}
 	st.Described = c.describes
@@ -176,8 +176,8 @@ func (c *Call) Serve(w http.ResponseWriter, r *http.Request, st *State) error {
 	return c.serve(&x, c.provider)
 }
 
-// serveKeys publishes our public keys (RFC 7517 5), so that a provider can be
-// given an address in the place of a key.
+// serveKeys publishes our public keys as a JWK Set (RFC 7517, section 5), which a
+// provider may fetch instead of being given a key.
 func serveKeys(x *Exchange, p *Provider) error {
 	published := p.PublicKeys()
 	if len(published.Keys) == 0 {
@@ -188,7 +188,7 @@ func serveKeys(x *Exchange, p *Provider) error {
 		return &Error{Status: http.StatusInternalServerError, Err: fmt.Errorf("write the key set: %w", err)}
 	}
 	pages.StrictSecurityHeaders(x.header())
-	x.header().Set("Content-Type", "application/json") // some providers take nothing else
+	x.header().Set("Content-Type", "application/json") // some providers accept nothing else
 	_, _ = x.W.Write(document)
 	return nil
 }

@@ -8,12 +8,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// This file logs what providers do not send as the configuration counts on,
-// mostly once per provider.
+// This file logs, mostly once per provider, what providers send differently from
+// what the configuration expects.
 
-// checkTokenResponse returns the tokens of a response as they are used here, and
-// logs what is odd about them. A lifetime that is not configured is assumed only
-// where an access token is replaced in time.
+// checkTokenResponse logs what is unusual about a token response, and returns its
+// tokens as they are used here. An assumed lifetime is kept only if it is
+// configured, or if the access token can be refreshed.
 func (in *Instance) checkTokenResponse(p *Provider, tokens op.Tokens) op.Tokens {
 	for _, odd := range tokens.Odd {
 		in.warnOnce(p, "odd", odd.Member, "token_member_unreadable", "a member of the provider's token answer cannot be read and counts as absent",
@@ -35,9 +35,9 @@ func (in *Instance) checkTokenResponse(p *Provider, tokens op.Tokens) op.Tokens 
 	return tokens
 }
 
-// logFindings logs what the configuration names and the provider did not send as
-// it should: once for each configuration, except for groups that are withheld,
-// which differs from user to user.
+// logFindings logs claims, scopes and groups that the configuration names and the
+// provider did not send as expected: once for each configuration, except for
+// withheld groups, which differ from user to user.
 func (in *Instance) logFindings(p *Provider, findings []identity.Finding) {
 	for _, f := range findings {
 		switch f.Kind {
@@ -65,8 +65,8 @@ func (in *Instance) logFindings(p *Provider, findings []identity.Finding) {
 	}
 }
 
-// logSkippedKeys logs once per change which keys of a provider are not used, and
-// why. Keys that are for something else are no news.
+// logSkippedKeys logs once per change of the key set which keys are not used, and
+// why. Keys for other purposes are logged at debug level.
 func (in *Instance) logSkippedKeys(p *Provider) {
 	skipped, changes := p.Client.Discovery.SkippedKeys()
 	if p.skippedKeys.Swap(changes) == changes {

@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/query"
 )
 
-// maxForm bounds the body of a form that anyone can send, in bytes.
+// maxForm is the maximum size in bytes of a form that anyone can send.
 const maxForm = 64 << 10
 
 var (
@@ -18,7 +18,7 @@ var (
 	errFormSize = errors.New("the form is too large, or was cut off")
 )
 
-// readForm reads the named fields of a posted form of at most max bytes.
+// readForm returns the named fields of a posted form of at most max bytes.
 func readForm(r *http.Request, max int64, names ...string) (url.Values, error) {
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/x-www-form-urlencoded" {
 		return nil, errNotForm

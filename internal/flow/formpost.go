@@ -13,24 +13,25 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// This file takes authorization responses that come by POST (OAuth
-// 2.0 Form Post Response Mode).
+// This file receives authorization responses by POST (OAuth 2.0 Form Post Response
+// Mode).
 //
-// Such a POST comes from the provider's site, so it carries the transaction,
-// whose cookie is SameSite=None, and not the session, whose cookie is Lax. What
-// needs the session (a second use of a response leads its user to the page, a
-// new login ends the session that it replaces) could not be done. So the POST
-// only puts the response into the sealed transaction and sends the browser on
-// with 303, to the same address by GET, where both cookies arrive and all goes
-// as if the response had come by query. The address then has the state alone; the
-// code never enters one. A signed response is checked when it is posted: what the
-// transaction then carries is what was in it.
+// Such a POST comes from the provider's site. It carries the cookie of the
+// transaction, which is SameSite=None, but not that of the session, which is Lax.
+// Without the session it could not redirect users who are already signed in, nor
+// end the session that a new login replaces. So the POST only stores the response
+// in the sealed transaction and redirects with 303 to the same address. The browser
+// then sends both cookies by GET, and the response is processed as if it had come
+// in the query. That address has only the state; the code never appears in one. A
+// signed response is verified when it is posted, and the transaction carries its
+// claims.
 
-// carriedFor is how long a carried response waits for the browser, in seconds: it
-// follows a redirect at once.
+// carriedFor is the Max-Age, in seconds, of a transaction that carries a response.
+// The browser follows the redirect at once.
 const carriedFor = 60
 
-// receive reads the response from where the provider has put it.
+// receive reads the authorization response from the query, the form, or the
+// transaction that an earlier POST stored it in.
 func (c *callbackFlow) receive() (err error) {
 	if c.R.Method != http.MethodPost {
 		text := c.Server.OriginalURL(c.R).RawQuery
@@ -52,8 +53,8 @@ func (c *callbackFlow) receive() (err error) {
 
 var responseParameters = append([]string{authresponse.Parameter}, authresponse.Parameters...)
 
-// read reads the response from the parameters of a request. Where the provider has to
-// sign its responses, what it has signed takes the place of all of them.
+// read parses the response from the parameters of a request. If the provider signs
+// its responses, the verified claims replace all parameters.
 func (c *callbackFlow) read(values url.Values) error {
 	if client := c.provider.Client; client.SignedResponses() {
 		raw, err := authresponse.Signed(values)
@@ -70,36 +71,36 @@ func (c *callbackFlow) read(values url.Values) error {
 	return err
 }
 
-// sendOn puts a posted response into its transaction and sends the browser on.
-// It does not where no cookie could hold the response: that one is worked on at
-// once, which leaves the session that it replaces to its lifetime.
-func (c *callbackFlow) sendOn() bool {
+// redirectPosted stores a posted response in its transaction and redirects the
+// browser. It returns false if the response does not fit a cookie. It is then
+// processed at once, and the session that it replaces is not ended.
+func (c *callbackFlow) redirectPosted() bool {
 	ring, err := c.Keys.Ring(c.R.Context())
 	if err != nil {
-		return false // and what comes next says so
+		return false // the caller meets and reports the same error
 	}
-	// Without a transaction there is nothing to carry: what is wrong, or which user
-	// is signed in already, is seen by GET.
+	// Without a transaction there is nothing to store. The GET finds out what is wrong,
+	// or that the user is already signed in.
 	if name, t, ok := c.findTransaction(ring); ok {
 		t.Answer = c.response.Encode()
 		value := ring.Seal(seal.ForTransaction, c.scope.TransactionAAD, t.Encode())
 		if len(value) > cookie.ChunkSize {
 			return false
 		}
-		// From here on no other site has a part in it, so it is Lax again.
+		// No other site sends this cookie from here on, so it can be Lax again.
 		c.scope.Set(c.header(), name, value, carriedFor)
 	}
 	_ = pages.Redirect(c.W, http.StatusSeeOther, c.redirectURI(c.scope, c.provider)+"?"+url.Values{"state": {c.response.State}}.Encode())
 	return true
 }
 
-// carried returns the response that a POST has left in its transaction. Where that
-// is gone the response is empty: it may have been taken before.
+// carried returns the response that a POST stored in its transaction. If the
+// transaction is gone, the response is empty: it may have been processed already.
 func (c *callbackFlow) carried(state, text string) (authresponse.Response, error) {
 	c.response = authresponse.Response{State: state}
 	ring, err := c.Keys.Ring(c.R.Context())
 	if err != nil {
-		return c.response, nil // and what comes next says so
+		return c.response, nil // the caller meets and reports the same error
 	}
 	_, t, ok := c.findTransaction(ring)
 	if !ok {

@@ -15,36 +15,36 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// This file is about signed responses that come by POST and fail their checks: forms
-// that are sent again when the response in them is over.
+// This file handles signed responses that come by POST and fail their checks, such as a
+// form that is sent again after the response in it has expired.
 //
-// The POST does not say whether its user is signed in: see formpost.go. So the browser
-// is sent on here as well, to the same address by GET. Nothing of the response goes
-// along, and no login is touched: the address has a sealed note, which says what users
-// see who are not signed in, and which login the response claims to belong to. Users who
-// are signed in get the page that their own login led to, or home. Someone else who has
-// a browser open such an address, or post such a form, makes it do no more than that.
+// The POST does not carry the session (see formpost.go), so this redirects the browser
+// to the same address as well. Nothing of the response goes into that address, and no
+// login is touched. It only has a sealed note: the error to show to users who are not
+// signed in, and the login that the response claims to belong to. Users who are signed
+// in are redirected to the page that their own login led to, or home. Other sites can
+// make a browser post such a form or open such an address, and achieve no more than that.
 
-// refusedParameter has the note.
+// refusedParameter holds the note.
 const refusedParameter = "refused"
 
-// refusedFor is how long a note counts: browsers follow a redirect at once.
+// refusedFor is how long a note is valid. The browser follows the redirect at once.
 const refusedFor = time.Minute
 
-// refusedPost is the note, and the error of a request that brings one. What was wrong is
-// in the log already.
+// refusedPost is the note, and the error of a request that has one. The cause is in the
+// log already.
 type refusedPost struct {
 	Code  errorcode.Code    `json:"code"`
-	ID    string            `json:"id"` // of the line in the log
+	ID    string            `json:"id"` // of the log line
 	Login session.StateHash `json:"login"`
 	At    int64             `json:"at"` // in seconds
 }
 
 func (p *refusedPost) Error() string { return "the response that was posted was refused" }
 
-// sendOnRefused sends on a browser that has posted a response which failed its checks.
-// It does not where that is no form of a browser.
-func (c *callbackFlow) sendOnRefused(f *Failure) bool {
+// redirectRefused redirects a browser that has posted a response which failed its checks.
+// It returns false for requests that are no form of a browser.
+func (c *callbackFlow) redirectRefused(f *Failure) bool {
 	if c.R.Method != http.MethodPost || !navigation.IsNavigation(c.R) {
 		return false
 	}
@@ -61,12 +61,12 @@ func (c *callbackFlow) sendOnRefused(f *Failure) bool {
 	return true
 }
 
-// refusedAAD keeps notes apart from transactions, and those of a provider from others.
+// refusedAAD separates notes from transactions, and those of one provider from another's.
 func (c *callbackFlow) refusedAAD() string {
 	return c.scope.TransactionAAD + "\x00" + refusedParameter + "\x00" + c.provider.ID
 }
 
-// openRefused returns the note of a query, if it is alone there and counts.
+// openRefused returns the note in a query, or nil unless it is valid and alone there.
 func (c *callbackFlow) openRefused(text string) *refusedPost {
 	values := query.Only(text, append(slices.Clone(responseParameters), refusedParameter)...)
 	if !c.provider.FormPost || len(values) != 1 || len(values[refusedParameter]) != 1 {

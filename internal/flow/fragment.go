@@ -10,23 +10,25 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// This file is about the fragment of an address, the part after «#».
+// This file preserves the fragment of an address, the part after «#», during a
+// login.
 //
-// Browsers send it to no server, but a redirect to an address without one inherits it:
-// the provider's page would see it. So every redirect of ours to a provider has a
-// fragment of its own, which is empty. Where fragments are kept, a page with a script is
-// in the place of the redirect, since only at the address itself the browser knows the
-// fragment; and another one in the place of the redirect back. A browser that runs no
-// scripts goes the same way without. Where users choose a provider first, the chooser is
-// where the first page leads, with the key in a parameter. The key decides nothing: it
-// only names what this tab may keep.
+// Browsers do not send fragments to servers, but a redirect to an address without a
+// fragment inherits it, so that the provider's page would see it. Every redirect to
+// a provider therefore has an empty fragment. If fragments are to be preserved, a
+// page with a script takes the place of that redirect, since the browser knows the
+// fragment only at the address itself, and a second page takes the place of the
+// redirect back. Browsers without scripts pass both pages without it. If users
+// choose a provider first, the first page leads to the chooser, with the key in a
+// parameter. The key is not security-relevant: it only names the fragment among
+// those that this tab keeps.
 
-// keptFragment is the name of that parameter.
+// keptFragment is the parameter for the key of a fragment.
 const keptFragment = "kept_fragment"
 
 var isFragmentKey = regexp.MustCompile(`^[A-Za-z0-9_-]{8}$`).MatchString
 
-// withEmptyFragment returns the address of another site, with a fragment that is empty.
+// withEmptyFragment returns the address with an empty fragment if it has none.
 func withEmptyFragment(location string) string {
 	if strings.Contains(location, "#") {
 		return location
@@ -34,8 +36,8 @@ func withEmptyFragment(location string) string {
 	return location + "#"
 }
 
-// fragmentKey returns what the browser keeps a fragment by during the login; empty if it
-// keeps none. Fragments are for pages of this site alone.
+// fragmentKey returns the key under which the browser keeps the fragment during the
+// login, or "" if it keeps none. Only fragments of this origin's pages are kept.
 func (l *login) fragmentKey(s *cookiescope.Scope, state string) string {
 	switch {
 	case l.fragment != "":
@@ -46,14 +48,14 @@ func (l *login) fragmentKey(s *cookiescope.Scope, state string) string {
 	return session.HashState(state).CookieSuffix()
 }
 
-// isOwn reports whether a checked return address is one of this origin.
+// isOwn reports whether a checked return address is at this origin.
 func isOwn(s *cookiescope.Scope, returnTo string) bool {
 	here := strings.TrimPrefix(returnTo, s.Origin.String())
 	return returnTo == "" || strings.HasPrefix(here, "/")
 }
 
-// keptBefore returns the key in a login link or a form of the chooser, for a login that
-// leads back to a page of this site; empty if there is none.
+// keptBefore returns the key from a login link or the chooser's form, for a login
+// that returns to a page of this origin; "" if there is none.
 func (x *Exchange) keptBefore(key, returnTo string) string {
 	if !x.KeepFragment || !isFragmentKey(key) || !isOwn(x.Scope(), returnTo) {
 		return ""
@@ -61,8 +63,8 @@ func (x *Exchange) keptBefore(key, returnTo string) string {
 	return key
 }
 
-// sendTo sends the browser to the provider, and has it keep the fragment of where it is
-// now if there is a key for it that is new.
+// sendTo redirects the browser to the provider. If key is new, it first has the
+// browser keep the fragment of the current address under it.
 func (l *login) sendTo(location, key string) *Failure {
 	location = withEmptyFragment(location)
 	if key == "" || key == l.fragment {
@@ -73,8 +75,8 @@ func (l *login) sendTo(location, key string) *Failure {
 	return nil
 }
 
-// fragmentPage is in the place of a redirect where the browser keeps a fragment, or
-// restores it.
+// fragmentPage renders the page that has the browser keep or restore a fragment. It
+// takes the place of a redirect.
 func (x *Exchange) fragmentPage(status int, shown pages.Data) error {
 	shown.TitleKey, shown.Script = "signing_in.title", x.script(pages.KeepFragmentScript)
 	return x.render(pages.KeepFragment, status, shown)

@@ -6,38 +6,38 @@ import (
 	"time"
 )
 
-// A front-channel logout is not signed and rarely comes with a cookie. Each
-// that is believed costs some bytes in the storage and in the memory of all
-// instances for as long as sessions last, so what unknown clients can have written
-// is bounded. Honest logouts must not meet that bound because of junk:
+// Front-channel logouts are not signed and rarely come with a cookie. Each one that is
+// accepted costs some bytes in the storage and in the memory of all nodes for as long as
+// sessions last, so the number of those from unknown clients is limited. A flood must
+// not keep legitimate logouts from being accepted:
 //
-//   - One whose cookie is the session that it names needs no budget, and neither
-//     does one that names a session which this process has opened (revocation.Live).
-//     No junk can do that: any caller who knows a sid may end that session.
-//   - What is left names sessions that only other instances have opened, or none
-//     at all. The first few of each network within a minute come out of a
-//     reserve, of which the wider network around it gets a part only. Junk from a
+//   - A logout whose cookie holds the session that it names is not limited, and
+//     neither is one that names a session that this process has opened
+//     (revocation.Live). A flood contains none of those: callers who know a sid may
+//     end that session.
+//   - The others name sessions that only other nodes have opened, or that do not
+//     exist. The first few per minute from each network are taken from a reserve, and
+//     the wider network around it may use only a part of the reserve. A flood from a
 //     few addresses therefore leaves room for all other networks.
-//   - More than a few share what is not reserved, and one network gets a part of
-//     that only, which may be many users behind one address.
+//   - Further ones share what is not reserved. Each network, which may be many users
+//     behind one address, may use only a part of it.
 //
-// A client that is over the budget gets 429: a response of 200 says that the session
-// is over. A provider that ends many sessions at once has the back channel.
+// Clients over the limit get 429, because 200 would mean that the session has ended.
+// Providers that end many sessions at once can use the back channel.
 const (
 	limiterWindow = time.Minute
-	// How many one network, all of a wider one and all together can take out of
-	// the reserve.
+	// Limits of the reserve: per network, per wider network, and in total.
 	reservedFramesOfOne  = 3
 	reservedFramesOfWide = 30
 	reservedFrames       = 900
-	// How many of one network, and of all beyond the reserve.
+	// Limits per network, reserve included, and for all networks beyond the reserve.
 	maxFramesOfOne     = 60
 	maxFramesPerWindow = 300
 )
 
-// frontchannelLimiter is the budget of logouts by unknown clients. It starts again
-// each minute, and counts only what it allows, so that it needs no more memory than
-// that. It is safe for concurrent use, and knows of this process alone.
+// frontchannelLimiter limits front-channel logouts by unknown clients. It resets each
+// minute. It counts only logouts that it allows, which bounds its memory. It is safe for
+// concurrent use, and counts for this process alone.
 type frontchannelLimiter struct {
 	mu            sync.Mutex
 	began         time.Time
@@ -45,7 +45,7 @@ type frontchannelLimiter struct {
 	reserved, all int
 }
 
-// allow reports whether an unknown client may have the end of a session written.
+// allow reports whether a logout by the client is within the limits, and counts it.
 func (f *frontchannelLimiter) allow(client netip.Addr, now time.Time) bool {
 	one, wide := networksOf(client)
 	f.mu.Lock()
@@ -68,8 +68,9 @@ func (f *frontchannelLimiter) allow(client netip.Addr, now time.Time) bool {
 	return true
 }
 
-// networksOf returns the network that counts as one client, since a client has as
-// many IPv6 addresses in it as it likes, and the wider one around it.
+// networksOf returns the network that counts as one client (/32 or /64, because a
+// client may use all IPv6 addresses of its /64) and the wider one around it (/24 or
+// /48).
 func networksOf(client netip.Addr) (one, wide netip.Prefix) {
 	client = client.WithZone("").Unmap()
 	bits, around := 32, 24

@@ -16,11 +16,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// beginAtLoginHost sends the browser to the login host, with a sealed request. A
-// transaction in the browser binds what comes back to it.
+// beginAtLoginHost redirects the browser to the login host, with a sealed request.
+// A transaction cookie binds the ticket that comes back to this browser.
 func (l *login) beginAtLoginHost(s *cookiescope.Scope, ring *seal.Ring) *Failure {
 	t := l.handoverTransaction(s)
-	if !l.sharesCookie(s) { // else there is no transaction to remember it
+	if !l.sharesCookie(s) { // with a shared cookie, no transaction is stored
 		t.Popup, t.Fragment = l.popup, l.fragmentKey(s, t.State)
 	}
 	request := l.handoverRequest(s, &t)
@@ -37,7 +37,7 @@ func (l *login) beginAtLoginHost(s *cookiescope.Scope, ring *seal.Ring) *Failure
 	return l.sendTo(l.LoginHost.At.String()+l.handoverURL(sealed), t.Fragment)
 }
 
-// handoverTransaction returns the login in flight.
+// handoverTransaction returns the transaction of the login.
 func (l *login) handoverTransaction(s *cookiescope.Scope) session.Transaction {
 	t := session.NewTransaction()
 	t.Binding, t.Began, t.RedirectURI = handoverBinding(*l.LoginHost.At), l.Now(), s.Origin.String()
@@ -50,7 +50,7 @@ func (l *login) handoverTransaction(s *cookiescope.Scope) session.Transaction {
 	return t
 }
 
-// handoverRequest returns what the login host has to know of it.
+// handoverRequest returns the request to the login host.
 func (l *login) handoverRequest(s *cookiescope.Scope, t *session.Transaction) handover.Request {
 	proof := l.proof
 	request := handover.Request{
@@ -76,27 +76,27 @@ func (l *login) handoverRequest(s *cookiescope.Scope, t *session.Transaction) ha
 	return request
 }
 
-// maxSharedReturn bounds a return address that a request holds.
+// maxSharedReturn is the maximum length in bytes of a return address in a request.
 const maxSharedReturn = 1000
 
-// sharesCookie reports whether the session's cookie reaches the login host, too: then
-// the session that is made there is one here.
+// sharesCookie reports whether the session cookie's domain also covers the login
+// host. The session that is created there is then valid here.
 func (in *Instance) sharesCookie(s *cookiescope.Scope) bool {
 	return in.CookieDomain != "" &&
 		address.CookieDomainCovers(in.LoginHost.At.Hostname(), in.CookieDomain) == address.CoversAll &&
 		address.CookieDomainCovers(s.Origin.Hostname(), in.CookieDomain) == address.CoversAll
 }
 
-// promptOf returns the prompt of a login link that asks for another account.
+// promptOf returns the prompt of a login link for another account.
 func (x *Exchange) promptOf(p *Provider) string {
 	if x.LoginHost.At != nil {
-		return selectAccount // the login host knows what the provider takes
+		return selectAccount // the login host translates it for the provider
 	}
 	return p.otherAccount(x.R.Context())
 }
 
-// withParameters returns the parameters of a request with one more.
-func withParameters(parameters url.Values, name, value string) url.Values {
+// withParameter returns a copy of the parameters in which one is set.
+func withParameter(parameters url.Values, name, value string) url.Values {
 	all := make(url.Values)
 	for known, values := range parameters {
 		all[known] = values

@@ -11,16 +11,16 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 )
 
-// This file has users choose the provider at a login host without a default one. The
-// sealed request of the site goes through the page.
+// This file lets users choose the provider at a login host that has no default one.
+// The page's links and form carry the sealed request of the site.
 
-// takeChoice reads which provider the user has chosen, and limits the request to it.
+// takeChoice reads the provider that the user chose, and limits the request to it.
 func (h *handoverFlow) takeChoice() *Failure {
 	values := h.query("provider", identifierField)
 	p := h.Providers[values.Get("provider")]
 	if name := values.Get(identifierField); p == nil && name != "" && !isCrossSite(h.R, h.Scope()) {
 		if p = providerOf(name, h.common()); p != nil {
-			h.request.Parameters = withParameters(h.request.Parameters, identifierField, strings.TrimSpace(name))
+			h.request.Parameters = withParameter(h.request.Parameters, identifierField, strings.TrimSpace(name))
 		}
 	}
 	switch {
@@ -34,7 +34,7 @@ func (h *handoverFlow) takeChoice() *Failure {
 	return nil
 }
 
-// chooser shows the providers that the site accepts.
+// chooser renders the providers that the site accepts.
 func (h *handoverFlow) chooser() error {
 	sealed, err := h.request.Seal(h.ring, h.Scope().Origin)
 	if err != nil {

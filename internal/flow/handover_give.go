@@ -20,8 +20,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// give hands the session over, or asks the user first if no user was ever handed over
-// to the site.
+// give hands the session over to the site. If no user was handed over to that site
+// before, the user has to confirm it first.
 func (h *handoverFlow) give() error {
 	if h.request.Cookie != "" {
 		return h.leadBack()
@@ -36,13 +36,13 @@ func (h *handoverFlow) give() error {
 	return h.giveTicket()
 }
 
-// leadBack leads to a site that shares the session's cookie.
+// leadBack redirects to a site that shares the session's cookie.
 func (h *handoverFlow) leadBack() error {
 	location := h.request.Return
 	var others []address.Origin
 	if u, err := url.Parse(location); err == nil {
 		if origin, err := address.ParseOrigin(u.Scheme + "://" + u.Host); err == nil {
-			others = append(others, origin) // which the site has checked
+			others = append(others, origin) // the site has checked it
 		}
 	}
 	if _, ok := address.Return(location, address.Origin{}, others); !ok {
@@ -51,8 +51,8 @@ func (h *handoverFlow) leadBack() error {
 	return pages.Redirect(h.W, http.StatusSeeOther, location)
 }
 
-// ask shows which site wants to know who the user is. The page's form holds the request
-// and what only this session's user can have got.
+// ask renders a page that asks the user to confirm the site. Its form holds the
+// request and a confirmation that only the user of this session can have received.
 func (h *handoverFlow) ask() error {
 	sealed, err := h.request.Seal(h.ring, h.Scope().Origin)
 	if err != nil {
@@ -60,24 +60,26 @@ func (h *handoverFlow) ask() error {
 	}
 	return h.render(pages.Handover, http.StatusOK, pages.Data{
 		TitleKey: "handover.title", Site: h.site.Host, User: h.State.User().ID(), Action: h.Endpoints + "/" + handoverRest,
-		Fields: map[string]string{"request": sealed, "confirmation": h.ring.Seal(seal.ForHandover, h.confirmationPlace(), h.confirmed())},
+		Fields: map[string]string{"request": sealed, "confirmation": h.ring.Seal(seal.ForHandover, h.confirmationAAD(), h.confirmed())},
 	})
 }
 
-// confirmationPlace binds an answer to the question about a site.
-func (h *handoverFlow) confirmationPlace() string {
+// confirmationAAD returns the additional data of a confirmation for the site.
+func (h *handoverFlow) confirmationAAD() string {
 	return "handover confirmation\x00" + h.Scope().Origin.String() + "\x00" + h.request.Origin
 }
 
-// confirmed stands for the session that is handed over, and the login at the site.
+// confirmed returns a hash of the session and the site's login, which a
+// confirmation is for.
 func (h *handoverFlow) confirmed() []byte {
 	sum := sha256.Sum256(append(h.State.session.ID[:], h.request.Transaction[:]...))
 	return sum[:]
 }
 
-// agree notes that a user has agreed to a site, and hands the session over.
+// agree records that a user has confirmed a site, and hands the session over. If
+// the confirmation is not valid, it asks again.
 func (h *handoverFlow) agree(confirmation string) error {
-	plain, _, err := h.ring.Open(seal.ForHandover, h.confirmationPlace(), confirmation)
+	plain, _, err := h.ring.Open(seal.ForHandover, h.confirmationAAD(), confirmation)
 	if err != nil || !bytes.Equal(plain, h.confirmed()) {
 		return h.ask()
 	}
@@ -88,8 +90,8 @@ func (h *handoverFlow) agree(confirmation string) error {
 	return h.giveTicket()
 }
 
-// giveTicket stores a record of the session, and sends the browser to the site with a
-// reference to it.
+// giveTicket stores a record of the session, and redirects the browser to the site
+// with a ticket that refers to the record.
 func (h *handoverFlow) giveTicket() error {
 	record, err := h.record()
 	if err != nil {
@@ -115,7 +117,7 @@ func (h *handoverFlow) giveTicket() error {
 	return pages.Redirect(h.W, http.StatusSeeOther, h.site.String()+h.request.Prefix+"/"+record.Provider+"/"+handoverRest+"?ticket="+ticket.String())
 }
 
-// record is what the site gets to know. It holds no tokens.
+// record returns what the site learns about the session. It has no tokens.
 func (h *handoverFlow) record() (r handover.Record, err error) {
 	st := h.State
 	p, s := st.provider, st.session

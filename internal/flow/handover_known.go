@@ -14,8 +14,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// checkParentKnown asks the directories of the login host about the user of a session
-// that was handed over from there, where the login host is in the same configuration.
+// checkParentKnown looks up the user of a handed-over session in the directories of
+// the login host, if that is in the same configuration.
 func (in *Instance) checkParentKnown(ctx context.Context, p *Provider, s *session.Session) *Failure {
 	for _, host := range in.LoginHost.Instances {
 		theirs := host.Providers[s.Parent.Provider]
@@ -33,8 +33,8 @@ func (in *Instance) checkParentKnown(ctx context.Context, p *Provider, s *sessio
 	return nil
 }
 
-// notePerson lists the user who is handed over, if directories decide who may be signed
-// in here: sites in other configurations cannot ask them.
+// notePerson lists the user who is handed over, if this login host has directories
+// of known users. Sites in other configurations cannot ask those directories.
 func (h *handoverFlow) notePerson(record *handover.Record) error {
 	if len(h.KnownUsers) == 0 {
 		return nil
@@ -45,15 +45,15 @@ func (h *handoverFlow) notePerson(record *handover.Record) error {
 	return h.changePeople(h.R.Context(), handover.ListOf(person.Parent.ID), func(people *handover.People) { people.Add(&person) })
 }
 
-// peopleWork is the name of the work of WatchPeople.
+// peopleWork is the name of WatchPeople's work, in logs.
 const peopleWork = "users who were handed over"
 
-// peopleEvery is how often the directories are asked.
+// peopleEvery is the interval at which WatchPeople asks the directories.
 const peopleEvery = 10 * time.Second
 
-// WatchPeople ends the sessions of users who were handed over and whom the directories
-// of this login host no longer know, until ctx ends. An outage of the storage is logged
-// once when it begins.
+// WatchPeople ends the sessions of users who were handed over and are no longer
+// known to the directories of this login host. It runs until ctx ends. An outage of
+// the storage is logged when it begins.
 func (in *Instance) WatchPeople(ctx context.Context) {
 	failing := false
 	in.Shared.Clock.Every(ctx, peopleWork, peopleEvery, func(ctx context.Context) {
@@ -65,8 +65,8 @@ func (in *Instance) WatchPeople(ctx context.Context) {
 	})
 }
 
-// endUnknown ends the sessions of users who were handed over and whom the directories no
-// longer know, and with them those at all sites.
+// endUnknown ends the sessions of handed-over users whom the directories no longer
+// know, here and at all sites.
 func (in *Instance) endUnknown(ctx context.Context) error {
 	for _, name := range handover.ListNames() {
 		if err := in.endUnknownOf(ctx, name); err != nil {
@@ -76,7 +76,8 @@ func (in *Instance) endUnknown(ctx context.Context) error {
 	return nil
 }
 
-// endUnknownOf does that for one list, and forgets what is over.
+// endUnknownOf does the work of endUnknown for one list, and removes expired
+// entries.
 func (in *Instance) endUnknownOf(ctx context.Context, name string) error {
 	sealed, err := in.LoginHost.Handovers.List(ctx, name)
 	if err != nil || len(sealed) == 0 {
@@ -100,7 +101,7 @@ func (in *Instance) endUnknownOf(ctx context.Context, name string) error {
 		}
 		known, err := in.KnownUsers.Know(ctx, person.User)
 		if err != nil || known {
-			continue // without an answer the session goes on; what asks for it says so
+			continue // during an outage the session goes on; requests that use it report it
 		}
 		if err := in.Sessions.RevokeParent(ctx, &person.Parent); err != nil {
 			errs = append(errs, err)
@@ -119,7 +120,7 @@ func (in *Instance) endUnknownOf(ctx context.Context, name string) error {
 	return errors.Join(errs...)
 }
 
-// isAt reports whether the instance is for an origin.
+// isAt reports whether the instance serves an origin.
 func (in *Instance) isAt(text string) bool {
 	origin, err := address.ParseOrigin(text)
 	return err == nil && slices.ContainsFunc(in.LoginHost.Hosts(), func(host string) bool {
@@ -127,9 +128,9 @@ func (in *Instance) isAt(text string) bool {
 	})
 }
 
-// openPeople opens a list.
+// openPeople opens a sealed list.
 func (in *Instance) openPeople(ctx context.Context, name string, sealed []byte) (people handover.People, ring *seal.Ring, err error) {
-	ring, opened, unavailable := in.ringAt(ctx, func(ring *seal.Ring) (err error) {
+	ring, opened, unavailable := seal.OpenWith(ctx, in.Keys, func(ring *seal.Ring) (err error) {
 		people, err = handover.OpenPeople(ring, name, sealed)
 		return err
 	})
@@ -137,12 +138,12 @@ func (in *Instance) openPeople(ctx context.Context, name string, sealed []byte) 
 		return nil, nil, unavailable
 	}
 	if opened != nil {
-		people = nil // its keys were withdrawn, and with them the sessions in it
+		people = nil // its keys were withdrawn, which has ended the sessions in it
 	}
 	return people, ring, nil
 }
 
-// changePeople changes a list.
+// changePeople applies change to a list.
 func (in *Instance) changePeople(ctx context.Context, name string, change func(*handover.People)) error {
 	return in.LoginHost.Handovers.Change(ctx, name, func(sealed []byte) ([]byte, error) {
 		people, ring, err := in.openPeople(ctx, name, sealed)

@@ -16,9 +16,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// endWithLoginHost ends a session of a site that has a login host: one that was handed
-// over with the one there, and so with all that were handed over from that. The browser
-// then goes to the login host, which knows the provider and is known to it.
+// endWithLoginHost ends a session of a site that has a login host. If the session
+// was handed over, the session at the login host ends as well, and with it all that
+// were handed over from that. The browser then goes to the login host, which can
+// end the session at the provider.
 func (l *logout) endWithLoginHost() error {
 	st, s, p, ctx := l.State, l.Scope(), l.State.provider, l.R.Context()
 	err := l.Sessions.Revoke(ctx, st.loaded)
@@ -59,8 +60,8 @@ func (l *logout) endWithLoginHost() error {
 	return pages.Redirect(l.W, http.StatusSeeOther, l.LoginHost.At.String()+l.handoverURL(sealed))
 }
 
-// signOut leads to the logout, which alone gets the ID token of the session from the
-// browser.
+// signOut redirects to the logout path, the only one where the browser sends the ID
+// token hint.
 func (h *handoverFlow) signOut() error {
 	if h.request.IsOver(h.Now()) {
 		return h.showSignedOut()
@@ -72,8 +73,8 @@ func (h *handoverFlow) signOut() error {
 	return pages.Redirect(h.W, http.StatusSeeOther, h.LogoutPath+"?request="+sealed)
 }
 
-// loginHostOf returns the instance that serves logins of other sites, if the request is
-// a logout that began at one.
+// loginHostOf returns the instance that serves logins of other sites, if the
+// request is a logout that began at one of them.
 func (x *Exchange) loginHostOf() *Instance {
 	if x.R.Method != http.MethodGet || !x.query("request").Has("request") {
 		return nil
@@ -86,9 +87,9 @@ func (x *Exchange) loginHostOf() *Instance {
 	return nil
 }
 
-// serveSiteLogout goes on with a logout that began at a site: the session here is over,
-// and the one at the provider is next. A browser that has another session here keeps
-// it, whoever has sent it.
+// serveSiteLogout continues a logout that began at a site: the session here has
+// already ended, and the provider's is next. If the browser has another session
+// here, it is kept.
 func serveSiteLogout(x *Exchange) error {
 	h := &handoverFlow{Exchange: *x}
 	sealed, _, f := h.receive()
@@ -131,7 +132,7 @@ func serveSiteLogout(x *Exchange) error {
 	return l.sendToProvider(request)
 }
 
-// hintOf returns the ID token of a session's sign-in, if the browser still has it.
+// hintOf returns the ID token of the session's login, if the browser still has it.
 func (x *sessions) hintOf(id session.ID) string {
 	s := x.Scope()
 	ring, err := x.Keys.Ring(x.R.Context())

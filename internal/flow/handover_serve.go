@@ -19,18 +19,18 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// handoverFlow is the work of a login host on one request of a site.
+// handoverFlow is a login host's work on one request of a site.
 type handoverFlow struct {
 	Exchange
 	ring    *seal.Ring
 	request handover.Request
-	site    address.Origin // that the request is from
+	site    address.Origin // the site that sent the request
 }
 
-// servesLogins reports whether logins of other sites are served at an instance.
+// servesLogins reports whether an instance serves the logins of other sites.
 func servesLogins(in *Instance) bool { return len(in.LoginHost.For) > 0 }
 
-// serveLoginHost is where sites send their logins, and their logouts.
+// serveLoginHost serves the endpoint to which sites send their logins and logouts.
 func serveLoginHost(x *Exchange, _ *Provider) error {
 	if x.R.Method == http.MethodGet && navigation.IsSubresource(x.R) {
 		return x.errorPage(http.StatusForbidden, &Failure{Code: errorcode.BadRequest, Cause: errNotPageLoad}, "")
@@ -65,7 +65,7 @@ func serveLoginHost(x *Exchange, _ *Provider) error {
 
 var errNotPageLoad = errors.New("sites send page loads here, and nothing else")
 
-// receive reads the sealed request, and what the user's answer to a question proves.
+// receive reads the sealed request, and the confirmation if the form was sent.
 func (h *handoverFlow) receive() (sealed, confirmation string, f *Failure) {
 	values := h.query("request", "provider", identifierField)
 	if h.R.Method == http.MethodPost {
@@ -83,14 +83,14 @@ func (h *handoverFlow) receive() (sealed, confirmation string, f *Failure) {
 	return values.Get("request"), values.Get("confirmation"), nil
 }
 
-// refuse returns the failure of the request.
+// refuse returns a failure of the request.
 func (h *handoverFlow) refuse(code errorcode.Code, err error) *Failure {
 	return &Failure{Code: code, Cause: fmt.Errorf("a request to the login host: %w", err)}
 }
 
-// open opens the request and checks which site it is from.
+// open opens the request and checks the site that sent it.
 func (h *handoverFlow) open(sealed string) *Failure {
-	ring, err, unavailable := h.ringFor(func(ring *seal.Ring) (err error) {
+	ring, err, unavailable := seal.OpenWith(h.R.Context(), h.Keys, func(ring *seal.Ring) (err error) {
 		h.request, err = handover.OpenRequest(ring, h.Scope().Origin, sealed)
 		return err
 	})
@@ -126,7 +126,7 @@ func (h *handoverFlow) open(sealed string) *Failure {
 	return nil
 }
 
-// Why a session is not handed over as it is.
+// Reasons why a session cannot be handed over as it is.
 var (
 	errNoSession     = errors.New("no user is signed in")
 	errPrompted      = errors.New("the site asks for a prompt")
@@ -135,7 +135,7 @@ var (
 	errLacksClaims   = errors.New("the session lacks claims that the site needs")
 )
 
-// missing returns why the session cannot be handed over; nil if it can.
+// missing returns why the session cannot be handed over, or nil if it can.
 func (h *handoverFlow) missing() error {
 	st, r := h.State, &h.request
 	if !st.SignedIn() {
@@ -161,14 +161,14 @@ func (h *handoverFlow) missing() error {
 	proof, skew := proofOfRequest(r), time.Duration(0)
 	demands := p.Client.DemandsOf(proof, p.LoginIsAuthTime)
 	if h.Now().Sub(s.SignedIn) < repeatWindow && st.User().Asked() == markOf(&demands, demands.Encode()) {
-		skew = p.Client.ClockSkew // the login for this request; otherwise the user signs in again in doubt
+		skew = p.Client.ClockSkew // tolerated only after a login for this very request
 	}
 	return proof.Check(s.AuthTime, identity.ACRs(kept.IDToken), h.Now(), skew)
 }
 
-// choose returns the provider of a login: the one that the site wants, else the
-// default, else the only one that the site accepts. Without any, users choose, or there
-// is none.
+// choose returns the provider of a login: the default one if the site accepts it,
+// else the first one that it accepts. several reports that users have to choose. p
+// is nil if the site accepts none.
 func (h *handoverFlow) choose() (p *Provider, several bool) {
 	found := h.common()
 	switch {
@@ -180,7 +180,7 @@ func (h *handoverFlow) choose() (p *Provider, several bool) {
 	return found[0], len(found) > 1
 }
 
-// common returns the providers of the login host that the site accepts.
+// common returns the enabled providers of the login host that the site accepts.
 func (h *handoverFlow) common() (found []*Provider) {
 	for _, p := range h.InOrder {
 		if _, ok := h.request.Accepts(p.Registration); ok && !p.Disabled {
@@ -190,8 +190,8 @@ func (h *handoverFlow) common() (found []*Provider) {
 	return found
 }
 
-// login signs the user in at the login host, for a site. It leads back to the request,
-// which then asks for no prompt.
+// login begins a login at the login host, for a site. It returns to the request,
+// without its prompt.
 func (h *handoverFlow) login(missing error) error {
 	p, several := h.choose()
 	if p == nil {
@@ -203,7 +203,7 @@ func (h *handoverFlow) login(missing error) error {
 	return h.loginWith(p, missing)
 }
 
-// loginWith begins a login with a provider.
+// loginWith begins a login with p, unless such a login has just failed to help.
 func (h *handoverFlow) loginWith(p *Provider, missing error) error {
 	l, f := h.loginFor(p)
 	if f != nil {
@@ -220,17 +220,17 @@ func (h *handoverFlow) loginWith(p *Provider, missing error) error {
 	return l.beginRequested()
 }
 
-// loginFor returns a login with a provider that is for the site.
+// loginFor returns a login with p for the site.
 func (h *handoverFlow) loginFor(p *Provider) (*login, *Failure) {
 	r := h.request
 	if h.query("prompt").Get("prompt") == selectAccount {
-		r.Parameters = withParameters(r.Parameters, "prompt", selectAccount)
+		r.Parameters = withParameter(r.Parameters, "prompt", selectAccount)
 	}
 	extra := h.forwarded(p, &r)
 	accepted, _ := r.Accepts(p.Registration)
 	// What the login proves is checked when it ends, and again at the site.
 	r.Parameters, r.ACR, r.Wanted, r.Providers = nil, nil, accepted.ID, []handover.Accepted{accepted}
-	if language := h.loginLanguage(); language != "" { // of the pages that follow the login
+	if language := h.loginLanguage(); language != "" { // for the pages after the login
 		r.Parameters = url.Values{uiLocales: {language}}
 	}
 	sealed, err := r.Seal(h.ring, h.Scope().Origin)

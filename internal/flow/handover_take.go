@@ -17,7 +17,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// ticketFlow is the work on one ticket.
+// ticketFlow is a site's work on one ticket of the login host.
 type ticketFlow struct {
 	Exchange
 	provider    *Provider
@@ -27,20 +27,20 @@ type ticketFlow struct {
 	transaction session.Transaction
 }
 
-// refuse returns the failure of the login.
+// refuse returns a failure of the login.
 func (k *ticketFlow) refuse(code errorcode.Code, err error) *Failure {
 	return &Failure{Code: code, Cause: err, Provider: k.provider, ReturnTo: k.transaction.Return}
 }
 
-// serveTicket is where the login host sends the browser back to. Whatever is wrong with
-// a ticket, it is burnt.
+// serveTicket serves the endpoint to which the login host sends the browser back. A
+// ticket can be used only once, even if it is not valid.
 func serveTicket(x *Exchange, p *Provider) error {
 	if x.LoginHost.At == nil {
 		return x.errorPage(http.StatusNotFound, &Failure{Code: errorcode.BadRequest, Cause: errorcode.ErrNoEndpoint}, "")
 	}
 	k := &ticketFlow{Exchange: *x, provider: p, scope: x.Scope()}
 	f := k.take()
-	if _, err := k.identify(); f == nil && err != nil { // whose session is replaced
+	if _, err := k.identify(); f == nil && err != nil { // finds the session to replace
 		f = storageFailure(err)
 	}
 	if f == nil {
@@ -61,8 +61,7 @@ var (
 	errTicketAlien = errors.New("the ticket belongs to no login in flight in this browser")
 )
 
-// take takes the record of the ticket, which then exists no more, and the login in
-// flight that it is for.
+// take removes the ticket's record from the storage and checks it.
 func (k *ticketFlow) take() *Failure {
 	values := k.query("ticket")
 	ticket, ok := handover.ParseTicket(values.Get("ticket"))
@@ -80,7 +79,7 @@ func (k *ticketFlow) take() *Failure {
 	if sealed == nil {
 		return k.refuse(errorcode.LoginExpired, errTicketGone)
 	}
-	ring, err, unavailable := k.ringFor(func(ring *seal.Ring) (err error) {
+	ring, err, unavailable := seal.OpenWith(k.R.Context(), k.Keys, func(ring *seal.Ring) (err error) {
 		k.record, err = ticket.Open(ring, k.scope.Origin.String(), sealed)
 		return err
 	})
@@ -94,7 +93,8 @@ func (k *ticketFlow) take() *Failure {
 	return k.check()
 }
 
-// check holds the record to this site, to the time and to the browser.
+// check checks that the record is for this site, is not too old, and belongs to a
+// login in progress in this browser.
 func (k *ticketFlow) check() *Failure {
 	r, now := &k.record, k.Now()
 	name, t, found := k.findTransaction()
@@ -114,7 +114,7 @@ func (k *ticketFlow) check() *Failure {
 	return nil
 }
 
-// findTransaction finds the login in flight that the record is for.
+// findTransaction returns the login in progress that the record is for.
 func (k *ticketFlow) findTransaction() (name string, t session.Transaction, found bool) {
 	binding := handoverBinding(*k.LoginHost.At)
 	for _, c := range cookie.WithPrefix(k.State.Cookies, k.scope.TransactionPrefix, seenTransactions) {
@@ -126,7 +126,7 @@ func (k *ticketFlow) findTransaction() (name string, t session.Transaction, foun
 	return "", session.Transaction{}, false
 }
 
-// signIn makes a session of the record, as a callback makes one of a provider's
+// signIn creates a session from the record, as a callback does from the provider's
 // response: with the claims, names, groups, directories and demands of this site.
 func (k *ticketFlow) signIn() *Failure {
 	r, t, p := &k.record, &k.transaction, k.provider
@@ -183,8 +183,8 @@ func (k *ticketFlow) demands() op.Demands {
 	t, p := &k.transaction, k.provider
 	demands, err := op.DecodeDemands(t.Demands)
 	if err != nil || t.Provider != p.ID {
-		// Another provider than the one that the login was begun for, which has demands
-		// of its own.
+		// The user signed in with another provider than the one that the login was
+		// begun for. That provider's own demands apply.
 		proof := demands.Proof
 		demands = p.Client.Demands
 		demands.Proof = proof
@@ -192,7 +192,8 @@ func (k *ticketFlow) demands() op.Demands {
 	return demands
 }
 
-// checkDemands holds an ID token to what the site, its rules or a login link demand.
+// checkDemands checks an ID token against what the site, its rules or a login link
+// demand.
 func (k *ticketFlow) checkDemands(demands *op.Demands, idToken op.Claims) error {
 	authTime, acr := op.AuthOf(idToken)
 	if authTime.IsZero() {

@@ -13,10 +13,10 @@ import (
 
 var errInitiatePlain = errors.New("another site may begin a login only over HTTPS")
 
-// serveInitiate begins a login because another site says so: the provider's
-// portal, mostly (OpenID Connect Core 4). That anyone can have a browser begin a
-// login cannot be helped, but the login is bound to this browser as any other, so
-// that no one can be signed in as another user by it.
+// serveInitiate begins a login that a third party initiates, mostly the provider's
+// portal (OpenID Connect Core, section 4). Any site can do that, but the login is
+// bound to this browser like any other, so that it cannot sign anyone in as another
+// user.
 func serveInitiate(x *Exchange, p *Provider) error {
 	if navigation.IsSubresource(x.R) {
 		return x.unauthorized(errorcode.SignInRequired, p, "", op.Proof{})
@@ -28,8 +28,8 @@ func serveInitiate(x *Exchange, p *Provider) error {
 	case parameters["iss"] == "":
 		err = errors.New("the parameter iss is missing")
 	case !p.Client.Discovery.IsIssuer(parameters["iss"]):
-		// The id says which provider is asked; iss says which one the other site
-		// means, and must not lead a user to another one.
+		// The path already names the provider. iss is the one that the other site
+		// means, so a mismatch is refused rather than sent to another provider.
 		err = errors.New("the parameter iss is not the provider's issuer")
 	case s.Origin.Scheme != "https" && !s.Origin.Loopback():
 		err = errInitiatePlain
@@ -49,9 +49,9 @@ func serveInitiate(x *Exchange, p *Provider) error {
 	return l.beginRequested()
 }
 
-// initiation returns the parameters that mean something: of the address, or of a
-// form. Each is there at most once; others, which could be anyone's idea of a
-// scope or a prompt, are ignored.
+// initiation returns the known parameters of the query or the form. Each may occur
+// once. Others, such as a scope or a prompt, are ignored because anyone could have
+// set them.
 func (x *Exchange) initiation() (map[string]string, error) {
 	names := []string{"iss", "login_hint", "target_link_uri"}
 	values := x.query(names...)

@@ -22,58 +22,59 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
-// Options are what the configuration of an instance says, resolved.
+// Options is the resolved configuration of an instance.
 type Options struct {
-	// Public reports whether errors lead to the home page, where anyone may read
-	// them, and not to a page of their own.
+	// Public reports whether errors redirect to the home page, which anyone may
+	// read, instead of showing an error page.
 	Public bool
-	// LeaveErrors reports whether errors are left to the server's own error
-	// pages, as an *Error, and not rendered here.
+	// LeaveErrors reports whether errors are returned as an *Error for the server's
+	// own error pages, instead of being rendered here.
 	LeaveErrors bool
 
-	Home          string           // where errors of a public site lead
-	SignedOut     string           // where a browser ends after a logout; empty: a built-in page
-	Endpoints     string           // the path prefix of the endpoints
-	LogoutPath    string           // the path of the logout
+	Home          string           // home page; a public site redirects there on errors
+	SignedOut     string           // page shown after a logout; empty for the built-in one
+	Endpoints     string           // path prefix of the endpoints
+	LogoutPath    string           // path of the logout
 	ReturnTo      []address.Origin // other origins that a login may return to
-	ClearSiteData []string         // types of the header Clear-Site-Data at a logout
+	ClearSiteData []string         // types in the Clear-Site-Data header of a logout
 
 	CookieName   string
-	CookieDomain string        // empty for cookies of the host alone
-	MaxChunks    int           // how many cookies a session may take
-	Lifetime     time.Duration // of a session
-	IdleTimeout  time.Duration // of a session that is not used; zero for none
+	CookieDomain string        // empty for host-only cookies
+	MaxChunks    int           // how many cookies a session may be split into
+	Lifetime     time.Duration // maximum age of a session
+	IdleTimeout  time.Duration // how long a session may be unused; zero for no limit
 	// Refresh reports whether the tokens of sessions are refreshed, and
-	// ExpectRefresh whether the configuration says so itself.
+	// ExpectRefresh whether the configuration asks for that explicitly.
 	Refresh, ExpectRefresh bool
-	// Recheck is how old the claims of sessions may be, and RecheckGrace for how
-	// much longer they may be used while the provider is down. Zero: as old as the
-	// session.
+	// Recheck is the maximum age of a session's claims, and RecheckGrace how much
+	// longer they may be used while the provider is down. Zero means that claims
+	// are valid for as long as the session.
 	Recheck, RecheckGrace time.Duration
-	// Needs is what this instance alone needs of a session. The tokens in it are
-	// those that the application receives.
+	// Needs is what this instance alone needs from a session. Its tokens are those
+	// that the application receives.
 	Needs identity.Needs
-	// SessionEndpoint is what scripts learn about the session; nil for nothing.
+	// SessionEndpoint configures what scripts can read about the session; nil
+	// disables the endpoint.
 	SessionEndpoint *SessionEndpoint
-	// KeepFragment reports whether logins keep the fragment of the address that they
-	// lead back to, and Silent whether public pages try to sign users in.
+	// KeepFragment reports whether logins preserve the fragment of the return
+	// address, and Silent whether public pages attempt a silent login.
 	KeepFragment, Silent bool
-	// OwnsHeader reports whether a header of a name tells the application who the
-	// user is at this instance.
+	// OwnsHeader reports whether this instance sets the named request header to
+	// identify the user to the application.
 	OwnsHeader func(name string) bool
 }
 
-// Instance is one resolved instance of the directive. Everything in it is set
-// before it serves requests, and not changed afterwards; it is safe for
-// concurrent use.
+// Instance is a resolved instance of the directive. Its exported fields must not
+// change once it serves requests; it is then safe for concurrent use.
 type Instance struct {
 	Options
 
 	Providers map[string]*Provider // by id
-	InOrder   []*Provider          // the same, as the configuration names them
-	// Default is what ShorthandID means; nil where users choose among several.
+	InOrder   []*Provider          // the same, in the order of the configuration
+	// Default is the provider that ShorthandID stands for; nil if users choose one
+	// of several.
 	Default        *Provider
-	ByRedirectPath map[string]*Provider // those with a redirect URI of their own
+	ByRedirectPath map[string]*Provider // those with a redirect path of their own
 
 	Scopes    *cookiescope.Scopes
 	Keys      seal.Source
@@ -81,17 +82,19 @@ type Instance struct {
 	Refreshes *refresh.Coordinator
 	Callbacks *callback.Coordinator
 
-	// Check is how other proxies are answered; nil if they are not.
+	// Check configures the endpoint for other proxies; nil disables it.
 	Check *Check
-	// LoginHost is where logins are served, or whose are served here.
+	// LoginHost says where logins are served, and for which sites this instance
+	// serves them.
 	LoginHost LoginHost
 
-	// Programs is how programs are let in; nil for not at all.
+	// Programs configures authentication of programs; nil disables it.
 	Programs *Programs
-	// Assertions is what applications receive in signed statements; nil for none.
+	// Assertions configures the signed statements for applications; nil disables
+	// them.
 	Assertions *Assertions
 
-	// Resource is what the instance says of itself to programs; nil for nothing.
+	// Resource is the protected resource metadata (RFC 9728); nil for none.
 	Resource *Resource
 	// KnownUsers are the directories of the users who may be signed in.
 	KnownUsers knownusers.Directories
@@ -99,14 +102,14 @@ type Instance struct {
 	Shared *Shared
 	// Siblings are the other instances on the same site.
 	Siblings []*Instance
-	// Clashing are those of them that take this one's cookies for broken ones of
-	// their own, see loadcheck.Session.
+	// Clashing are the siblings that take this instance's cookies for broken ones
+	// of their own; see loadcheck.Session.
 	Clashing []*Instance
 
 	Server    Server
 	Templates func() *pages.Templates
-	// Admits reports whether the user of a request, who is signed in, satisfies the
-	// rules of the instance itself, which apply on public pages as well.
+	// Admits reports whether the signed-in user of a request satisfies the rules of
+	// the instance itself, which also apply on public pages.
 	Admits func(*Exchange) (bool, error)
 	// OnLogin is called when a login begins, with the provider's id, the site's
 	// origin and the redirect URI.
@@ -115,25 +118,24 @@ type Instance struct {
 	Now    func() time.Time
 	Logger *slog.Logger
 
-	outageLogged atomic.Int64 // when an outage was logged last, in nanoseconds
+	outageLogged atomic.Int64 // when an outage was last logged, in Unix nanoseconds
 }
 
-// Server is what flows need of the web server around them.
+// Server is what the flows need of the surrounding web server.
 type Server interface {
-	// Original returns a request as the client sent it, before any rewrite.
+	// Original returns the request as the client sent it, before any rewrite.
 	Original(*http.Request) *http.Request
-	// OriginalURL returns the URL of that request.
+	// OriginalURL returns the URL of the original request.
 	OriginalURL(*http.Request) *url.URL
-	// IsTrustedProxy reports whether a request comes from a proxy that may speak for
-	// clients.
+	// IsTrustedProxy reports whether a request comes from a trusted proxy.
 	IsTrustedProxy(*http.Request) bool
-	// ClientIP returns the client's address for the context of a request, as the
-	// server sees it; empty if it is unknown.
+	// ClientIP returns the client's IP address as the server determined it, or ""
+	// if it is unknown.
 	ClientIP(context.Context) string
 }
 
-// loginURL returns the address that begins a login at a provider, which demands what
-// is to be proved and then leads back. Without a provider it is the chooser's.
+// loginURL returns the path and query that begin a login with p, demand proof and
+// return to returnTo. If p is nil, it returns the address of the chooser.
 func (in *Instance) loginURL(p *Provider, returnTo string, proof op.Proof) string {
 	var parameters []string
 	if returnTo != "" && returnTo != in.Home {
@@ -152,8 +154,8 @@ func (in *Instance) loginURL(p *Provider, returnTo string, proof op.Proof) strin
 	return address
 }
 
-// redirectURI returns where a provider sends the browser back to: with its own
-// id, whatever alias the login was requested by.
+// redirectURI returns the redirect URI for p. It contains the provider's own id,
+// even if the login was requested by an alias.
 func (in *Instance) redirectURI(s *cookiescope.Scope, p *Provider) string {
 	if p.RedirectPath != "" {
 		return s.Origin.String() + p.RedirectPath
@@ -161,31 +163,31 @@ func (in *Instance) redirectURI(s *cookiescope.Scope, p *Provider) string {
 	return s.Origin.String() + in.Endpoints + "/" + p.ID + "/code"
 }
 
-// maxAgeUntil returns the Max-Age, in seconds, of a cookie that is to last until a
-// time.
+// maxAgeUntil returns the Max-Age, in seconds, of a cookie that expires at the
+// given time. It is at least 1.
 func (in *Instance) maxAgeUntil(expires time.Time) int {
 	return max(1, int(expires.Sub(in.Now()).Seconds()))
 }
 
-// UserOf returns the user whom a session of a provider stands for at this instance.
-// Of several providers, all but the default one have their id before names; without
-// a default one, all have.
+// UserOf returns the user of a session of provider p at this instance. With several
+// providers, user names are prefixed with the provider's id, except for the default
+// provider.
 func (in *Instance) UserOf(p *Provider, s *session.Session) identity.User {
 	several := len(in.Providers) > 1 || p.ForPrograms || in.Programs != nil && in.Programs.Issuers
 	return identity.User{Mapping: &p.Mapping, Session: s, Several: several, Prefixed: several && p != in.Default}
 }
 
-// MarkLive remembers that the provider's session of this one is in use here, and the
-// cookie where it has streams.
-func (in *Instance) MarkLive(s *session.Session, place, value string) {
-	in.Shared.Memory.liveCookies.see(s, place, value)
+// MarkLive records that the session is in use here: its sid, and, if it has
+// streams, its newest cookie.
+func (in *Instance) MarkLive(s *session.Session, aad, value string) {
+	in.Shared.Memory.liveCookies.see(s, aad, value)
 	if s.SID != "" {
 		in.Shared.Memory.liveSIDs.See(in.IssuerOf(s), s.SID)
 	}
 }
 
-// IssuerOf returns the issuer that revocations of a session name; empty for a
-// session of a provider that this instance does not have.
+// IssuerOf returns the issuer that revocations of a session refer to, or "" if this
+// instance does not have the session's provider.
 func (in *Instance) IssuerOf(s *session.Session) string {
 	if p := in.Providers[s.Provider]; p != nil {
 		return p.Mapping.IssuerOf(s)

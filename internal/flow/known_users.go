@@ -11,15 +11,16 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// This file has only users signed in whom a directory knows.
+// This file refuses users whom no directory of known users knows.
 
 var errUnknownUser = errors.New("no directory of known_users knows the user")
 
-// directoryRetryAfter is how long to stay away while directories do not say more.
+// directoryRetryAfter is the default Retry-After while a directory cannot be
+// reached.
 const directoryRetryAfter = 10 * time.Second
 
-// checkKnown asks the directories about the user of a session. With a failure the
-// user is unknown, or that is unknown now.
+// checkKnown looks the session's user up in the directories. It fails if the user
+// is not known, or if that cannot be determined now.
 func (in *Instance) checkKnown(ctx context.Context, p *Provider, s *session.Session) *Failure {
 	if f := in.checkDirectories(ctx, p, s); f != nil || s.Parent == nil {
 		return f
@@ -27,7 +28,7 @@ func (in *Instance) checkKnown(ctx context.Context, p *Provider, s *session.Sess
 	return in.checkParentKnown(ctx, p, s)
 }
 
-// checkDirectories asks the directories of this instance.
+// checkDirectories looks the session's user up in the directories of this instance.
 func (in *Instance) checkDirectories(ctx context.Context, p *Provider, s *session.Session) *Failure {
 	if len(in.KnownUsers) == 0 || s.Kind != session.Person {
 		return nil
@@ -50,7 +51,7 @@ func (in *Instance) checkDirectories(ctx context.Context, p *Provider, s *sessio
 	return nil
 }
 
-// knownUser returns what directories are asked about.
+// knownUser returns the session's user in the form that directories are asked with.
 func (in *Instance) knownUser(p *Provider, s *session.Session) knownusers.User {
 	return knownusers.User{
 		ID: in.UserOf(p, s).ID(), Name: s.Username,
@@ -58,9 +59,8 @@ func (in *Instance) knownUser(p *Provider, s *session.Session) knownusers.User {
 	}
 }
 
-// dropUnknown makes the request anonymous if no directory knows its user. The
-// session counts as none, but a logout still ends it. With a failure it is unknown
-// which user this is.
+// dropUnknown makes the request anonymous if no directory knows its user. A logout
+// still ends the session. A failure means that a directory cannot be reached.
 func (x *sessions) dropUnknown() *Failure {
 	st := x.State
 	if !st.SignedIn() || len(x.KnownUsers) == 0 && st.session.Parent == nil {
@@ -79,7 +79,7 @@ func (x *sessions) dropUnknown() *Failure {
 	return f
 }
 
-// knows reports whether directories know the user who is signed in at an instance.
+// knows reports whether the directories know the user of st.
 func (x *sessions) knows(st *State) bool {
 	return st.at.checkKnown(x.R.Context(), st.provider, st.session) == nil
 }

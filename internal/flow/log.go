@@ -13,13 +13,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// This file writes log lines: one about each failure, and audit lines.
+// This file writes log lines: one for each failure, and the audit lines.
 
-// outageEvery is how often an outage is logged aloud: every page load meets it.
+// outageEvery is how often an outage is logged above debug level. During an outage
+// every page load fails.
 const outageEvery = 10 * time.Second
 
-// log writes the one line about a failure and returns the id that its page
-// shows, or none if nothing was written.
+// log writes the log line of a failure and returns its error id, or "" if no line
+// was written.
 func (x *request) log(f *Failure) (id string) {
 	logging := errorcode.Log(f.Code, f.Cause)
 	level := logging.Level
@@ -46,14 +47,14 @@ func (x *request) log(f *Failure) (id string) {
 	return id
 }
 
-// outageDue reports whether an outage is to be logged aloud now.
+// outageDue reports whether an outage is to be logged now, and records that it is.
 func (in *Instance) outageDue() bool {
 	now := in.Now().UnixNano()
 	last := in.outageLogged.Load()
 	return (now-last >= int64(outageEvery) || now < last) && in.outageLogged.CompareAndSwap(last, now)
 }
 
-// audit writes an audit line about an event that a request brought about.
+// audit counts and emits an audit event, and writes its log line.
 func (in *Instance) audit(ctx context.Context, e audit.Event, more ...slog.Attr) {
 	countAudited(&e)
 	e.Client = in.Server.ClientIP(ctx)
@@ -66,15 +67,15 @@ func (in *Instance) audit(ctx context.Context, e audit.Event, more ...slog.Attr)
 	in.Logger.LogAttrs(ctx, e.Level, e.Message, append(e.Attrs(), more...)...)
 }
 
-// auditSession is an event about a session of this instance.
+// auditSession audits an event about a session of this instance.
 func (in *Instance) auditSession(ctx context.Context, e audit.Event, p *Provider, s *session.Session, more ...slog.Attr) {
 	e.Session, e.Provider, e.User = s, p.ID, in.UserOf(p, s).ID()
 	in.audit(ctx, e, more...)
 }
 
-// auditRefused is the line about a refusal. Its id is what the page shows; it is
-// empty if no line was written, since those of unauthenticated requests are
-// sampled, and with them their events.
+// auditRefused audits a refusal and returns its error id. Refusals of
+// unauthenticated requests are sampled, events included; the id is "" if no line
+// was written.
 func (x *request) auditRefused(f *Failure, level slog.Level, more ...slog.Attr) (id string) {
 	ctx := x.R.Context()
 	logged := x.Logger.Enabled(ctx, level)
@@ -102,8 +103,8 @@ func (x *request) auditRefused(f *Failure, level slog.Level, more ...slog.Attr) 
 	return id
 }
 
-// identifyRefused finds out which user was refused: the one of the sign-in that
-// was not kept, else the one who is signed in.
+// identifyRefused sets the user of a refusal: the one of the failed login, or else
+// the one who is signed in.
 func (x *request) identifyRefused(e *audit.Event, f *Failure) {
 	var known *refusedUser
 	if errors.As(f.Cause, &known) && f.Provider != nil {
@@ -118,8 +119,8 @@ func (x *request) identifyRefused(e *audit.Event, f *Failure) {
 	}
 }
 
-// providerWords are the fields for what a provider says about a failure. They
-// are never part of a message.
+// providerWords returns what a provider says about a failure, as attributes.
+// Foreign text is never part of a message.
 func providerWords(err error) (fields []slog.Attr) {
 	var refused *op.Refusal
 	if !errors.As(err, &refused) {
@@ -136,10 +137,10 @@ func providerWords(err error) (fields []slog.Attr) {
 	return fields
 }
 
-// errAttr is the field of an error.
+// errAttr returns the attribute of an error.
 func errAttr(err error) slog.Attr { return slog.Any("error", err) }
 
-// warn and debug log with attributes alone, which keep their names and types.
+// warn, info and debug log with slog attributes, which keep their names and types.
 func (in *Instance) warn(event, message string, fields ...slog.Attr) {
 	in.line(slog.LevelWarn, event, message, fields)
 }
@@ -158,8 +159,8 @@ func (in *Instance) line(level slog.Level, event, message string, fields []slog.
 	}
 }
 
-// isFirst reports whether this is the first time in this configuration that
-// something of this kind is to be logged about a provider and a name.
+// isFirst reports whether this is the first message of a kind about a provider and
+// a name in this configuration.
 func (in *Instance) isFirst(p *Provider, kind, name string) bool {
 	return in.Shared.once.First(onceKey{p.ID, p.Registration, kind, name})
 }

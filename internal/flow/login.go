@@ -23,29 +23,29 @@ import (
 type login struct {
 	Exchange
 	provider *Provider
-	returnTo string     // where it leads; empty: home
+	returnTo string     // where the login returns to; empty for the home page
 	proof    op.Proof   // what rules and the login link demand
 	extra    url.Values // further parameters of the authorization request
-	silent   string     // the subject that a login without questions is to be for
-	attempt  bool       // the user has not asked for it
-	popup    bool       // it has a window of its own
+	silent   string     // the expected subject of a login with prompt=none
+	attempt  bool       // a silent login that the user did not ask for
+	popup    bool       // the login runs in a window of its own
 	keeps    bool       // the browser is at the address whose fragment is to be kept
-	fragment string     // what the browser keeps one by, since an earlier login
-	status   int        // of a page that keeps a fragment
+	fragment string     // the key under which an earlier login kept the fragment
+	status   int        // status of the page that keeps a fragment
 
-	// forSite reports whether the login is for another site, which needs the claims of
-	// these names. It has to lead back to the site's request.
+	// forSite reports whether the login is for another site, which needs the
+	// requested claims. It must return to the site's request.
 	forSite   bool
 	requested session.Names
 }
 
-// refuse returns the failure of the login.
+// refuse returns a failure of the login.
 func (l *login) refuse(c errorcode.Code, err error) *Failure {
 	return &Failure{Code: c, Cause: err, Provider: l.provider, ReturnTo: l.returnTo, Attempt: l.attempt, Popup: l.popup}
 }
 
-// begin opens a transaction and sends the browser to the provider. Nothing is
-// written when it returns a failure.
+// begin creates a transaction and redirects the browser to the provider. It writes
+// nothing if it fails.
 func (l *login) begin() *Failure {
 	ctx, span := observe.Start(l.R.Context(), "oidc_rp.login")
 	f := l.beginIn(ctx)
@@ -59,7 +59,7 @@ func (l *login) begin() *Failure {
 	return f
 }
 
-// beginIn is begin in a context for calls of the provider.
+// beginIn is begin with a context for calls to the provider.
 func (l *login) beginIn(ctx context.Context) *Failure {
 	s, p := l.Scope(), l.provider
 	if !s.Ready {
@@ -70,7 +70,7 @@ func (l *login) beginIn(ctx context.Context) *Failure {
 		return l.refuse(errorcode.ProviderUnavailable, storageFailure(err).Cause)
 	}
 	if err := l.Sessions.Ready(ctx); err != nil {
-		// A login that cannot end in a session would only be followed by another.
+		// A login that cannot store its session would only be followed by another.
 		return l.refuse(errorcode.ProviderUnavailable, storageFailure(err).Cause)
 	}
 	if l.LoginHost.At != nil {
@@ -103,15 +103,15 @@ func (l *login) beginIn(ctx context.Context) *Failure {
 	l.expireOldest(s, ring)
 	c := s.Cookie(name, value, "/", int(session.TransactionLifetime.Seconds()))
 	if p.FormPost {
-		// The response is a POST from another site, which carries nothing less.
+		// The response is a cross-site POST, which carries only such cookies.
 		c.SameSite, c.Secure = http.SameSiteNoneMode, true
 	}
 	cookie.Set(l.header(), c)
 	return l.sendTo(location, t.Fragment)
 }
 
-// sealTransaction returns the value of the transaction's cookie. A return address that
-// does not fit loses its query.
+// sealTransaction returns the value of the transaction's cookie. It shortens a
+// return address that does not fit.
 func (l *login) sealTransaction(s *cookiescope.Scope, ring *seal.Ring, name string, t *session.Transaction) string {
 	value := ring.Seal(seal.ForTransaction, s.TransactionAAD, t.Encode())
 	for max := len(t.Return); len(name)+len(value) > maxTransaction && max > 0; max /= 2 {
@@ -125,8 +125,8 @@ func (l *login) sealTransaction(s *cookiescope.Scope, ring *seal.Ring, name stri
 	return value
 }
 
-// rejectsCookies returns the failure of a login that would be followed by
-// another, since the browser does not keep the session's cookie; else nil.
+// rejectsCookies returns a failure if the browser evidently does not keep the
+// session's cookie, so that the login would only be followed by another.
 func (l *login) rejectsCookies() *Failure {
 	s := l.Scope()
 	if len(l.State.Cookies) == 0 || s == nil || s.FindSession(l.State.Cookies).Present {
@@ -134,7 +134,7 @@ func (l *login) rejectsCookies() *Failure {
 	}
 	ring, err := l.Keys.Ring(l.R.Context())
 	if err != nil {
-		return nil // and what comes next says so
+		return nil // the login meets and reports the same error
 	}
 	if mark := l.openMark(s, ring); !mark.Recent(l.Now()) || mark.Count < maxSignIns {
 		return nil

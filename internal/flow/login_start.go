@@ -31,7 +31,7 @@ func serveLogin(x *Exchange, p *Provider) error {
 	extra := make(url.Values)
 	for _, name := range p.Forward {
 		if name == "acr_values" || name == "max_age" {
-			continue // they are demands, whoever else wants them
+			continue // handled as demands above
 		}
 		if value := query.Get(name); value != "" && len(value) <= 500 {
 			extra.Set(name, value)
@@ -48,9 +48,8 @@ func serveLogin(x *Exchange, p *Provider) error {
 	return l.beginRequested()
 }
 
-// BeginLogin sends a user who opens a private page to the login, to come back to
-// that page. If that cannot be, the page is not available. The login asks for what
-// rules demand there.
+// BeginLogin begins a login for a user who opened a private page. The login returns
+// to that page and satisfies the demands of its rules.
 func (x *Exchange) BeginLogin(demands authz.Demands) error {
 	pages.BaseSecurityHeaders(x.header())
 	if x.Scope() == nil {
@@ -81,7 +80,7 @@ func (x *Exchange) BeginLogin(demands authz.Demands) error {
 }
 
 // StepUp begins a login for a page load of a signed-in user whose session is not
-// enough. It asks for what rules demand there.
+// sufficient. The login satisfies the demands of the page's rules.
 func (x *Exchange) StepUp(demands authz.Demands) error {
 	pages.BaseSecurityHeaders(x.header())
 	l := login{Exchange: *x, provider: x.State.provider, proof: proofOfRules(demands, x.State.provider)}
@@ -117,8 +116,8 @@ func (x *Exchange) tooManyLogins() *Failure {
 }
 
 // beginRequested begins a login that a user or another site asked for. Users who
-// click on a link may try as often as they like; scripts that send browsers here
-// over and over may not.
+// click a link may try as often as they like, but scripts may not send browsers
+// here endlessly.
 func (l *login) beginRequested() error {
 	if l.R.Header.Get("Sec-Fetch-User") != "?1" {
 		if f := l.rejectsCookies(); f != nil {
@@ -131,7 +130,7 @@ func (l *login) beginRequested() error {
 	return nil
 }
 
-// beginVisibly follows a silent login with an ordinary one.
+// beginVisibly begins an ordinary login after a silent one.
 func (l *login) beginVisibly() error {
 	if l.State.SignedIn() && !l.countLogin() {
 		f := l.tooManyLogins()
@@ -144,7 +143,7 @@ func (l *login) beginVisibly() error {
 	return nil
 }
 
-// beginForPage begins a login that leads back to the page of the request.
+// beginForPage begins a login that returns to the requested page.
 func (l *login) beginForPage() error {
 	l.returnTo, l.keeps, l.status = l.returnToPage(l.Scope()), true, http.StatusUnauthorized
 	if f := l.rejectsCookies(); f != nil {

@@ -16,20 +16,20 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 )
 
-// maxLogoutURL is how long an address may be that everything on the way to a
-// provider takes. What makes it longer is the ID token.
+// maxLogoutURL is the maximum length in bytes of a logout URL, such that all
+// servers and proxies on the way accept it. Mostly an ID token makes it longer.
 const maxLogoutURL = 2000
 
-// logout is a sign-out that a browser asks for.
+// logout is a logout that a browser requests.
 type logout struct {
 	Exchange
-	// elsewhere reports that a link on another site asks for it, or something else
-	// than a page that a user opens.
+	// elsewhere reports whether another site sent the browser here, or the request
+	// is not the navigation of a user.
 	elsewhere bool
 }
 
-// serveLogout ends the session here, then at the provider where that can be. A
-// link on another site ends nothing before the user has confirmed it.
+// serveLogout ends the session here, then at the provider if that is possible. If
+// another site sent the browser, the user has to confirm the logout first.
 func serveLogout(x *Exchange, _ *Provider) error {
 	if in := x.loginHostOf(); in != nil {
 		theirs := in.At(x.W, x.R, x.State)
@@ -45,7 +45,7 @@ func serveLogout(x *Exchange, _ *Provider) error {
 		return l.respondFailed(storageFailure(err).Cause)
 	}
 	if !st.SignedIn() {
-		// Another instance on this site may know who this is.
+		// Another instance of this site may know the user.
 		var unknown error
 		for _, in := range l.logoutSiblings() {
 			theirs := in.At(l.W, l.R, st)
@@ -81,7 +81,7 @@ func serveLogout(x *Exchange, _ *Provider) error {
 	return l.end()
 }
 
-// logoutSiblings are the instances on this site that the same logout is for.
+// logoutSiblings returns the siblings with the same logout path.
 func (in *Instance) logoutSiblings() (all []*Instance) {
 	for _, n := range in.Siblings {
 		if n.LogoutPath == in.LogoutPath {
@@ -91,13 +91,13 @@ func (in *Instance) logoutSiblings() (all []*Instance) {
 	return all
 }
 
-// respondFailed responds to a logout that was not completed everywhere.
+// respondFailed responds to a logout that did not succeed everywhere.
 func (l *logout) respondFailed(cause error) error {
 	return l.respondLogoutError(&Failure{Code: errorcode.LogoutFailed, Cause: cause, Provider: l.State.provider})
 }
 
-// endUnknown responds to a logout while it is unknown which session another
-// instance's cookie is. What is known ends.
+// endUnknown ends the session that is known, and responds that the logout failed
+// because another instance's session could not be read.
 func (l *logout) endUnknown(unknown error) error {
 	if st := l.State; st.foreign != nil {
 		theirs := st.foreignAt.At(l.W, l.R, st)
@@ -107,11 +107,11 @@ func (l *logout) endUnknown(unknown error) error {
 	return l.respondFailed(storageFailure(unknown).Cause)
 }
 
-// endForeign ends a session that opens here and counts as none: its provider is
-// switched off, or is no longer one of this site's.
+// endForeign ends a session that opens here but is not valid: its provider is
+// disabled, or no longer one of this site.
 func (l *logout) endForeign() error {
 	st := l.State
-	theirs := st.foreignAt.At(l.W, l.R, st) // that has loaded it
+	theirs := st.foreignAt.At(l.W, l.R, st)
 	err := theirs.Sessions.Revoke(l.R.Context(), st.foreign)
 	theirs.clearCookies()
 	if err != nil {
@@ -123,12 +123,12 @@ func (l *logout) endForeign() error {
 	return l.afterLogout()
 }
 
-// signedOut is the event of a logout that the user asked for.
+// signedOut returns the audit event of a logout by the user.
 func (x *Exchange) signedOut() audit.Event {
 	return audit.Event{Kind: audit.SignedOut, Message: "signed out", Via: "logout", Host: x.R.Host}
 }
 
-// clearCookies deletes the session and what belongs to it from the browser.
+// clearCookies deletes the session and all that belongs to it from the browser.
 func (x *sessions) clearCookies() {
 	s, header := x.Scope(), x.header()
 	s.ClearSession(header, s.FindSession(x.State.Cookies).Chunks)
@@ -138,13 +138,13 @@ func (x *sessions) clearCookies() {
 	x.endAttempts(s, afterLogout)
 	x.forgetLast()
 	if len(x.ClearSiteData) > 0 {
-		// Each type is a quoted string of its own, also the asterisk.
+		// Each type is a quoted string, including the asterisk.
 		header.Add("Clear-Site-Data", `"`+strings.Join(x.ClearSiteData, `", "`)+`"`)
 	}
 }
 
-// end ends the session: first the event, which ends it for copied cookies and on
-// other nodes as well, then the cookies, then at the provider.
+// end ends the session: first by a revocation, which also covers copied cookies and
+// other nodes, then by clearing the cookies, and finally at the provider.
 func (l *logout) end() error {
 	st, s, p, ctx := l.State, l.Scope(), l.State.provider, l.R.Context()
 	if st.session.IsHandedOver() || l.LoginHost.At != nil {
@@ -161,8 +161,8 @@ func (l *logout) end() error {
 	if p.SkipEndSession {
 		return l.afterLogout()
 	}
-	// The state is for providers that want to tell requests apart; coming back
-	// there is nothing left to protect, so any state leads to the same page.
+	// Some providers want a state. It is not checked when the browser comes back,
+	// since there is nothing left to protect.
 	logoutHint := claims.Clean(st.session.Username)
 	request, offered, err := p.Client.EndSession(ctx, hint, logoutHint, l.signedOutURI(s, p), rand.Text())
 	if err != nil {
@@ -174,7 +174,7 @@ func (l *logout) end() error {
 	return l.sendToProvider(request)
 }
 
-// sendToProvider goes on at the provider.
+// sendToProvider redirects the browser to the provider's end_session_endpoint.
 func (l *logout) sendToProvider(request op.EndSession) error {
 	if location := request.URL(); len(location) <= maxLogoutURL {
 		return pages.Redirect(l.W, http.StatusSeeOther, withEmptyFragment(location))
@@ -182,8 +182,8 @@ func (l *logout) sendToProvider(request op.EndSession) error {
 	return l.continuePage(request)
 }
 
-// endAtSiblings ends what other instances on this site know of the same browser:
-// there is one way to sign out of a site.
+// endAtSiblings ends the sessions that other instances of this site have with the
+// same browser: users sign out of the whole site.
 func (l *logout) endAtSiblings() error {
 	var errs []error
 	for _, in := range l.logoutSiblings() {
@@ -206,19 +206,19 @@ func (l *logout) endAtSiblings() error {
 	return errors.Join(errs...)
 }
 
-// signedOutURI returns the post_logout_redirect_uri, byte for byte as it is to be
+// signedOutURI returns the post_logout_redirect_uri, exactly as it has to be
 // registered.
 func (in *Instance) signedOutURI(s *cookiescope.Scope, p *Provider) string {
 	return s.Origin.String() + in.Endpoints + "/" + p.ID + "/signedout"
 }
 
-// afterLogout leads where a browser ends after a logout; the built-in page is what
-// the logout path shows to anonymous users.
+// afterLogout redirects to the page that is shown after a logout. The logout path
+// itself shows the built-in one to anonymous users.
 func (x *Exchange) afterLogout() error {
 	return pages.Redirect(x.W, http.StatusSeeOther, cmp.Or(x.SignedOut, x.LogoutPath))
 }
 
-// serveSignedOut is where the provider sends the browser back to.
+// serveSignedOut serves the post_logout_redirect_uri.
 func serveSignedOut(x *Exchange, _ *Provider) error {
 	if viewer := x.viewer(); viewer != nil {
 		return x.stillSignedInPage(viewer)
@@ -241,12 +241,12 @@ func (x *Exchange) signedOutPage() error {
 	return x.render(pages.SignedOut, http.StatusOK, shown)
 }
 
-// continuePage goes on to the provider by POST, since the address of a GET
-// would be too long to be sure of its way. Only a script could send the form,
-// and our pages hold none, so it takes a click. Leaving the ID token out would
-// save that, but no metadata shows whether a provider goes by client_id and
-// logout_hint alone: some then refuse to come back, others ask a question of
-// their own. A POST every provider must take (RP-Initiated Logout 1.0, 2).
+// continuePage renders a form that sends the logout request to the provider by
+// POST, because the URL of a GET would be too long. Submitting it takes a click,
+// since our pages have no script for that. The request could be shortened by
+// leaving out the ID token, but metadata does not say whether a provider accepts
+// client_id and logout_hint alone: some then refuse to redirect back, others ask
+// the user. Every provider has to accept POST (RP-Initiated Logout 1.0, section 2).
 func (x *Exchange) continuePage(request op.EndSession) error {
 	fields := make(map[string]string, len(request.Parameters))
 	for name := range request.Parameters {

@@ -19,16 +19,15 @@ var (
 	errNotKept     = errors.New("the logout could not be kept")
 )
 
-// serveBackchannelLogout ends what a provider says has ended (OpenID Connect
-// Back-Channel Logout 1.0). The provider calls it, not a browser: no cookie
-// counts and no guard stands before it. The response is 200 or 400, whatever
-// happens, and users never see it.
+// serveBackchannelLogout ends the sessions that a logout token names (OpenID
+// Connect Back-Channel Logout 1.0). The provider calls it, not a browser, so
+// cookies and guards do not matter. The response is 200 or 400 in all cases.
 func serveBackchannelLogout(x *Exchange, p *Provider) error {
 	if err := x.takeLogoutToken(p); err != nil {
 		countLogout("back_channel", failed)
 		if errors.Is(err, errNotKept) {
 			x.log(&Failure{Code: errorcode.LogoutFailed, Cause: err, Provider: p})
-		} else { // which anyone can bring about
+		} else { // anyone can cause this
 			x.auditRefused(&Failure{Code: errorcode.BadRequest, Cause: fmt.Errorf("back-channel logout: %w", err), Provider: p}, slog.LevelInfo, slog.String("via", "back_channel"))
 		}
 		return x.respondToProvider(http.StatusBadRequest)
@@ -36,7 +35,7 @@ func serveBackchannelLogout(x *Exchange, p *Provider) error {
 	return x.respondToProvider(http.StatusOK)
 }
 
-// takeLogoutToken checks the token, and returns when the logout is kept.
+// takeLogoutToken checks the logout token and stores the revocation.
 func (x *Exchange) takeLogoutToken(p *Provider) error {
 	ctx := x.R.Context()
 	raw, err := logoutTokenOf(x.R)
@@ -52,8 +51,8 @@ func (x *Exchange) takeLogoutToken(p *Provider) error {
 	if !first {
 		return errTakenBefore
 	}
-	// With a sid it is that session which ended, and the sub only says whose it
-	// was; without, the user's sessions all did (2.4).
+	// With a sid, that session has ended, and sub only says whose it was. Without
+	// one, all sessions of the user have ended (section 2.4).
 	issuer, now := p.Mapping.RevocationIssuer(token.Issuer), x.Now()
 	at, until := now.Add(ClocksApart), now.Add(x.Shared.RevocationLifetime())
 	kind, event := "subject", revocation.ForSubject(issuer, token.Subject, at, until).Issued(token.Issued, token.At)
@@ -61,8 +60,8 @@ func (x *Exchange) takeLogoutToken(p *Provider) error {
 		kind, event = "sid", revocation.ForSID(issuer, token.SID, at, until).Issued(token.Issued, token.At.Add(ClocksApart))
 	}
 	if err := x.Shared.Revoke(ctx, event); err != nil {
-		// The token may come again: a provider tries again after a 400, the one
-		// response that there is for what did not work (2.8).
+		// Let the provider send the token again. 400 is the only response for
+		// failures (section 2.8).
 		forget()
 		return fmt.Errorf("%w: %w", errNotKept, err)
 	}
@@ -72,8 +71,7 @@ func (x *Exchange) takeLogoutToken(p *Provider) error {
 	return nil
 }
 
-// logoutTokenOf takes the token out of a form. Other fields mean nothing, and
-// nothing in the address does.
+// logoutTokenOf returns the logout token of the form. It ignores the query.
 func logoutTokenOf(r *http.Request) (string, error) {
 	form, err := readForm(r, maxForm, "logout_token")
 	if err != nil {
@@ -85,8 +83,8 @@ func logoutTokenOf(r *http.Request) (string, error) {
 	return "", fmt.Errorf("the form has %d fields logout_token", len(form["logout_token"]))
 }
 
-// respondToProvider tells a provider no more than whether it worked: what is wrong
-// with a token is for our log alone.
+// respondToProvider responds with the status only: what is wrong with a token is
+// for our own log.
 func (x *Exchange) respondToProvider(status int) error {
 	pages.StrictSecurityHeaders(x.header())
 	if status == http.StatusOK {

@@ -9,10 +9,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 )
 
-// EndedAtProvider ends what the identity provider of this Caddy says has ended: the
-// session with the sid, or all of the user's without one. It is a back-channel logout
-// without a logout token, which nothing but this process could forge. It returns when
-// the logout is kept.
+// EndedAtProvider ends the session with the given sid, or all sessions of the
+// subject if sid is empty, because the identity provider in this process ended
+// them. It is a back-channel logout without a logout token. It returns once the
+// revocation is stored.
 func (s *Shared) EndedAtProvider(ctx context.Context, logger *slog.Logger, issuer, subject, sid string) error {
 	now := s.Clock.Now()
 	at, until := now.Add(ClocksApart), now.Add(s.RevocationLifetime())

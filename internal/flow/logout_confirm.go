@@ -9,12 +9,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 )
 
-// This file keeps other sites from signing users out: what they bring about has
-// to be confirmed.
+// This file keeps other sites from signing users out: users have to confirm logouts
+// that other sites initiate.
 
-// confirmation is what the form on the confirmation page sends: only this
-// session's user can have got it. Browsers without Sec-Fetch-Site need it, as
-// they send the form with the origin null, because the page has no referrer.
+// confirmation returns a token for the form of the confirmation page, which only
+// this session's user can have received. Browsers without Sec-Fetch-Site need it:
+// they send the form with Origin: null, because the page has no referrer.
 func (x *Exchange) confirmation() string {
 	ring, err := x.Keys.Ring(x.R.Context())
 	if err != nil {
@@ -23,8 +23,8 @@ func (x *Exchange) confirmation() string {
 	return ring.Seal(seal.ForLogout, x.Scope().IDTokenHintAAD, x.confirmed())
 }
 
-// confirmed is what stands for the session that a logout would end; nothing where
-// there is none.
+// confirmed returns the id of the session that a logout would end; nil if there is
+// none.
 func (x *Exchange) confirmed() []byte {
 	if l := x.State.revocable(); l != nil {
 		return l.Session.ID[:]
@@ -49,9 +49,9 @@ func (x *Exchange) isConfirmed() bool {
 	return err == nil && len(plain) > 0 && bytes.Equal(plain, x.confirmed())
 }
 
-// isCrossSite reports whether another site sent the browser here. Without any word
-// about it the request is no browser's, or a very old one's, whose links cannot be
-// told apart from the address bar.
+// isCrossSite reports whether another site sent the browser here. It reports false
+// for requests without Sec-Fetch-Site, Origin and Referer: those come from other
+// programs, or from very old browsers whose links look like typed addresses.
 func isCrossSite(r *http.Request, s *cookiescope.Scope) bool {
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "same-origin", "none":
@@ -67,15 +67,15 @@ func isCrossSite(r *http.Request, s *cookiescope.Scope) bool {
 	return false
 }
 
-// isNotNavigation reports whether a browser requests something else than a page
-// that a user opens: an image in someone's comment, or a page in advance.
+// isNotNavigation reports whether the request is not the navigation of a user, but
+// for example an image in a comment, or a prefetch.
 func isNotNavigation(r *http.Request) bool {
 	mode, dest := r.Header.Get("Sec-Fetch-Mode"), r.Header.Get("Sec-Fetch-Dest")
 	return r.Method == http.MethodGet && (mode != "" && mode != "navigate" || dest != "" && dest != "document" || r.Header.Get("Sec-Purpose") != "")
 }
 
-// stillSignedInPage is in the place of that for a user whose session is valid: the
-// provider has led here, but nothing was ended.
+// stillSignedInPage takes the place of the signed-out page for users whose session
+// is valid: the provider sent the browser here, but nothing was ended.
 func (x *Exchange) stillSignedInPage(viewer *State) error {
 	theirs := viewer.at.At(x.W, x.R, viewer)
 	return theirs.render(pages.StillSignedIn, http.StatusOK,

@@ -15,14 +15,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/revocation"
 )
 
-// maxSID is the longest name of a provider's session that a frame may bring.
+// maxSID is the maximum length in bytes of a sid.
 const maxSID = 256
 
-// serveFrontchannelLogout is loaded in a frame of the provider's, in the
-// browser that signs out there (OpenID Connect Front-Channel Logout 1.0).
-// Nothing is signed: any caller who knows a sid can end that session and nothing
-// else, and tokens are left alone. Browsers rarely send cookies into such a frame,
-// so the session is ended by its sid, on all instances.
+// serveFrontchannelLogout serves the address that the provider loads in a frame
+// when the user signs out there (OpenID Connect Front-Channel Logout 1.0). The
+// request is not signed: a caller who knows a sid can end that session and nothing
+// else, and tokens are not revoked. Browsers rarely send cookies in such a frame,
+// so the session is ended by its sid, on all nodes.
 func serveFrontchannelLogout(x *Exchange, p *Provider) error {
 	issuer, sid, err := x.sessionNamed(p)
 	if err != nil {
@@ -33,7 +33,7 @@ func serveFrontchannelLogout(x *Exchange, p *Provider) error {
 		if isNotNavigation(x.R) {
 			return x.respondInFrame(http.StatusBadRequest)
 		}
-		// A link on another site: it would undo what the logout asks about.
+		// A link on another site must not bypass the confirmation of a logout.
 		if _, err := x.identify(); err != nil || x.State.SignedIn() {
 			return x.confirmPage()
 		}
@@ -62,10 +62,10 @@ func serveFrontchannelLogout(x *Exchange, p *Provider) error {
 	return x.respondInFrame(http.StatusOK)
 }
 
-// endFramed ends the session whose cookie came along, if it is the one that is
-// named or none is. It returns the state of the user that it was of, nil if there
-// is none. An error is that it could not be ended, or, where none is named, that
-// its user is unknown.
+// endFramed ends the session of the request's cookie, if it has the given sid or
+// sid is empty. It returns the state at the instance whose session it ended, or
+// nil. The error is that the session could not be ended, or, without a sid, not be
+// read.
 func (x *Exchange) endFramed(p *Provider, sid string) (ended *State, err error) {
 	for _, in := range append([]*Instance{x.Instance}, x.Siblings...) {
 		if other := in.Providers[p.ID]; other == nil || other.Registration != p.Registration {
@@ -90,19 +90,19 @@ func (x *Exchange) endFramed(p *Provider, sid string) (ended *State, err error) 
 	return ended, err
 }
 
-// endSID ends a session of the provider's on all instances.
+// endSID ends a session of the provider by its sid, on all nodes.
 func (x *Exchange) endSID(ctx context.Context, issuer, sid string) error {
 	now := x.Now()
 	err := x.Shared.Revoke(ctx, revocation.ForSID(issuer, sid, now.Add(ClocksApart), now.Add(x.Shared.RevocationLifetime())))
 	if err == nil {
 		observe.Revocations.With("sid").Inc()
-		x.Shared.Memory.liveSIDs.Forget(issuer, sid) // the next frame is news only after a sign-in
+		x.Shared.Memory.liveSIDs.Forget(issuer, sid) // further frames change nothing until another login
 	}
 	return err
 }
 
-// sessionNamed returns the issuer and the sid that the address names, or no sid.
-// iss and sid come together, and each once.
+// sessionNamed returns the issuer and the sid of the query. sid is empty if the
+// query has neither iss nor sid; they are valid only together.
 func (x *Exchange) sessionNamed(p *Provider) (issuer, sid string, err error) {
 	query := x.query("iss", "sid")
 	issuers, sids := query["iss"], query["sid"]
@@ -119,8 +119,8 @@ func (x *Exchange) sessionNamed(p *Provider) (issuer, sid string, err error) {
 	return p.Mapping.RevocationIssuer(issuers[0]), sids[0], nil
 }
 
-// isNotFrame reports whether a browser requests something else than a frame, or a
-// page because another site says so. The address bar may.
+// isNotFrame reports whether the browser loads neither a frame nor a page that the
+// user opened from the address bar.
 func isNotFrame(r *http.Request) bool {
 	switch r.Header.Get("Sec-Fetch-Dest") {
 	case "", "iframe", "frame":
@@ -131,9 +131,9 @@ func isNotFrame(r *http.Request) bool {
 	return true
 }
 
-// respondInFrame writes a small empty page that may stand in any frame: a
-// provider's pages are at more origins than its issuer tells, and there is nothing
-// here to be clicked.
+// respondInFrame writes a small empty page that may be framed by any site: the
+// pages of a provider may be at other origins than its issuer, and the page has
+// nothing to click.
 func (x *Exchange) respondInFrame(status int) error {
 	header := x.header()
 	pages.BaseSecurityHeaders(header)

@@ -8,8 +8,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// Placeholder returns the value of a placeholder in one of our two name spaces:
-// those about this site and this request here, the rest from the session.
+// Placeholder returns the value of a placeholder of this plugin.
 func (st *State) Placeholder(key string) (any, bool) {
 	if name, ok := strings.CutPrefix(key, identity.OwnPrefix); ok {
 		if value, ok := st.own(name); ok {
@@ -19,8 +18,8 @@ func (st *State) Placeholder(key string) (any, bool) {
 	return st.User().Placeholder(key)
 }
 
-// own returns the value of a placeholder {http.oidc_rp.*} that does not follow
-// from the session alone.
+// own returns the value of a placeholder {http.oidc_rp.*} that depends on the
+// request or the instance, and not on the session alone.
 func (st *State) own(name string) (value string, ok bool) {
 	switch name {
 	case "login_url":
@@ -43,17 +42,17 @@ func (st *State) own(name string) (value string, ok bool) {
 	return "", false
 }
 
-// loginURL signs in with the default provider, or lets users choose, and leads back to
-// this page.
+// loginURL returns the address that begins a login with the default provider, or
+// opens the chooser, and returns to this page.
 func (st *State) loginURL() string {
-	if st.failed != nil { // on a page of the server: start again
+	if st.failed != nil { // on an error page of the server
 		return st.at.loginURL(st.at.Default, st.failed.ReturnTo, st.failed.Proof)
 	}
 	return st.at.loginURL(st.at.Default, withoutError(st.at.requestedURL(st.r)), op.Proof{})
 }
 
-// errorCode is what did not work, or what auth_error in the query names, if that is
-// one of our codes.
+// errorCode returns the code of the failure at hand, or that of a known auth_error
+// in the query.
 func (st *State) errorCode() errorcode.Code {
 	if st.failed != nil {
 		return st.failed.Code
@@ -61,7 +60,7 @@ func (st *State) errorCode() errorcode.Code {
 	return queryError(st.at, st.r)
 }
 
-// errorMessage is the sentence that users read about that.
+// errorMessage returns the sentence that users read about the error.
 func (st *State) errorMessage() string {
 	if st.failed != nil && st.shown != "" {
 		return st.shown

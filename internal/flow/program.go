@@ -16,45 +16,45 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
-// This file lets programs in: it finds out what a credential in a request stands for,
-// and responds to requests whose credential is worth nothing.
+// This file authenticates programs by the credential in a request, and responds to
+// requests whose credential is not valid.
 
-// Programs is how an instance lets programs in.
+// Programs configures how programs authenticate.
 type Programs struct {
 	program.Accepted
-	// Providers are those that vouch for programs alone, by id: access keys, and the
-	// further issuers of tokens.
+	// Providers are the providers that only vouch for programs, by id: access keys
+	// and the additional token issuers.
 	Providers map[string]*Provider
-	// Issuers reports whether there are further issuers among them, so that no name of
-	// a provider's may look like one of theirs.
+	// Issuers reports whether there are additional token issuers. User names then
+	// carry a provider prefix, so that they cannot collide.
 	Issuers bool
 }
 
-// NewKeyProvider returns what vouches for access keys. groups is the claim that has
-// their groups.
+// NewKeyProvider returns the provider that vouches for access keys. groups is the
+// claim that has their groups.
 func NewKeyProvider(groups string) *Provider {
 	p := &Provider{ID: program.KeyProvider, ForPrograms: true, Client: new(op.Client)}
 	p.Mapping.Provider, p.Mapping.Groups = p.ID, groups
 	return p
 }
 
-// credentialError is why the credential of a request does not let it in.
+// credentialError is why the credential of a request was refused.
 type credentialError struct {
 	error
 	status int
-	// challenge is the error that WWW-Authenticate names (RFC 6750 3.1); may be empty.
+	// challenge is the error in WWW-Authenticate (RFC 6750, section 3.1); may be empty.
 	challenge string
 }
 
 func (e *credentialError) Unwrap() error { return e.error }
 
-// credentialFailure is the response to a credential.
+// credentialFailure returns the failure of a refused credential.
 func credentialFailure(status int, code errorcode.Code, cause error) *Failure {
 	return &Failure{Code: code, Cause: &credentialError{cause, status, ""}}
 }
 
-// authenticateProgram finds out what the credential of a request stands for. isProgram
-// reports whether there is one.
+// authenticateProgram verifies the credential of the request. isProgram reports
+// whether it has one.
 func (x *sessions) authenticateProgram() (isProgram bool, failed *Failure) {
 	if x.Programs == nil {
 		return false, nil
@@ -64,8 +64,8 @@ func (x *sessions) authenticateProgram() (isProgram bool, failed *Failure) {
 	if c.Scheme == program.None {
 		return false, nil
 	}
-	st.keepLeft()
-	st.DropIdentity(x.R.Header) // whatever another instance has made of it
+	st.savePrevious()
+	st.DropIdentity(x.R.Header) // discard what an earlier instance found
 	st.at, st.r, st.scheme = x.Instance, x.R, c.Scheme
 	if c.Scheme != program.Header || err != nil {
 		delete(x.R.Header, "Authorization")
@@ -83,8 +83,8 @@ func (x *sessions) authenticateProgram() (isProgram bool, failed *Failure) {
 	return true, failed
 }
 
-// WithholdCredential takes a credential of ours out of the header of a request that is
-// not judged by it.
+// WithholdCredential removes a credential meant for this instance from the header
+// of a request that was authenticated in another way.
 func (x *Exchange) WithholdCredential() {
 	if x.Programs == nil {
 		return
@@ -94,7 +94,7 @@ func (x *Exchange) WithholdCredential() {
 	}
 }
 
-// adoptProgram takes over what a credential stands for.
+// adoptProgram verifies a credential and makes its session the request's.
 func (x *sessions) adoptProgram(c *program.Credential) *Failure {
 	loaded, p, err := x.verifyProgram(x.R.Context(), c)
 	if err != nil {
@@ -114,8 +114,8 @@ func (x *sessions) adoptProgram(c *program.Credential) *Failure {
 	return nil
 }
 
-// verifyProgram returns the session that a credential stands for, and who vouches for
-// it.
+// verifyProgram returns the session that a credential stands for, and the provider
+// that vouches for it.
 func (in *Instance) verifyProgram(ctx context.Context, c *program.Credential) (*sessionstore.Loaded, *Provider, error) {
 	loaded, err := c.Verify(ctx)
 	if err != nil {
@@ -129,8 +129,8 @@ func (in *Instance) verifyProgram(ctx context.Context, c *program.Credential) (*
 	return loaded, p, nil
 }
 
-// programProvider returns who vouches for what a credential stands for; nil if that is
-// unknown here.
+// programProvider returns the provider that vouches for a program's session; nil if
+// there is none here.
 func (in *Instance) programProvider(s *session.Session) *Provider {
 	if p := in.Programs.Providers[s.Provider]; p != nil {
 		return p
@@ -138,11 +138,11 @@ func (in *Instance) programProvider(s *session.Session) *Provider {
 	return in.Providers[s.Provider]
 }
 
-// credentialRetryAfter is how long to stay away while a credential cannot be judged
-// and its verifier does not say more.
+// credentialRetryAfter is the default Retry-After while a credential cannot be
+// verified.
 const credentialRetryAfter = 5 * time.Second
 
-// verifyFailure is the response to what a verifier found out.
+// verifyFailure returns the failure for an error of a verifier.
 func (in *Instance) verifyFailure(err error) *Failure {
 	var unavailable *program.UnavailableError
 	if errors.As(err, &unavailable) {
@@ -160,8 +160,9 @@ func (in *Instance) verifyFailure(err error) *Failure {
 	return f
 }
 
-// isFromBrowser reports whether a browser may have added HTTP Basic to a request by
-// itself. It does so for pages of every site, once a user has entered it.
+// isFromBrowser reports whether a browser may have added HTTP Basic credentials by
+// itself. Once a user has entered them, browsers also send them with requests that
+// other sites cause.
 func (x *request) isFromBrowser() bool {
 	if navigation.HasFetchMetadata(x.R) {
 		return true
@@ -174,7 +175,7 @@ func (x *request) isFromBrowser() bool {
 	return s == nil || len(from) != 1 || !s.Origin.SameOrigin(from[0])
 }
 
-// RespondFailed responds to a request that Authenticate does not let go on.
+// RespondFailed responds to a request for which Authenticate failed.
 func (x *Exchange) RespondFailed(f *Failure) error {
 	var refused *credentialError
 	if !errors.As(f.Cause, &refused) {
@@ -186,8 +187,8 @@ func (x *Exchange) RespondFailed(f *Failure) error {
 	return x.errorPage(refused.status, f, x.log(f))
 }
 
-// programProblem responds to a program: with a problem document, whatever it accepts,
-// and without a link that it could not follow.
+// programProblem responds to a program: always with a problem document, whatever it
+// accepts, and without links for users.
 func (x *Exchange) programProblem(status int, f *Failure, text errorcode.Explanation, errorID string) error {
 	problem := pages.Problem{Detail: text.Message.English, Reason: string(f.Code), Rule: shownRule(f), ErrorID: errorID}
 	if x.State.SignedIn() {

@@ -16,43 +16,46 @@ type Provider struct {
 	ID     string
 	Name   string // as users read it
 	Client *op.Client
-	// ForPrograms reports whether no login leads there: it vouches for programs
-	// alone, and its id comes before all names. Client has nothing but the clock skew.
+	// ForPrograms reports whether the provider only vouches for programs. It has no
+	// login, its id prefixes all user names, and only the clock skew of Client is
+	// set.
 	ForPrograms bool
-	// Disabled reports whether its endpoints answer 403, and its sessions count
-	// as none.
+	// Disabled reports whether the provider is switched off: its endpoints respond
+	// with 403, and its sessions are not valid.
 	Disabled bool
-	// Registration is the provider and our client id there, which logins, logouts
-	// and outages are about; Binding is what sessions are bound to.
+	// Registration identifies the provider and our client id there, for logins,
+	// logouts and outages. Binding is what sessions are bound to.
 	Registration, Binding session.Binding
-	// Mapping is how the provider's claims become users.
+	// Mapping maps the provider's claims to users.
 	Mapping identity.Mapping
-	// Demanding reports whether authorization_params demand something of ID tokens.
+	// Demanding reports whether authorization_params impose requirements on ID
+	// tokens.
 	Demanding bool
-	// LoginIsAuthTime reports whether a login that asks the user to authenticate
-	// again counts as authentication at its own time, if auth_time does not come.
+	// LoginIsAuthTime reports whether, if the ID token has no auth_time, a login
+	// that forces authentication counts as authenticated when it began.
 	LoginIsAuthTime bool
 	// RedirectPath is the path of the redirect URI. Default: that of the endpoint.
 	RedirectPath string
-	// Forward are the parameters of login links that the provider receives.
+	// Forward lists the parameters of login links that are passed on to the
+	// provider.
 	Forward []string
-	// SkipEndSession reports whether a logout stays at this site.
+	// SkipEndSession reports whether a logout ends only the session here.
 	SkipEndSession bool
-	// FormPost reports whether the provider is asked to respond by POST.
+	// FormPost reports whether the provider is asked for response_mode=form_post.
 	FormPost bool
-	// PublicKeys are the keys that the endpoint jwks publishes.
+	// PublicKeys returns the keys that the jwks endpoint publishes.
 	PublicKeys func() jose.JSONWebKeySet
 
-	// skippedKeys is which change of the provider's keys was logged.
+	// skippedKeys is the number of the key set change that was last logged.
 	skippedKeys atomic.Uint64
 }
 
-// selectAccount is a prompt that asks for another account than the one that the
-// provider knows already.
+// selectAccount is the prompt value that lets users choose another account (OpenID
+// Connect Core 3.1.2.1).
 const selectAccount = "select_account"
 
-// otherAccount returns the prompt for that: not every provider takes
-// select_account.
+// otherAccount returns the prompt value that lets users choose another account, or
+// login if the provider does not support select_account.
 func (p *Provider) otherAccount(ctx context.Context) string {
 	if metadata, err := p.Client.Discovery.Metadata(ctx); err == nil && metadata.SelectsAccount() {
 		return selectAccount
@@ -60,15 +63,15 @@ func (p *Provider) otherAccount(ctx context.Context) string {
 	return "login"
 }
 
-// canBeSilent reports whether a login can ask the provider to show nothing.
+// canBeSilent reports whether a login may use prompt=none.
 func (p *Provider) canBeSilent() bool {
 	maxAge := p.Client.Demands.MaxAge
 	return !p.Client.Parameters.Has("prompt") && (maxAge == nil || *maxAge > 0 && !p.LoginIsAuthTime)
 }
 
-// demandsIn returns what a login was begun with, whichever instance that was. A
-// transaction of an earlier release does not say; then it is what this instance
-// demands.
+// demandsIn returns the demands that a login was begun with, at whichever instance.
+// Transactions of earlier releases do not contain them; then the demands of this
+// instance apply.
 func (p *Provider) demandsIn(t *session.Transaction) op.Demands {
 	demands, err := op.DecodeDemands(t.Demands)
 	if err != nil {
@@ -78,7 +81,7 @@ func (p *Provider) demandsIn(t *session.Transaction) op.Demands {
 	return demands
 }
 
-// began reports whether a login was begun with this provider and client id.
+// began reports whether the login was begun with this provider and client id.
 func (p *Provider) began(t *session.Transaction) bool {
 	return t.Provider == p.ID && t.Binding == p.Registration
 }

@@ -14,28 +14,28 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
-// This file keeps the tokens and the claims of a session fresh. When that is due,
-// the request that finds it waits for new ones before the application is called;
-// what many requests and nodes do about it together is up to refresh.Coordinator.
+// This file keeps the tokens and claims of a session fresh. A request that finds
+// them due waits for new ones before the application is called; refresh.Coordinator
+// makes concurrent requests and nodes share one refresh.
 
 const (
-	// refreshLead is how long before the access token expires it is renewed, or
-	// a tenth of its life where that is less.
+	// refreshLead is how long before its expiry an access token is refreshed, but
+	// at most a tenth of its lifetime.
 	refreshLead = time.Minute
-	// refreshGrace is how long a session goes on after its access token expired
-	// while the provider can give no new one, where claims are not rechecked.
+	// refreshGrace is how long a session remains valid after its access token
+	// expired while the provider cannot refresh it, if claims are not rechecked.
 	refreshGrace = time.Hour
 	// How long a request waits for new tokens and claims while the old ones are
-	// good, and when they are not.
+	// still usable, and when they are not.
 	refreshWait     = 5 * time.Second
 	refreshWaitLong = 30 * time.Second
 )
 
-// refreshDue reports whether it is time for new tokens or claims.
+// refreshDue reports whether tokens or claims are due to be refreshed.
 func (in *Instance) refreshDue(s *session.Session) bool { return in.tokensDue(s) || in.recheckDue(s) }
 
-// tokensDue reports whether it is time for new tokens. It never is for a token
-// whose expiry the provider did not state.
+// tokensDue reports whether tokens are due to be refreshed. They never are if the
+// provider did not state when the access token expires.
 func (in *Instance) tokensDue(s *session.Session) bool {
 	if !in.Refresh || s.Grant.RefreshToken == "" || s.AccessTokenExpires.IsZero() {
 		return false
@@ -45,9 +45,10 @@ func (in *Instance) tokensDue(s *session.Session) bool {
 	return !in.Now().Before(s.AccessTokenExpires.Add(-lead))
 }
 
-// refreshSession gets the request's session new tokens and claims. If it ended
-// there, the request is anonymous afterwards; sets reports that the response sets a
-// cookie. With a failure it is unknown which user this is.
+// refreshSession gets new tokens and claims for the request's session. If the
+// session turns out to have ended, the request becomes anonymous. sets reports
+// whether the response sets a cookie. A failure means that the session cannot be
+// judged now.
 func (x *sessions) refreshSession() (sets bool, f *Failure) {
 	st, s, p := x.State, x.Scope(), x.State.provider
 	present := s.FindSession(st.Cookies).Chunks
@@ -58,7 +59,7 @@ func (x *sessions) refreshSession() (sets bool, f *Failure) {
 		return false, storageFailure(unknown)
 	}
 	var lost error
-	ended := errors.Is(err, sessionstore.ErrRevoked) || !alive // a logout meanwhile, here or elsewhere, counts more
+	ended := errors.Is(err, sessionstore.ErrRevoked) || !alive // a concurrent logout takes precedence
 	if !ended && (renewed || st.updateDue) {
 		sets, lost = x.updateSession(s, present)
 		ended = errors.Is(lost, sessionstore.ErrRevoked)
@@ -84,8 +85,8 @@ func (x *sessions) refreshSession() (sets bool, f *Failure) {
 	return sets, nil
 }
 
-// awaitRefresh waits for a newer state of the session and takes it over. Another
-// request may have left one that is due again already.
+// awaitRefresh waits for a newer state of the session and adopts it. It tries
+// twice, because the state that another request left may already be due again.
 func (x *sessions) awaitRefresh(s *cookiescope.Scope) (renewed bool, err error) {
 	st, wait := x.State, refreshWaitLong
 	if x.isUsable(st.session) {
@@ -107,7 +108,7 @@ func (x *sessions) awaitRefresh(s *cookiescope.Scope) (renewed bool, err error) 
 	return renewed, err
 }
 
-// isUsable reports whether a session that is due is good for a while all the same.
+// isUsable reports whether a session that is due can still be used for now.
 func (in *Instance) isUsable(s *session.Session) bool {
 	now := in.Now()
 	if in.tokensDue(s) && !now.Before(s.AccessTokenExpires) {
@@ -116,5 +117,5 @@ func (in *Instance) isUsable(s *session.Session) bool {
 	return !in.recheckDue(s) || now.Before(in.endOfGrace(s))
 }
 
-// refreshRetryAfter is how long to stay away while tokens cannot be refreshed.
+// refreshRetryAfter is the Retry-After while tokens cannot be refreshed.
 const refreshRetryAfter = 10 * time.Second

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -11,9 +12,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
-// attempt is all that the coordinator needs to know.
+// attempt returns a refresh of the session, for the coordinator.
 func (f *refreshFlow) attempt(old session.Session) refresh.Attempt {
-	place := "refresh\x00" + f.scope.SessionAAD + "\x00" + string(old.ID[:])
+	aad := "refresh\x00" + f.scope.SessionAAD + "\x00" + string(old.ID[:])
 	return refresh.Attempt{
 		Session: old, Provider: string(f.provider.Registration[:]),
 		Call: f.call,
@@ -22,20 +23,15 @@ func (f *refreshFlow) attempt(old session.Session) refresh.Attempt {
 			if err != nil {
 				return "", err
 			}
-			return ring.Seal(seal.ForSession, place, plain), nil
+			return ring.Seal(seal.ForSession, aad, plain), nil
 		},
 		Open: func(ctx context.Context, sealed string) ([]byte, error) {
-			ring, err := f.Keys.Ring(ctx)
-			if err != nil {
-				return nil, err
-			}
-			plain, _, err := ring.Open(seal.ForSession, place, sealed)
-			if errors.Is(err, seal.ErrUnknownKey) {
-				if ring, err = f.Keys.Renewed(ctx); err == nil {
-					plain, _, err = ring.Open(seal.ForSession, place, sealed)
-				}
-			}
-			return plain, err
+			var plain []byte
+			_, opened, unavailable := seal.OpenWith(ctx, f.Keys, func(ring *seal.Ring) (err error) {
+				plain, _, err = ring.Open(seal.ForSession, aad, sealed)
+				return err
+			})
+			return plain, cmp.Or(unavailable, opened)
 		},
 		Keep: f.keep,
 		Lost: func(err error) {
@@ -45,7 +41,7 @@ func (f *refreshFlow) attempt(old session.Session) refresh.Attempt {
 	}
 }
 
-// keep keeps a refreshed session where it is not in the browser's cookie.
+// keep stores a refreshed session, unless it is kept in the browser's cookies.
 func (f *refreshFlow) keep(ctx context.Context, newer *session.Session) error {
 	if f.loaded.InCookies() {
 		return nil

@@ -15,20 +15,21 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// This file keeps the claims of a session fresh, where the configuration says how
-// old they may be. The refresh token brings new ones, or, without one, userinfo.
+// This file rechecks the claims of a session if the configuration limits their age.
+// New claims come with the refresh of tokens, or, without a refresh token, from
+// userinfo.
 
-// errUnconfirmed is the error about claims that only a login can confirm. It makes
-// a session outdated.
+// errUnconfirmed means that only a login can confirm the claims, which makes the
+// session outdated.
 var errUnconfirmed = errors.New("the claims of the session can be confirmed by a login alone")
 
-// recheckDue reports whether the claims of a session are as old as they may be.
+// recheckDue reports whether the claims of a session have reached their maximum
+// age.
 func (in *Instance) recheckDue(s *session.Session) bool {
 	return in.Recheck > 0 && !in.Now().Before(s.ClaimsAsOf().Add(in.Recheck))
 }
 
-// endOfGrace returns until when a session goes on while the provider gives nothing
-// new. Then it is unknown whether the user is still welcome.
+// endOfGrace returns how long a session remains valid while the provider is down.
 func (in *Instance) endOfGrace(s *session.Session) time.Time {
 	if in.Recheck > 0 {
 		return s.ClaimsAsOf().Add(in.Recheck + in.RecheckGrace)
@@ -36,7 +37,7 @@ func (in *Instance) endOfGrace(s *session.Session) time.Time {
 	return s.AccessTokenExpires.Add(refreshGrace)
 }
 
-// call makes the one call at the provider that brings a session up to date.
+// call updates the session at the provider, and counts and traces that.
 func (f *refreshFlow) call(ctx context.Context, old session.Session) (refresh.Result, error) {
 	ctx, span := observe.Start(ctx, "oidc_rp.refresh")
 	got, err := f.update(ctx, old)
@@ -54,7 +55,7 @@ func (f *refreshFlow) call(ctx context.Context, old session.Session) (refresh.Re
 	return got, err
 }
 
-// update does that.
+// update refreshes the tokens, or rechecks the claims if there is no refresh token.
 func (f *refreshFlow) update(ctx context.Context, old session.Session) (refresh.Result, error) {
 	if alive, err := f.Sessions.Valid(ctx, f.loaded); err != nil {
 		return refresh.Result{}, err
@@ -67,11 +68,11 @@ func (f *refreshFlow) update(ctx context.Context, old session.Session) (refresh.
 	return f.recheck(ctx, old)
 }
 
-// recheck has userinfo confirm the claims of a session that has no refresh token.
+// recheck confirms the claims of a session without a refresh token by userinfo.
 func (f *refreshFlow) recheck(ctx context.Context, old session.Session) (refresh.Result, error) {
 	fresh := old
 	key, err := dpop.ParseKey(old.TokenKey)
-	if err != nil { // it was written by another release
+	if err != nil { // written by another release
 		err = fmt.Errorf("%w: %w", errUnconfirmed, err)
 	} else {
 		err = f.replaceByUserinfo(ctx, f.NeedsOf(f.provider, old.Requested), &fresh, op.Access{Token: old.AccessToken, Key: key})
@@ -89,8 +90,8 @@ func (f *refreshFlow) recheck(ctx context.Context, old session.Session) (refresh
 	return refresh.Result{Session: &fresh}, nil
 }
 
-// confirm is what follows from a refresh for a session whose claims are rechecked:
-// err is why they could not be replaced.
+// confirm returns the result of a token refresh for a session whose claims are
+// rechecked; err is why the claims could not be replaced.
 func (f *refreshFlow) confirm(ctx context.Context, old, fresh *session.Session, err error) (refresh.Result, error) {
 	switch {
 	case err == nil:
@@ -104,7 +105,7 @@ func (f *refreshFlow) confirm(ctx context.Context, old, fresh *session.Session, 
 }
 
 // notConfirmed logs why claims were not confirmed, and returns the error for the
-// coordinator: everything is an outage but what a login can change.
+// coordinator: an outage, unless only a login can confirm them.
 func (f *refreshFlow) notConfirmed(err error) error {
 	fields := append(providerWords(err), slog.String("provider", f.provider.ID), errAttr(err))
 	if errors.Is(err, errUnconfirmed) {
@@ -115,8 +116,7 @@ func (f *refreshFlow) notConfirmed(err error) error {
 	return &refresh.OutageError{Err: err, After: op.RetryAfter(err)}
 }
 
-// replaceByUserinfo gives a session the claims that userinfo has now, and no
-// others.
+// replaceByUserinfo replaces the claims of a session by those of userinfo.
 func (f *refreshFlow) replaceByUserinfo(ctx context.Context, needs *identity.Needs, fresh *session.Session, access op.Access) error {
 	p := f.provider
 	switch {

@@ -17,12 +17,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
-// refreshTokens redeems the refresh token, and checks what the provider responds.
+// refreshTokens redeems the refresh token and verifies the response.
 func (f *refreshFlow) refreshTokens(ctx context.Context, old session.Session) (refresh.Result, error) {
 	p := f.provider
 	key, err := dpop.ParseKey(cmp.Or(old.TokenKey, old.Grant.Key))
 	if err != nil {
-		return f.refused(ctx, &op.RefreshError{Err: err}) // it was written by another release
+		return f.refused(ctx, &op.RefreshError{Err: err}) // written by another release
 	}
 	tokens, err := p.Client.Refresh(ctx, old.Grant.RefreshToken, key)
 	if err != nil {
@@ -32,7 +32,7 @@ func (f *refreshFlow) refreshTokens(ctx context.Context, old session.Session) (r
 	fresh := old
 	fresh.Grant.RefreshToken, fresh.Grant.Issued = tokens.RefreshToken, f.Now()
 	fresh.TokenKey, fresh.Grant.Key = tokens.Key.Encode(), tokens.RefreshKey.Encode()
-	if alive, err := f.Sessions.Valid(ctx, f.loaded); err == nil && !alive { // a logout meanwhile has revoked the old ones alone
+	if alive, err := f.Sessions.Valid(ctx, f.loaded); err == nil && !alive { // a concurrent logout revoked only the old tokens
 		fresh.AccessToken = tokens.AccessToken
 		f.revokeTokens(ctx, p, &fresh)
 		return refresh.Result{Ended: true}, nil
@@ -42,8 +42,8 @@ func (f *refreshFlow) refreshTokens(ctx context.Context, old session.Session) (r
 		idToken, err = p.Client.VerifyRefreshed(ctx, tokens.IDToken, tokens.AccessToken, firstOf(&old))
 		var unavailable *op.UnavailableError
 		if errors.As(err, &unavailable) {
-			// The old refresh token may be spent. Nothing else of a response is used
-			// that cannot be verified now; the next one will be.
+			// Keep the new refresh token, since the old one may be spent. The rest of
+			// the response cannot be verified now and is dropped.
 			return refresh.Result{Session: &fresh}, &refresh.OutageError{Err: err, After: unavailable.RetryAfter}
 		}
 		if err != nil {
@@ -70,7 +70,7 @@ func (f *refreshFlow) refreshTokens(ctx context.Context, old session.Session) (r
 	return refresh.Result{Session: &fresh}, nil
 }
 
-// refused is what follows when the provider gives no new tokens.
+// refused returns the result when the provider issued no new tokens.
 func (f *refreshFlow) refused(ctx context.Context, err error) (refresh.Result, error) {
 	var failed *op.RefreshError
 	if errors.As(err, &failed) && failed.Over {
@@ -88,12 +88,12 @@ func (f *refreshFlow) refused(ctx context.Context, err error) (refresh.Result, e
 	return refresh.Result{}, outage
 }
 
-// firstOf is what the session keeps of its first ID token.
+// firstOf returns what the session remembers of its first ID token.
 func firstOf(s *session.Session) op.First {
 	return op.First{Subject: s.Subject, Nonce: s.Grant.Nonce, Parties: s.Grant.Parties, AuthTime: s.Grant.AuthTime, Issued: s.IDTokenIssued}
 }
 
-// end ends a session for which the provider vouches no more: on all nodes, and for
+// end ends a session that the provider no longer vouches for, on all nodes and for
 // copies of its cookie.
 func (f *refreshFlow) end(ctx context.Context, cause error) refresh.Result {
 	if err := f.Sessions.Revoke(ctx, f.loaded); err != nil {
@@ -104,9 +104,9 @@ func (f *refreshFlow) end(ctx context.Context, cause error) refresh.Result {
 	return refresh.Result{Ended: true}
 }
 
-// applyTokens puts the checked tokens of a refresh into a session, and the claims
-// that come with them. With an error the claims stay what they were: the tokens
-// must not be lost for that.
+// applyTokens stores the verified tokens of a refresh, and the claims that come
+// with them, in a session. If it fails, it leaves the claims as they were and
+// stores the tokens.
 func (f *refreshFlow) applyTokens(ctx context.Context, needs *identity.Needs, fresh *session.Session, tokens op.Tokens, idToken op.Claims) error {
 	identity.ApplyTokens(needs, fresh, tokens, idToken)
 	switch {
@@ -124,7 +124,8 @@ func (f *refreshFlow) applyTokens(ctx context.Context, needs *identity.Needs, fr
 
 var errUserinfoLost = errors.New("userinfo did not answer, and has claims that the ID token does not have")
 
-// replaceClaims gives a session the claims of a new ID token, as a login does.
+// replaceClaims replaces the claims of a session by those of a new ID token, as a
+// login does.
 func (f *refreshFlow) replaceClaims(ctx context.Context, needs *identity.Needs, fresh *session.Session, access op.Access, idToken op.Claims) error {
 	info, lost, err := f.userinfo(ctx, f.provider, needs, idToken, access)
 	if lost && needs.Recheck {
@@ -138,8 +139,8 @@ func (f *refreshFlow) replaceClaims(ctx context.Context, needs *identity.Needs, 
 	return err
 }
 
-// mergeUserinfo puts new userinfo over the claims of a session, for a refresh that
-// brought no ID token.
+// mergeUserinfo merges new userinfo into the claims of a session after a refresh
+// without an ID token.
 func (f *refreshFlow) mergeUserinfo(ctx context.Context, needs *identity.Needs, fresh *session.Session, access op.Access) error {
 	p := f.provider
 	if p.Mapping.Userinfo == identity.UserinfoNever {
@@ -155,8 +156,7 @@ func (f *refreshFlow) mergeUserinfo(ctx context.Context, needs *identity.Needs, 
 	return p.Mapping.Merge(needs, fresh, info)
 }
 
-// refreshFlow is the work on one session's tokens. It goes on when the request
-// that began it has gone.
+// refreshFlow refreshes one session. It outlives the request that started it.
 type refreshFlow struct {
 	*Instance
 	scope    *cookiescope.Scope

@@ -8,10 +8,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 )
 
-// ruleError is the reason to refuse a user whom a rule does not let in.
+// ruleError is the cause of refusing a user by a rule.
 type ruleError struct {
 	rule *authz.Line
-	// explain reports whether the user reads which rule it is.
+	// explain reports whether the user is shown the rule.
 	explain bool
 }
 
@@ -19,7 +19,7 @@ func (e *ruleError) Error() string { return "the rule is not satisfied: " + e.ru
 
 func (e *ruleError) Unwrap() error { return errorcode.ErrRule }
 
-// RespondRefused responds with 403 to a signed-in user whom a rule does not let in.
+// RespondRefused responds with 403 to a signed-in user whom a rule refuses.
 func (x *Exchange) RespondRefused(rule *authz.Line, explain bool) error {
 	countRefusal(rule)
 	pages.BaseSecurityHeaders(x.header())
@@ -34,8 +34,8 @@ func (x *Exchange) RespondRefused(rule *authz.Line, explain bool) error {
 	return x.respondForbidden(f)
 }
 
-// ruleOf returns the rule that a failure is about, as it is written; empty if there
-// is none.
+// ruleOf returns the rule that caused a failure, as written in the configuration;
+// "" if none did.
 func ruleOf(f *Failure) string {
 	var refused *ruleError
 	if errors.As(f.Cause, &refused) {
@@ -44,7 +44,7 @@ func ruleOf(f *Failure) string {
 	return ""
 }
 
-// shownRule is ruleOf for what users read, if they may.
+// shownRule returns the rule that caused a failure if the user may see it; else "".
 func shownRule(f *Failure) string {
 	var refused *ruleError
 	if errors.As(f.Cause, &refused) && refused.explain {

@@ -9,29 +9,29 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// This file remembers in the browser, at sites with several providers, where its user
-// has signed in. Both cookies are sealed and of this host alone.
+// This file remembers in the browser, at sites with several providers, where its
+// user signed in. It uses two sealed cookies of this host.
 //
-// The choice is the id of the provider. It stays after a logout, and only says which
-// provider the chooser puts first, and which one an attempt without questions asks.
+// The choice is the id of the provider. It survives a logout. The chooser lists
+// that provider first, and a silent login attempt uses it.
 //
-// The last session is what has to be known of a session after its end: which one it
-// was, and the user's name at the provider. If the session has ended by its own times,
-// the next login goes to that provider, with the name as login_hint. A logout takes it
-// away, since the next user of the browser may be another one.
+// The last session is what has to be known of a session after its end: its id, and
+// the user's name at the provider. If the session has expired, the next login goes
+// to the same provider, with the name as login_hint. A logout removes this cookie,
+// because the next user of the browser may be another one.
 
 const (
 	// choiceLifetime is how long a browser remembers the choice.
 	choiceLifetime = 365 * 24 * time.Hour
-	// lastUsable is for how long after its use the last session is still there: other
-	// tabs may need it. Then users have the choice again.
+	// lastUsable is how long the last session remains after its first use, for
+	// other tabs. Then users choose again.
 	lastUsable = 2 * time.Minute
 )
 
-// severalProviders reports whether there is anything to choose.
+// severalProviders reports whether users can choose a provider.
 func (in *Instance) severalProviders() bool { return len(in.Providers) > 1 }
 
-// rememberSignIn remembers a sign-in in the browser.
+// rememberSignIn records a login in the browser.
 func (x *sessions) rememberSignIn(s *cookiescope.Scope, ring *seal.Ring, fresh *session.Session) {
 	if !x.severalProviders() {
 		return
@@ -43,16 +43,16 @@ func (x *sessions) rememberSignIn(s *cookiescope.Scope, ring *seal.Ring, fresh *
 	s.Set(x.header(), s.Last, value, x.maxAgeUntil(fresh.Expires.Add(session.LastLifetime)))
 }
 
-// rememberedChoice returns the id of the provider where the browser's user has signed
-// in most recently; empty if that is unknown.
+// rememberedChoice returns the id of the provider that the browser's user signed in
+// with last; "" if it is unknown.
 func (x *sessions) rememberedChoice(s *cookiescope.Scope) string {
 	id, _ := x.openRemembered(s.Choice, seal.ForChoice, s.ChoiceAAD)
 	return string(id)
 }
 
-// openRemembered opens a cookie of ours. It returns nothing for one that is not
-// there, or does not open.
-func (x *sessions) openRemembered(name string, purpose seal.Purpose, place string) (plain []byte, value string) {
+// openRemembered returns the content and the value of a sealed cookie; nothing if
+// there is none that opens.
+func (x *sessions) openRemembered(name string, purpose seal.Purpose, aad string) (plain []byte, value string) {
 	found := cookie.WithPrefix(x.State.Cookies, name, 4)
 	if len(found) == 0 {
 		return nil, ""
@@ -62,15 +62,15 @@ func (x *sessions) openRemembered(name string, purpose seal.Purpose, place strin
 		return nil, ""
 	}
 	for _, c := range found {
-		if plain, _, err := ring.Open(purpose, place, c.Value); c.Name == name && err == nil {
+		if plain, _, err := ring.Open(purpose, aad, c.Value); c.Name == name && err == nil {
 			return plain, c.Value
 		}
 	}
 	return nil, ""
 }
 
-// lastSession returns the browser's last session, with its cookie, if that has ended
-// by its own times.
+// lastSession returns the browser's last session and its cookie's value, if the
+// session has expired.
 func (x *sessions) lastSession(s *cookiescope.Scope) (last *session.Session, value string) {
 	if !x.severalProviders() {
 		return nil, ""
@@ -87,8 +87,8 @@ func (x *sessions) lastSession(s *cookiescope.Scope) (last *session.Session, val
 	return last, value
 }
 
-// resumed returns the provider that a new login goes to where the last session has
-// ended by its own times, and the user's name there; nil if users have to choose.
+// resumed returns the provider and the user name of the browser's last session, for
+// a new login; nil if users have to choose.
 func (x *sessions) resumed(s *cookiescope.Scope) (p *Provider, name string) {
 	last, value := x.lastSession(s)
 	if last == nil || x.State.lastForgotten || x.State.foreign != nil {
@@ -100,14 +100,14 @@ func (x *sessions) resumed(s *cookiescope.Scope) (p *Provider, name string) {
 	}
 	if x.LoginHost.At == nil {
 		if _, err := p.Client.Discovery.Metadata(x.R.Context()); err != nil {
-			return nil, "" // another provider may be there
+			return nil, "" // this one is down; let users choose another
 		}
 	}
 	s.Set(x.header(), s.Last, value, int(lastUsable.Seconds()))
 	return p, last.Username
 }
 
-// forgetLast takes the last session from the browser, if it has one.
+// forgetLast clears the last session's cookie.
 func (x *sessions) forgetLast() {
 	x.State.lastForgotten = true
 	if s := x.Scope(); s != nil && x.hasCookie(s.Last) {

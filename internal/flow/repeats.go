@@ -9,12 +9,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 )
 
-// This file counts the logins that one browser begins although it has a session
-// that opens, in a sealed cookie of the host. Sites whose instances contradict
-// each other would otherwise send a browser round for ever.
+// This file limits how often one browser begins logins although it has a session
+// that opens. It counts them in a sealed cookie of the host. Otherwise sites whose
+// instances contradict each other would send a browser in circles.
 
 const (
-	// maxRepeats is how many such logins may begin within repeatWindow.
+	// maxRepeats is the maximum number of such logins within repeatWindow.
 	maxRepeats   = 2
 	repeatWindow = time.Minute
 )
@@ -24,7 +24,7 @@ func (x *sessions) countLogin() bool {
 	s := x.Scope()
 	ring, err := x.Keys.Ring(x.R.Context())
 	if s == nil || err != nil {
-		return true // the login itself says what is wrong
+		return true // the login itself reports what is wrong
 	}
 	now := x.Now()
 	var begun []int64
@@ -45,7 +45,7 @@ func (x *sessions) countLogin() bool {
 	return true
 }
 
-// readRepeats returns the times of the last minute.
+// readRepeats returns the recent login times.
 func readRepeats(plain []byte, now time.Time) (begun []int64) {
 	for len(plain) > 0 && len(begun) < maxRepeats {
 		at, size := binary.Varint(plain)
@@ -60,7 +60,7 @@ func readRepeats(plain []byte, now time.Time) (begun []int64) {
 	return begun
 }
 
-// forgetRepeats clears the count, at a logout.
+// forgetRepeats clears the count at a logout.
 func (x *sessions) forgetRepeats(s *cookiescope.Scope) {
 	if len(cookie.WithPrefix(x.State.Cookies, s.Repeats, 1)) > 0 {
 		s.Expire(x.header(), s.Repeats)

@@ -18,18 +18,18 @@ type request struct {
 	State *State
 }
 
-// Scope returns the cookie scope of the request; nil for one that names no host.
+// Scope returns the cookie scope of the request; nil if the request has no host.
 func (x *request) Scope() *cookiescope.Scope { return x.Scopes.Of(x.R) }
 
-// header is that of the response.
+// header returns the header of the response.
 func (x *request) header() http.Header { return x.W.Header() }
 
-// query reads the named parameters of the query, as the client sent it.
+// query returns the named parameters of the query, as the client sent it.
 func (x *request) query(names ...string) url.Values {
 	return query.Only(x.Server.OriginalURL(x.R).RawQuery, names...)
 }
 
-// hasCookie reports whether the browser sent a cookie of a name.
+// hasCookie reports whether the browser sent a cookie of the given name.
 func (x *request) hasCookie(name string) bool {
 	for _, c := range cookie.WithPrefix(x.State.Cookies, name, 4) {
 		if c.Name == name {
@@ -45,7 +45,7 @@ func (x *request) clientAddress() netip.Addr {
 	return address
 }
 
-// clientNetwork names the client: of an IPv6 address the network.
+// clientNetwork returns the client's IP address, or its /64 network for IPv6.
 func (x *request) clientNetwork() string {
 	if one, _ := networksOf(x.clientAddress()); one.IsValid() && one.Addr().Is6() {
 		return one.String()

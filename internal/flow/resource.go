@@ -14,31 +14,32 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 )
 
-// This file tells programs where they get tokens for a site (RFC 9728), and holds
-// tokens to the part of the site that they are for.
+// This file publishes protected resource metadata (RFC 9728), which tells programs
+// where to get tokens for a site, and checks which part of the site a token is for.
 
-// resourcePrefix is where the metadata of a resource is, before its path (RFC 9728 3).
+// resourcePrefix precedes the path of a resource in the path of its metadata (RFC
+// 9728, section 3).
 const resourcePrefix = "/.well-known/oauth-protected-resource"
 
-// Resource is what an instance says of itself to programs. Each path that a private
-// route covers is a resource.
+// Resource configures the metadata. Each path that a private route covers is a
+// resource.
 type Resource struct {
 	Name          string
 	Scopes        []string
 	Documentation string
-	// Issuers are those whose tokens are accepted.
+	// Issuers are the issuers whose tokens are accepted.
 	Issuers []string
-	// Pinned is the host name of base_url; empty for none.
+	// Pinned is the host name of base_url; empty if there is none.
 	Pinned string
-	// Hosts returns the names of the site's hosts. Patterns and placeholders among
-	// them do not count.
+	// Hosts returns the host names of the site. Patterns and placeholders among
+	// them are ignored.
 	Hosts func() []string
 	// Covers reports whether a private route covers a path.
 	Covers func(r *http.Request, path string) bool
 }
 
-// IsHost reports whether a name is one that the configuration gives the site, and not
-// what some client has put into Host.
+// IsHost reports whether the configuration gives the site this host name. Clients
+// may send any name in Host.
 func (s *Resource) IsHost(name string) bool {
 	if s.Pinned != "" {
 		return strings.EqualFold(name, s.Pinned)
@@ -48,7 +49,7 @@ func (s *Resource) IsHost(name string) bool {
 	})
 }
 
-// IsAudience reports whether an audience is the address of a part of the site.
+// IsAudience reports whether an audience is the URL of a part of the site.
 func (s *Resource) IsAudience(audience string) bool {
 	u, err := url.Parse(audience)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || strings.ContainsAny(audience, "?#") {
@@ -57,8 +58,8 @@ func (s *Resource) IsAudience(audience string) bool {
 	return u.Host != "" && s.IsHost(u.Hostname())
 }
 
-// resourceOrigin returns the origin of the site as the configuration names it; empty
-// for a request for another host.
+// resourceOrigin returns the origin of the request if the configuration names its
+// host; else "".
 func (x *request) resourceOrigin() string {
 	s := x.Scope()
 	if x.Resource == nil || s == nil || !x.Resource.IsHost(s.Origin.Hostname()) {
@@ -75,8 +76,8 @@ func (x *request) covers(path string) bool {
 	return address.Plain(path) && x.Resource.Covers(x.R, path)
 }
 
-// resourceMetadataURL returns the address of the metadata of what was requested; empty
-// if there is none. On public routes it is that of the nearest private path above.
+// resourceMetadataURL returns the URL of the metadata of the requested resource; ""
+// if there is none. On public routes it is that of the nearest private parent path.
 func (x *request) resourceMetadataURL() string {
 	origin := x.resourceOrigin()
 	if origin == "" {
@@ -96,8 +97,8 @@ func (x *request) resourceMetadataURL() string {
 	}
 }
 
-// isForResource reports whether a request is for one of the resources that a token is
-// for, or for what is below it.
+// isForResource reports whether the request is for one of the resources or a path
+// below one.
 func (x *request) isForResource(resources []string) bool {
 	origin := x.resourceOrigin()
 	path := x.Server.OriginalURL(x.R).Path
@@ -116,7 +117,7 @@ func (x *request) isForResource(resources []string) bool {
 	})
 }
 
-// resourceMetadata is the document (RFC 9728 2).
+// resourceMetadata is the metadata document (RFC 9728, section 2).
 type resourceMetadata struct {
 	Resource             string   `json:"resource"`
 	AuthorizationServers []string `json:"authorization_servers,omitempty"`
@@ -128,7 +129,7 @@ type resourceMetadata struct {
 
 var resourceEndpoint = endpoint{serve: serveResourceMetadata, methods: []string{http.MethodGet, http.MethodHead, http.MethodOptions}}
 
-// resourceEndpointAt returns the call for a path of metadata, if there can be some.
+// resourceEndpointAt returns the metadata endpoint if path may be one.
 func (in *Instance) resourceEndpointAt(path string) (call Call, found bool) {
 	rest, found := strings.CutPrefix(path, resourcePrefix)
 	if !found || in.Resource == nil || rest != "" && rest[0] != '/' {
@@ -137,8 +138,8 @@ func (in *Instance) resourceEndpointAt(path string) (call Call, found bool) {
 	return Call{endpoint: resourceEndpoint, at: in, known: true}, true
 }
 
-// serveResourceMetadata serves the document. Every page may read it: it is the same
-// for everyone.
+// serveResourceMetadata serves the metadata. It is the same for all, so pages of
+// any origin may read it.
 func serveResourceMetadata(x *Exchange, _ *Provider) error {
 	original := x.Server.OriginalURL(x.R)
 	path := strings.TrimSuffix(strings.TrimPrefix(original.Path, resourcePrefix), "/")
@@ -172,8 +173,8 @@ func serveResourceMetadata(x *Exchange, _ *Provider) error {
 	return nil
 }
 
-// siblingWithResource returns the exchange at another instance of the site of which
-// a path is a resource, or nil. It is called for the first one only.
+// siblingWithResource returns the exchange at the first sibling that has the
+// resource, or nil.
 func (x *Exchange) siblingWithResource(path string) *Exchange {
 	for _, in := range x.Siblings {
 		if in.Resource == nil {

@@ -17,18 +17,18 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 )
 
-// This file is the one place where a failure becomes a status, a page, and what
-// placeholders say.
+// This file is the only place where a failure becomes a status, a page, and the
+// values of placeholders.
 
-// respondError responds for the endpoints of a login: a public site's home shows
-// what happened, a private site has a page for it.
+// respondError responds to a failed login: a public site redirects to its home
+// page, a private one shows an error page.
 func (x *Exchange) respondError(f *Failure) error {
 	x.countFailedLogin(f)
 	return x.respondLoggedError(f, x.log(f))
 }
 
-// respondLoggedError is respondError for a failure that is in the log already,
-// under an id.
+// respondLoggedError is respondError for a failure that is already logged, with the
+// given error id.
 func (x *Exchange) respondLoggedError(f *Failure, id string) error {
 	if f.Attempt {
 		return x.leadBackFromAttempt(f.ReturnTo, f.Fragment)
@@ -43,31 +43,30 @@ func (x *Exchange) respondLoggedError(f *Failure, id string) error {
 	return x.errorPage(http.StatusForbidden, f, id)
 }
 
-// respondLogoutError responds for the logout: home, on all sites.
+// respondLogoutError responds to a failed logout by a redirect to the home page.
 func (x *Exchange) respondLogoutError(f *Failure) error {
 	countLogout("logout", failed)
 	x.log(f)
 	return pages.Redirect(x.W, http.StatusSeeOther, x.homeWithError(f.Code))
 }
 
-// respondDisabled responds for a provider that is switched off, on all sites.
+// respondDisabled responds for a provider that is disabled.
 func (x *Exchange) respondDisabled(p *Provider) error {
 	return x.respondForbidden(&Failure{Code: errorcode.Forbidden, Cause: errorcode.ErrDisabled, Provider: p})
 }
 
-// respondForbidden is a 403 with its line in the log.
+// respondForbidden logs a failure and responds with 403.
 func (x *Exchange) respondForbidden(f *Failure) error {
 	return x.errorPage(http.StatusForbidden, f, x.log(f))
 }
 
-// RefuseForeignWebSocket responds to a WebSocket that a page of another site
-// opens.
+// RefuseForeignWebSocket responds to a WebSocket handshake by a page of another
+// site.
 func (x *Exchange) RefuseForeignWebSocket() error {
 	return x.errorPage(http.StatusForbidden, &Failure{Code: errorcode.Forbidden, Cause: errorcode.ErrForeignWebSocket}, "")
 }
 
-// RespondUnavailable is a 503: the page is not available, and a moment later it
-// may be.
+// RespondUnavailable responds with 503 and Retry-After.
 func (x *Exchange) RespondUnavailable(f *Failure) error {
 	seconds := max(1, int(math.Ceil(f.RetryAfter.Seconds())))
 	x.header().Set("Retry-After", strconv.Itoa(seconds))
@@ -77,19 +76,20 @@ func (x *Exchange) RespondUnavailable(f *Failure) error {
 	return x.errorPage(http.StatusServiceUnavailable, f, x.log(f))
 }
 
-// RespondKnownError shows the error that came back with a page that is not public.
+// RespondKnownError shows the error in the query of a private page.
 func (x *Exchange) RespondKnownError() error {
 	code := x.QueryError()
 	x.debug("error_shown", "a private page was opened with an error", slog.String("code", string(code)))
 	return x.errorPage(http.StatusForbidden, &Failure{Code: code, Cause: errors.New("shown on a private page")}, "")
 }
 
-// leavesErrors reports whether an error is left to the server. A proxy could take the
-// server's response for a yes.
+// leavesErrors reports whether errors are left to the server's error pages. Those
+// of described requests are not: the proxy might take the server's response for
+// permission.
 func (x *Exchange) leavesErrors() bool { return x.LeaveErrors && !x.State.Described }
 
-// errorPage tells what went wrong, to users as a page and to programs as a
-// problem, or leaves that to the server.
+// errorPage responds to a failure: with a page for browsers, a problem document for
+// programs, or an *Error that the server's error pages render.
 func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
 	pages.BaseSecurityHeaders(x.header())
 	st := x.State
@@ -102,12 +102,12 @@ func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
 	}
 	start := p
 	if x.Default == nil {
-		start = nil // a fresh start can be at another provider
+		start = nil // another login may use another provider
 	}
 	if text.Retry && x.offersLogin(start) {
 		shown.LoginURL = x.inLanguage(start, x.loginURL(start, f.ReturnTo, f.Proof))
 		if x.isHandoverURL(f.ReturnTo) {
-			shown.LoginURL = f.ReturnTo // goes on for the site that the login is for
+			shown.LoginURL = f.ReturnTo // continue the login of the other site
 		}
 	}
 	st.shown = text.Message.English
@@ -140,8 +140,8 @@ func (x *Exchange) errorPage(status int, f *Failure, errorID string) error {
 	return x.render(pages.Error, status, shown)
 }
 
-// retryURL returns where users try again who did not prove enough: on the page itself,
-// which demands the same again; if that begins no login, by a link that does.
+// retryURL returns the link for users who did not prove enough: the page itself,
+// which demands the same again, or a login link if the page does not begin a login.
 func (x *Exchange) retryURL(p *Provider, f *Failure) string {
 	if f.ReturnTo == "" || errors.Is(f.Cause, errNoStepUp) {
 		return x.loginURL(p, f.ReturnTo, f.Proof)
@@ -149,9 +149,8 @@ func (x *Exchange) retryURL(p *Provider, f *Failure) string {
 	return f.ReturnTo
 }
 
-// linkFor returns what an error page offers to a user who is signed in: another
-// account where that can help, and the page itself once more where it was not
-// available; never to sign in.
+// linkFor returns the link on an error page for signed-in users: another account if
+// that may help, the page itself if it was unavailable, and otherwise none.
 func linkFor(status int, loginURL string, f *Failure) string {
 	switch {
 	case loginURL == "":
@@ -164,12 +163,12 @@ func linkFor(status int, loginURL string, f *Failure) string {
 	return ""
 }
 
-// withAnotherAccount makes a login URL ask the provider for another account.
+// withAnotherAccount adds the prompt for another account to a login URL.
 func withAnotherAccount(loginURL string) string {
 	return withQuery(loginURL, "prompt="+selectAccount)
 }
 
-// withQuery returns one of our addresses with further parameters.
+// withQuery adds parameters to one of our own addresses.
 func withQuery(location, parameters string) string {
 	if strings.Contains(location, "?") {
 		return location + "&" + parameters
@@ -179,9 +178,9 @@ func withQuery(location, parameters string) string {
 
 var errUnauthenticated = errors.New("the request is not authenticated")
 
-// RespondUnauthorized responds to a request for a private address that begins no
-// login, since a redirect to the provider would serve nothing. decided is why, and
-// demands are those of rules.
+// RespondUnauthorized responds with 401 to a request for a private address for
+// which no login begins, because the client would not follow a redirect to the
+// provider. decided is the reason, and demands are those of rules.
 func (x *Exchange) RespondUnauthorized(decided authz.Reason, demands authz.Demands) error {
 	reason, p := errorcode.SignInRequired, x.Default
 	if x.State.SignedIn() && !x.State.provider.ForPrograms {
@@ -196,7 +195,7 @@ func (x *Exchange) RespondUnauthorized(decided authz.Reason, demands authz.Deman
 		proof.Add(proofOfProvider(p))
 	case decided == authz.ReasonUnproved:
 		reason = errorcode.InsufficientAuthentication
-	case len(x.header()["Set-Cookie"]) > 0: // what did not open was cleared
+	case len(x.header()["Set-Cookie"]) > 0: // an invalid session was cleared
 		reason = errorcode.SessionEnded
 	}
 	said := challenge{scopes: demands.Scopes, proof: proof}
@@ -207,9 +206,8 @@ func (x *Exchange) RespondUnauthorized(decided authz.Reason, demands authz.Deman
 	return x.unauthorized(reason, p, x.pageBefore(), proof)
 }
 
-// unauthorized responds with 401, and says what a login has to prove. It names no
-// authentication scheme; RespondUnauthorized does where programs are let in (fault
-// D7).
+// unauthorized responds with 401 and says what a login has to prove. It does not
+// set WWW-Authenticate; RespondUnauthorized does if programs are accepted.
 func (x *Exchange) unauthorized(reason errorcode.Code, p *Provider, returnTo string, proof op.Proof) error {
 	observe.Unauthorized.With(string(reason)).Inc()
 	pages.BaseSecurityHeaders(x.header())
@@ -220,7 +218,7 @@ func (x *Exchange) unauthorized(reason errorcode.Code, p *Provider, returnTo str
 		x.header().Add("Vary", "Origin")
 	}
 	if x.R.Header.Get("HX-Request") == "true" {
-		// HTMX looks at it before the status, unless that is a redirect.
+		// HTMX follows it whatever the status is, except for redirects.
 		x.header().Set("HX-Redirect", x.loginURL(p, returnTo, proof))
 	}
 	switch {
@@ -239,7 +237,7 @@ func (x *Exchange) unauthorized(reason errorcode.Code, p *Provider, returnTo str
 	return problem.Write(x.W, http.StatusUnauthorized)
 }
 
-// render writes a page of this site.
+// render writes a page.
 func (x *Exchange) render(name string, status int, data pages.Data) error {
 	page, err := x.page(name, data)
 	if err != nil {
@@ -248,7 +246,7 @@ func (x *Exchange) render(name string, status int, data pages.Data) error {
 	return page.Write(x.W, x.R, status)
 }
 
-// page makes a page of this site.
+// page renders a page.
 func (x *Exchange) page(name string, data pages.Data) (*pages.Page, error) {
 	data.Host = x.R.Host
 	if s := x.Scope(); s != nil {
@@ -262,9 +260,8 @@ func (x *Exchange) page(name string, data pages.Data) (*pages.Page, error) {
 	return page, nil
 }
 
-// signInPage asks users in a frame, or who have sent a form, to sign in in another
-// tab, once more if their session is not enough. It may be framed, and holds nothing
-// that is theirs.
+// signInPage asks users in a frame, or who sent a form, to sign in in another tab.
+// It may be framed, and contains nothing private.
 func (x *Exchange) signInPage(f *Failure) error {
 	text := errorcode.Explain(f.Code, f.Cause, false)
 	shown := pages.Data{TitleKey: text.Title.Key, Sent: !navigation.IsRead(x.R)}

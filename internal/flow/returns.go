@@ -11,10 +11,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/query"
 )
 
-// This file decides where a login may lead.
+// This file checks the addresses to which a login may return.
 
-// requestedURL returns the address that the request was for, as it was sent; what
-// browsers would have escaped is.
+// requestedURL returns the address of the request as the client sent it, with
+// characters escaped that browsers would have escaped.
 func (in *Instance) requestedURL(r *http.Request) string {
 	original := in.Server.Original(r)
 	target := original.RequestURI
@@ -24,9 +24,9 @@ func (in *Instance) requestedURL(r *http.Request) string {
 	return address.EscapeTarget(target)
 }
 
-// returnToPage returns where a login leads that a page load begins: back to that
-// page. A path that begins with two slashes would be another host's name, so it
-// is returned to by the whole address.
+// returnToPage returns the address to which a login of this page load returns. A
+// path that begins with two slashes would name another host, so it becomes a full
+// URL.
 func (x *Exchange) returnToPage(s *cookiescope.Scope) string {
 	target := x.requestedURL(x.R)
 	if strings.HasPrefix(target, "//") {
@@ -36,8 +36,7 @@ func (x *Exchange) returnToPage(s *cookiescope.Scope) string {
 	return returnTo
 }
 
-// pageBefore returns the page of this site that the request comes from, or
-// nothing.
+// pageBefore returns the page of this site from which the request was sent, or "".
 func (x *Exchange) pageBefore() string {
 	s := x.Scope()
 	if s == nil {
@@ -53,9 +52,8 @@ func (x *Exchange) pageBefore() string {
 	return ""
 }
 
-// withoutError takes a known auth_error out of an address's query: a login that
-// works does not lead back to the error of one that did not. All else stays
-// byte for byte.
+// withoutError removes a known auth_error from the query, so that a successful
+// login does not return to the error of a failed one. The rest stays byte for byte.
 func withoutError(location string) string {
 	original := location
 	if !strings.Contains(location, "auth_error=") {
@@ -83,8 +81,8 @@ func withoutError(location string) string {
 	return path
 }
 
-// checkReturn checks an address to return to after a login. Our own endpoints
-// are none: to come back to the logout would undo the login.
+// checkReturn returns a return address that is safe to use. It does not accept our
+// own endpoints: returning to the logout, for example, would undo the login.
 func (in *Instance) checkReturn(s *cookiescope.Scope, raw string) (string, bool) {
 	raw = address.Escape(raw)
 	location, ok := address.Return(raw, s.Origin, in.ReturnTo)
@@ -103,8 +101,8 @@ func (in *Instance) checkReturn(s *cookiescope.Scope, raw string) (string, bool)
 	return withoutError(location), true
 }
 
-// IsOwnPath reports whether an application could take a path for one of our
-// addresses.
+// IsOwnPath reports whether an application could interpret a path as one of our
+// endpoints.
 func (in *Instance) IsOwnPath(path string) bool {
 	var readings [8]address.Reading
 	all, complete := address.Readings(readings[:0], address.Path{Path: path}, address.Path{Path: path})
@@ -117,7 +115,7 @@ func (in *Instance) IsOwnPath(path string) bool {
 	return !complete
 }
 
-// homeWithError returns the home page's address with an error.
+// homeWithError returns the address of the home page with auth_error in its query.
 func (in *Instance) homeWithError(c errorcode.Code) string {
 	home, fragment, hasFragment := strings.Cut(in.Home, "#")
 	separator := "?"
@@ -131,8 +129,8 @@ func (in *Instance) homeWithError(c errorcode.Code) string {
 	return home
 }
 
-// CutEndpoint takes {prefix}/{id}/{name} apart. Whatever is under the prefix is
-// found.
+// CutEndpoint splits {prefix}/{id}/{name}. found reports whether the path is under
+// the prefix.
 func (in *Instance) CutEndpoint(path string) (id, name string, found bool) {
 	rest, found := strings.CutPrefix(path, in.Endpoints)
 	if !found || rest != "" && rest[0] != '/' {
@@ -142,8 +140,7 @@ func (in *Instance) CutEndpoint(path string) (id, name string, found bool) {
 	return id, name, true
 }
 
-// QueryError returns what auth_error in the query names, if it is one of our
-// codes.
+// QueryError returns the auth_error of the query if it is a known code; else "".
 func (x *Exchange) QueryError() errorcode.Code { return queryError(x.Instance, x.R) }
 
 func queryError(in *Instance, r *http.Request) errorcode.Code {

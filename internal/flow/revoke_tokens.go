@@ -8,22 +8,21 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// revokeWithin bounds how long a provider may take over a token that no one waits
-// for.
-const revokeWithin = 15 * time.Second
+// revokeTimeout bounds a token revocation, which no request waits for.
+const revokeTimeout = 15 * time.Second
 
-// revoking bounds how many are under way at once, in this process. Beyond it
-// tokens are left to end by themselves.
+// revoking limits concurrent revocations in this process. Tokens beyond the limit
+// are left to expire.
 var revoking = make(chan struct{}, 32)
 
-// revokeTokens tells the provider that a session's tokens are of no use any more,
-// where it wants to know (RFC 7009): the refresh token first, with which many
-// providers end all that came of it. The logout neither waits for that nor
-// fails by it: the session has ended here, and tokens end by themselves.
+// revokeTokens revokes a session's tokens at the provider if it supports that (RFC
+// 7009). The refresh token is first, because many providers then revoke the access
+// tokens issued for it. The logout neither waits for this nor fails because of it:
+// the session has ended here, and tokens expire.
 func (in *Instance) revokeTokens(ctx context.Context, p *Provider, s *session.Session) {
 	tokens := [...]struct{ token, kind string }{{s.Grant.RefreshToken, "refresh_token"}, {s.AccessToken, "access_token"}}
 	if tokens[0].token == "" && tokens[1].token == "" {
-		return // none was kept, as no application gets it
+		return // no tokens were kept, because no application gets them
 	}
 	select {
 	case revoking <- struct{}{}:
@@ -33,7 +32,7 @@ func (in *Instance) revokeTokens(ctx context.Context, p *Provider, s *session.Se
 	}
 	go func() {
 		defer func() { <-revoking }()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revokeWithin)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revokeTimeout)
 		defer cancel()
 		for _, t := range tokens {
 			if t.token == "" {

@@ -9,8 +9,8 @@ import (
 
 // This file has the pages that need a script.
 
-// scriptEndpoint serves one of our scripts. It is there in any case: a login that began
-// under another configuration may end with it.
+// scriptEndpoint returns the endpoint of one of our scripts. All instances have it,
+// since a login may end under another configuration than it began.
 func scriptEndpoint(name string) siteEndpoint {
 	return siteEndpoint{
 		endpoint: endpoint{
@@ -26,8 +26,8 @@ func (x *Exchange) script(name string) pages.Script {
 	return x.Templates().Script(name, x.Scope().Origin.String(), x.Endpoints+"/"+name)
 }
 
-// popupPage is where a login ends that has a window of its own. Without a failure the
-// user is signed in.
+// popupPage ends a login in a window of its own. If f is nil, the user is signed
+// in.
 func (x *Exchange) popupPage(status int, f *Failure, errorID string) error {
 	shown := pages.Data{TitleKey: "popup.title", Script: x.script(pages.PopupScript)}
 	if f != nil {

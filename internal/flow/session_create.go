@@ -14,8 +14,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
-// createSession seals a new session into the browser's cookies and ends the one
-// that it replaces. hint is the ID token that a logout sends to the provider.
+// createSession stores a new session, sets its cookies and ends the session that it
+// replaces. hint is the ID token for id_token_hint at a logout.
 func (x *sessions) createSession(ring *seal.Ring, p *Provider, fresh *session.Session, hint string) *Failure {
 	s := x.Scope()
 	chunks, err := x.Sessions.Create(x.R.Context(), ring, s.SessionAAD, fresh)
@@ -28,7 +28,7 @@ func (x *sessions) createSession(ring *seal.Ring, p *Provider, fresh *session.Se
 	replaced := x.endReplaced(s, fresh)
 	present := s.FindSession(x.State.Cookies).Chunks
 	if x.R.Method == http.MethodPost {
-		present = s.AllChunks() // which ones there are, a cross-site POST does not show
+		present = s.AllChunks() // a cross-site POST does not carry the existing ones
 	}
 	s.SetSession(x.header(), chunks, present, x.maxAgeUntil(fresh.Expires))
 	x.saveIDTokenHint(s, ring, fresh, hint)
@@ -44,9 +44,9 @@ func (x *sessions) createSession(ring *seal.Ring, p *Provider, fresh *session.Se
 	return nil
 }
 
-// endReplaced ends the sessions whose cookie a new sign-in overwrites, also those
-// that only another instance on this site can open. It returns what the log is to
-// say of them: which session it was, and whose if it was another user's.
+// endReplaced ends the sessions whose cookies a new login overwrites, including
+// those that only another instance of the site can open. It returns attributes for
+// the audit line: the replaced session, and its user if it was another one.
 func (x *sessions) endReplaced(s *cookiescope.Scope, fresh *session.Session) (fields []slog.Attr) {
 	st, ended := x.State, make(map[session.ID]bool)
 	end := func(of *Instance, l *sessionstore.Loaded) {
@@ -71,15 +71,15 @@ func (x *sessions) endReplaced(s *cookiescope.Scope, fresh *session.Session) (fi
 	}
 	for _, in := range x.Siblings {
 		theirs := x.atSibling(in)
-		place := theirs.Scope()
-		if place == nil || place.Session != s.Session {
+		scope := theirs.Scope()
+		if scope == nil || scope.Session != s.Session {
 			continue // its session goes on
 		}
-		found := place.FindSession(st.Cookies)
+		found := scope.FindSession(st.Cookies)
 		if !found.Present {
 			continue
 		}
-		if _, err := theirs.open(place, &found, in.Now()); err != nil {
+		if _, err := theirs.open(scope, &found, in.Now()); err != nil {
 			x.warn("replaced_session_not_ended", "the session that a new sign-in replaces could not be ended", errAttr(err))
 			continue
 		}
@@ -90,7 +90,8 @@ func (x *sessions) endReplaced(s *cookiescope.Scope, fresh *session.Session) (fi
 
 var errEndedMeanwhile = errors.New("the provider ended the session while the login was under way")
 
-// createFailure is what an error of the session manager means for a sign-in.
+// createFailure returns the failure for an error of the session manager during a
+// login.
 func createFailure(err error) *Failure {
 	var large *sessionstore.TooLargeError
 	switch {
@@ -102,11 +103,11 @@ func createFailure(err error) *Failure {
 	return storageFailure(err)
 }
 
-// saveIDTokenHint keeps the ID token as a hint for the logout at the provider, in
-// a cookie that only the logout receives. One that is too large for a cookie is
-// not kept; the logout then sends client_id and logout_hint.
+// saveIDTokenHint keeps the ID token for id_token_hint, in a cookie that only the
+// logout receives. A token that does not fit a cookie is not kept; the logout then
+// sends client_id and logout_hint.
 func (x *sessions) saveIDTokenHint(s *cookiescope.Scope, ring *seal.Ring, fresh *session.Session, idToken string) {
-	if idToken == "" { // of a session that was handed over, which the login host has
+	if idToken == "" { // the session was handed over; the login host has the ID token
 		if x.hasCookie(s.IDTokenHint) {
 			cookie.Set(x.header(), s.Cookie(s.IDTokenHint, "", x.LogoutPath, -1))
 		}

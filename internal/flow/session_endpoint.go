@@ -13,20 +13,21 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 )
 
-// This file tells scripts about the session.
+// This file serves information about the session to scripts.
 //
-// What it says is for pages of this origin, and of those that are listed. Other pages
-// can send requests as well, which carry cookies, so nothing is opened for them: not
-// even the time that a response takes depends on the session then.
+// It is for pages of this origin and of listed origins. Other pages can send
+// requests with cookies as well. For those no cookie is opened, so that not even
+// the response time depends on the session.
 
-// SessionEndpoint is what the session endpoint returns, and to which other origins.
+// SessionEndpoint configures the session endpoint: what it returns, and to which
+// other origins.
 type SessionEndpoint struct {
-	Claims  []string // the paths of claims that it returns
+	Claims  []string // paths of the claims in the response
 	Origins []address.Origin
 }
 
-// sessionDocument is what the session endpoint returns. All but the first and the last
-// two members are absent for an unauthenticated request.
+// sessionDocument is the response of the session endpoint. Unauthenticated requests
+// get only authenticated, login_url and logout_url.
 type sessionDocument struct {
 	Authenticated bool                       `json:"authenticated"`
 	User          *sessionUser               `json:"user,omitempty"`
@@ -45,8 +46,8 @@ type sessionUser struct {
 	Provider string      `json:"provider"`
 }
 
-// serveSession returns who is signed in. Reading it is no use of the session, which
-// may end while a page looks at it; a POST is.
+// serveSession responds with the session's document. A GET does not count as use of
+// the session, which may expire while a page polls it; a POST does.
 func serveSession(x *Exchange, _ *Provider) error {
 	header := x.header()
 	pages.StrictSecurityHeaders(header)
@@ -90,9 +91,9 @@ func isForPage(r *http.Request) bool {
 	return r.Header.Get("Sec-Fetch-Mode") == "navigate" || r.Header.Get("Sec-Fetch-Dest") == "document"
 }
 
-// sessionReader returns the other origin whose page reads the response; nothing for a
-// page of this one. It is not allowed if the page has another origin that is not
-// listed, or may have one. Only a page of this origin can have the session prolonged.
+// sessionReader returns the listed origin of the page that reads the response; ""
+// for a page of this origin. Other origins are not allowed, and only a page of this
+// origin may prolong the session with a POST.
 func (x *Exchange) sessionReader() (reader string, allowed bool) {
 	from := x.R.Header["Origin"]
 	isOwn := len(from) == 1 && x.Scope().Origin.String() == from[0]
@@ -107,15 +108,15 @@ func (x *Exchange) sessionReader() (reader string, allowed bool) {
 	return reader, reader != ""
 }
 
-// isFetchedFromElsewhere reports whether a browser says that a page of another origin
-// sent the request.
+// isFetchedFromElsewhere reports whether, according to Sec-Fetch-Site, a page of
+// another origin sent the request.
 func (x *Exchange) isFetchedFromElsewhere() bool {
 	site := x.R.Header.Get("Sec-Fetch-Site")
 	return site != "" && site != "same-origin" && site != "none"
 }
 
-// isAdmitted reports whether a user is signed in who is one on public pages of this
-// instance as well.
+// isAdmitted reports whether a user is signed in who would count as signed in on
+// public pages of this instance.
 func (x *Exchange) isAdmitted() (bool, error) {
 	if !x.State.SignedIn() || x.State.unconfirmed {
 		return false, nil
@@ -123,8 +124,8 @@ func (x *Exchange) isAdmitted() (bool, error) {
 	return x.Admits(x)
 }
 
-// sessionDocument returns what is known about the session. signedIn reports whether
-// there is one. For a page of another origin, addresses are whole.
+// sessionDocument returns the document of the session at hand. For pages of another
+// origin it has absolute URLs.
 func (x *Exchange) sessionDocument(signedIn, elsewhere bool) *sessionDocument {
 	document := &sessionDocument{LoginURL: x.loginURL(x.Default, x.pageBefore(), op.Proof{}), LogoutURL: x.LogoutPath}
 	if elsewhere {
@@ -158,8 +159,8 @@ func (x *Exchange) sessionDocument(signedIn, elsewhere bool) *sessionDocument {
 	return document
 }
 
-// endOf returns when a session ends at the latest: the lifetime may have been shortened
-// since the sign-in.
+// endOf returns when a session expires. The configured lifetime may have become
+// shorter since the login.
 func (in *Instance) endOf(signedIn, expires time.Time) time.Time {
 	if shortened := signedIn.Add(in.Lifetime); shortened.Before(expires) {
 		return shortened
@@ -167,14 +168,14 @@ func (in *Instance) endOf(signedIn, expires time.Time) time.Time {
 	return expires
 }
 
-// secondsUntil returns the whole seconds until a time.
+// secondsUntil returns the whole seconds until a time, at least 0.
 func (in *Instance) secondsUntil(end time.Time) *int64 {
 	seconds := max(0, int64(end.Sub(in.Now())/time.Second))
 	return &seconds
 }
 
-// respondSessionUnknown responds while it is unknown who is signed in: a script that
-// reads of no session would begin a login.
+// respondSessionUnknown responds with 503 while the session cannot be judged. If it
+// responded that there is none, scripts would begin a login.
 func (x *Exchange) respondSessionUnknown(f *Failure) error {
 	x.log(f)
 	x.header().Set("Retry-After", strconv.Itoa(max(1, int(f.RetryAfter.Seconds()))))

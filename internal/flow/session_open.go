@@ -11,21 +11,21 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
-// sessions finds out which user a request comes from, and keeps sessions in the
-// browser's cookies.
+// sessions identifies the user of a request, and stores sessions in the browser's
+// cookies.
 type sessions struct{ request }
 
-// validity is what a session cookie is worth at an instance.
+// validity is whether a cookie holds a session that is valid at an instance.
 type validity int
 
 const (
-	sessionNone    validity = iota // nothing that is a session
-	sessionForeign                 // a session, but none for this instance
+	sessionNone    validity = iota // no session
+	sessionForeign                 // a session that is not valid at this instance
 	sessionValid
 )
 
-// open tries all cookies of the session's name. The first that is a valid session
-// of one of our providers counts.
+// open tries all cookies with the session's name and adopts the first valid
+// session.
 func (x *sessions) open(s *cookiescope.Scope, found *cookie.Found, now time.Time) (validity, error) {
 	st, ctx := x.State, x.R.Context()
 	ring, err := x.Keys.Ring(ctx)
@@ -60,7 +60,7 @@ func (x *sessions) open(s *cookiescope.Scope, found *cookie.Found, now time.Time
 	return result, err
 }
 
-// classify finds out what a loaded session is worth at this instance.
+// classify determines whether a loaded session is valid at this instance.
 func (x *sessions) classify(l *sessionstore.Loaded, now time.Time) validity {
 	p := x.Providers[l.Session.Provider]
 	if p == nil || p.Binding != l.Session.Binding || p.Disabled {
@@ -71,7 +71,8 @@ func (x *sessions) classify(l *sessionstore.Loaded, now time.Time) validity {
 	return sessionValid
 }
 
-// useDue reports whether the session is to be updated because the request uses it.
+// useDue reports whether the session has to be updated because this request uses
+// it.
 func (x *sessions) useDue(s *session.Session, now time.Time) bool {
 	switch x.State.use {
 	case usesNothing:
@@ -82,8 +83,7 @@ func (x *sessions) useDue(s *session.Session, now time.Time) bool {
 	return x.Sessions.UpdateDue(s, now)
 }
 
-// atSibling returns the same request at another instance of the
-// site, which finds out for itself which user it comes from.
+// atSibling returns the request at another instance, with a State of its own.
 func (x *sessions) atSibling(in *Instance) sessions {
 	return sessions{request{in, x.W, x.R, &State{at: in, r: x.R, Cookies: x.State.Cookies}}}
 }

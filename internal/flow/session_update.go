@@ -11,9 +11,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
-// updateSession keeps the session as it is now: with the newest key, as used now,
-// and with the tokens that it has got. sets reports that the response sets a
-// cookie; with an error it stays as it was kept before.
+// updateSession seals the session again: with the newest key, its new tokens, and
+// the current time as its last use. sets reports whether the response sets a
+// cookie. If it fails, the stored session remains unchanged.
 func (x *sessions) updateSession(s *cookiescope.Scope, present uint8) (sets bool, err error) {
 	st, ctx := x.State, x.R.Context()
 	ring, err := x.Keys.Ring(ctx)
@@ -21,7 +21,7 @@ func (x *sessions) updateSession(s *cookiescope.Scope, present uint8) (sets bool
 		return false, err
 	}
 	if ring != st.ring {
-		// What a key had sealed that was withdrawn meanwhile is not sealed again.
+		// Do not renew what was sealed with a key that has been withdrawn meanwhile.
 		l, err := x.Sessions.Load(ctx, ring, s.SessionAAD, st.value, x.Now())
 		if errors.Is(err, seal.ErrUnknownKey) || err == nil && l == nil {
 			return false, sessionstore.ErrRevoked
@@ -47,8 +47,8 @@ func (x *sessions) updateSession(s *cookiescope.Scope, present uint8) (sets bool
 	x.Shared.Memory.liveCookies.see(&renewed, s.SessionAAD, st.value)
 	s.SetSession(x.header(), chunks, present, x.maxAgeUntil(renewed.Expires))
 	if renewed.Grant.RefreshToken != "" || x.Recheck > 0 {
-		// The response leaves when the application is done with it. Until then
-		// another request may have got newer tokens or claims.
+		// Until the application's response is sent, another request may get newer
+		// tokens or claims. Do not overwrite its cookie then.
 		sessions := x.Sessions
 		st.BeforeResponse = func(header http.Header) {
 			if sessions.Superseded(&renewed) {

@@ -16,31 +16,31 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
-// ClocksApart is by how much the clocks of nodes may differ. What ends by one's
-// clock ends what began a moment later by another's; a sign-in that comes after
-// it is spared, see revocation.Event.
+// ClocksApart is how far the clocks of nodes may differ. A revocation also covers
+// sessions that began up to this long after it by another node's clock. A login
+// that provably followed it is spared; see revocation.Event.
 const ClocksApart = 3 * time.Second
 
 // Events learns what happens to users.
 type Events interface {
-	// Wanted reports whether events of a kind are looked at.
+	// Wanted reports whether anyone subscribed to events of a kind.
 	Wanted(audit.Kind) bool
 	Emit(*audit.Event)
 }
 
-// Memory is what flows remember in this process, for all configurations that use
-// the same storage. The zero value is ready.
+// Memory is what the flows remember in this process, shared by all configurations
+// that use the same storage. The zero value is ready to use.
 type Memory struct {
-	spent        callback.Spent // the logins whose response was taken
-	confirmed    callback.Spent // the logins whose session a browser has brought
+	spent        callback.Spent // logins whose response was processed
+	confirmed    callback.Spent // logins whose session cookie a browser has sent
 	logoutTokens revocation.Replay
 	liveSIDs     revocation.Live
 	liveCookies  liveCookies // of the sessions that have streams
 	frontchannel frontchannelLimiter
 }
 
-// Shared is what the instances of one configuration share. Instances are added
-// before requests are served.
+// Shared is the state that all instances of one configuration share. Instances must
+// be added before requests are served.
 type Shared struct {
 	Memory    *Memory
 	Instances []*Instance
@@ -54,11 +54,11 @@ type Shared struct {
 	needs    map[needsKey]*identity.Needs
 }
 
-// wants reports whether events of a kind are looked at.
+// wants reports whether anyone subscribed to events of a kind.
 func (s *Shared) wants(kind audit.Kind) bool { return s.Events != nil && s.Events.Wanted(kind) }
 
-// Revoke stores events that may be about sessions of any instance of this
-// configuration, wherever those keep theirs.
+// Revoke stores revocations for the sessions of all instances of this
+// configuration, in each place where those are kept.
 func (s *Shared) Revoke(ctx context.Context, events ...revocation.Event) error {
 	var errs []error
 	added := make(map[any]bool)
@@ -71,10 +71,10 @@ func (s *Shared) Revoke(ctx context.Context, events ...revocation.Event) error {
 	return errors.Join(errs...)
 }
 
-// RevocationLifetime returns how long a revocation has to be kept: as long as any
-// session can last at the instances of this configuration, and at those that
-// share the storage, which are taken to have the same. Where sessions are remembered
-// after their end, it has to be known for as long that they were revoked.
+// RevocationLifetime returns how long a revocation has to be kept: as long as a
+// session can last at any instance of this configuration. Instances that share the
+// storage are assumed to have the same lifetimes. If the last session is
+// remembered, it has to be known for that time as well that it was revoked.
 func (s *Shared) RevocationLifetime() time.Duration {
 	longest := time.Duration(0)
 	for _, in := range s.Instances {
@@ -87,7 +87,7 @@ func (s *Shared) RevocationLifetime() time.Duration {
 	return longest + sessionstore.RevocationMargin
 }
 
-// needsKey is what instances share sessions by.
+// needsKey identifies the sessions that instances share.
 type needsKey struct {
 	provider string
 	binding  session.Binding
@@ -98,15 +98,16 @@ func (in *Instance) needsKey(p *Provider) needsKey {
 	return needsKey{p.ID, p.Binding, in.CookieName}
 }
 
-// NeedsOf returns what a login at a provider requests and keeps, together with
-// what was requested before, by the transaction or the session at hand: all that
-// the instances need which share the sessions.
+// NeedsOf returns what a login at a provider requests and keeps: the needs of all
+// instances that share its sessions, and what was requested before by the
+// transaction or session at hand.
 func (in *Instance) NeedsOf(p *Provider, before session.Names) *identity.Needs {
 	in.Shared.uniteNeeds()
 	return in.Shared.needs[in.needsKey(p)].With(before)
 }
 
-// uniteNeeds looks at all instances once, when all are provisioned.
+// uniteNeeds computes the needs of all instances. It runs once, after all of them
+// are provisioned.
 func (s *Shared) uniteNeeds() {
 	s.united.Do(func() {
 		instances := make(map[needsKey][]identity.Needs)
@@ -123,8 +124,8 @@ func (s *Shared) uniteNeeds() {
 	})
 }
 
-// onceKey is one thing to log: its kind, and the claim, scope or other name that
-// it is about. Equal providers of several sites share it.
+// onceKey identifies a message that is logged once: its kind, and the claim, scope
+// or other name that it is about. Equal providers of several sites share it.
 type onceKey struct {
 	provider     string
 	registration session.Binding

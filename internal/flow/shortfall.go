@@ -5,11 +5,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 )
 
-// This file finds out what a session lacks at an instance, and what rules make of
-// its user.
+// This file determines what a session lacks at an instance, and evaluates rules.
 
-// EvaluateRules returns what rules say about the user, who is signed in. request is
-// what their expressions get.
+// EvaluateRules evaluates rules for the signed-in user. request is passed to their
+// expressions.
 func (x *sessions) EvaluateRules(sets []*authz.Set, request any) authz.Outcome {
 	st := x.State
 	if outcome, known := st.rulesMemory().Recall(sets); known {
@@ -19,14 +18,14 @@ func (x *sessions) EvaluateRules(sets []*authz.Set, request any) authz.Outcome {
 	return authz.Evaluate(sets, &subject, st.rulesMemory())
 }
 
-// Subject returns what rules are evaluated for, where a user is signed in. request is
-// what their expressions get.
+// Subject returns what rules are evaluated against, for a signed-in user. request
+// is passed to their expressions.
 func (st *State) Subject(request any) authz.Subject {
 	return authz.Subject{User: st.User(), Now: st.at.Now(), Skew: st.provider.Client.ClockSkew, Request: request}
 }
 
-// rulesMemory remembers what rules say about the user, for as long as the session is
-// remembered as loaded; nil for a session that is not.
+// rulesMemory returns the cache of results of rules, which lives as long as the
+// loaded session; nil if the session is not the loaded one.
 func (st *State) rulesMemory() *authz.Memory {
 	if !st.isAsLoaded() {
 		return nil
@@ -39,7 +38,7 @@ func (st *State) rulesMemory() *authz.Memory {
 	return memory
 }
 
-// Shortfall returns why the session of the request is not enough at this instance.
+// Shortfall returns why the session is not sufficient at this instance.
 func (x *sessions) Shortfall() authz.Shortfall {
 	x.State.shortfall = authz.Enough
 	if x.State.SignedIn() {
@@ -62,15 +61,15 @@ func (x *sessions) findShortfall() authz.Shortfall {
 	return authz.Enough
 }
 
-// Lacks reports whether the login of a signed-in user did not request something that is
-// needed. No login requested what a program brings: what is not there is absent.
+// Lacks reports whether the user's login did not request some of the needs.
+// Programs have no login; their claims are either present or absent.
 func (st *State) Lacks(n *identity.Needs) bool {
 	return !st.IsProgram() && st.User().IsOutdated(n)
 }
 
-// isOutdated reports whether only another login brings what this instance needs: the
-// login of the session did not request a claim or token, which is found out once for
-// a loaded session, or its claims are too old.
+// isOutdated reports whether only another login can bring what this instance needs,
+// because the session's login did not request it, or because the claims are too
+// old. The former is cached with the loaded session.
 func (x *sessions) isOutdated() bool {
 	st := x.State
 	if st.unconfirmed {

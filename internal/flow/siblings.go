@@ -7,32 +7,31 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
-// This file looks at sessions of other instances on the site.
+// This file opens sessions of other instances of the site.
 
-// opensAtSibling reports whether a session cookie that is none here is a session
-// of another instance on this site, which has a cookie of the same name and keeps
-// sessions in another place. The cookie stays, so that the sign-in that overwrites
-// it can end that session.
+// opensAtSibling reports whether a session cookie that is not valid here opens at
+// another instance of the site, which uses the same cookie name and another store
+// or other keys. The cookie is then kept, so that the login that overwrites it can
+// end that session.
 func (x *sessions) opensAtSibling(s *cookiescope.Scope) bool {
 	for _, in := range x.Clashing {
 		theirs := x.atSibling(in)
-		place := theirs.Scope()
-		if place == nil || place.Session != s.Session {
+		scope := theirs.Scope()
+		if scope == nil || scope.Session != s.Session {
 			continue
 		}
-		found := place.FindSession(x.State.Cookies)
-		if _, err := theirs.open(place, &found, in.Now()); err != nil || theirs.State.revocable() != nil {
+		found := scope.FindSession(x.State.Cookies)
+		if _, err := theirs.open(scope, &found, in.Now()); err != nil || theirs.State.revocable() != nil {
 			return true
 		}
 	}
 	return false
 }
 
-// siblingHasSession reports whether another instance on this site opens a session
-// of the provider that this one cannot open, although both give their cookie the
-// same name: they keep sessions in different stores, with different secrets, or
-// under different domains. A login would change nothing if the other one serves
-// its callback.
+// siblingHasSession reports whether another instance of the site has a session of
+// the provider that this one cannot open, although both use the same cookie name:
+// they have different stores, secrets or domains. A login would change nothing if
+// the other instance serves its callback.
 func (x *sessions) siblingHasSession(p *Provider) bool {
 	for _, in := range x.Siblings {
 		theirs := x.atSibling(in)
@@ -51,9 +50,9 @@ func (x *sessions) siblingHasSession(p *Provider) bool {
 	return false
 }
 
-// viewer returns the state of the user who is signed in, at this instance or at
-// another one of the site, for what pages say; nil if there is none, or if that
-// is unknown. It sets no cookie and changes nothing.
+// viewer returns the state of the user who is signed in at this instance or at
+// another one of the site, for display on pages; nil if there is none or that is
+// unknown. It has no side effects.
 func (x *sessions) viewer() *State {
 	st := x.State
 	if st.SignedIn() && st.shortfall == authz.Enough && x.knows(st) {
@@ -79,9 +78,8 @@ func (x *sessions) viewer() *State {
 	return nil
 }
 
-// isForeignToProvider reports whether a session that opens here and counts as none
-// comes from one of this instance's providers all the same: an instance elsewhere
-// reads identities in another way.
+// isForeignToProvider reports whether a foreign session comes from one of this
+// instance's providers, but with another mapping of identities.
 func (x *sessions) isForeignToProvider(foreign *sessionstore.Loaded) bool {
 	if foreign == nil {
 		return false

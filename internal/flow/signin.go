@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// signIn makes a session of the response, after every check of it has passed. It
-// also returns the ID token.
+// signIn redeems the authorization response and creates a session. It also returns
+// the ID token.
 func (c *callbackFlow) signIn(ctx context.Context) (*session.Session, string, *Failure) {
 	p, t := c.provider, &c.transaction
 	demands := p.demandsIn(t)
@@ -38,7 +38,7 @@ func (c *callbackFlow) signIn(ctx context.Context) (*session.Session, string, *F
 	}
 	login, err := loginOf(t)
 	if err != nil {
-		return refuse(errorcode.LoginExpired, err) // it was written by another release
+		return refuse(errorcode.LoginExpired, err) // written by another release
 	}
 	tokens, err := p.Client.Exchange(ctx, c.response.Code, login)
 	if err != nil {

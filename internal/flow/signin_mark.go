@@ -7,25 +7,25 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// This file notices browsers that do not keep the session's cookie. Without it
-// such a browser would go to and fro between the site and the provider for ever.
+// This file detects browsers that do not keep the session's cookie. Such a browser
+// would otherwise be redirected back and forth between the site and the provider
+// forever.
 //
-// A sign-in leaves a mark beside the session: a sealed cookie of this host
-// alone, so that it arrives also where the session's cookie has a domain that
-// the browser refuses. It lasts a minute. A browser that comes back for the
-// second time within that with the mark and without any cookie of the session's
-// name is shown an error in the place of a third login. The mark decides nothing
-// else.
+// A login leaves a mark beside the session: a sealed host-only cookie, which also
+// works if the browser refuses the domain of the session's cookie. It lasts a
+// minute. A browser that comes back with a mark of maxSignIns logins, and without a
+// session cookie, gets an error page instead of another login. The mark has no
+// other effect.
 //
-// The first request that brings the session takes the mark's meaning away. A
-// first sign-in's mark stays in the browser then: to clear it there would forbid
-// every cache to keep the first page that users see.
+// The first request with the session makes the mark ineffective. After a first
+// login the mark then stays in the browser, since clearing it would make the first
+// page that users see uncacheable.
 
-// maxSignIns is how often in a row a browser may sign in without bringing a
-// session.
+// maxSignIns is how often in a row a browser may log in without sending a session
+// cookie.
 const maxSignIns = 2
 
-// markSignIn leaves the mark of a sign-in in the browser.
+// markSignIn sets the mark after a login.
 func (x *sessions) markSignIn(s *cookiescope.Scope, ring *seal.Ring, t *session.Transaction) {
 	var before session.Mark
 	if !s.FindSession(x.State.Cookies).Present {
@@ -36,7 +36,7 @@ func (x *sessions) markSignIn(s *cookiescope.Scope, ring *seal.Ring, t *session.
 	s.Set(x.header(), s.Mark, value, int(session.MarkLifetime.Seconds()))
 }
 
-// openMark returns the mark that a browser brings, if it still means something.
+// openMark returns the mark that the browser sent, if it is still effective.
 func (x *sessions) openMark(s *cookiescope.Scope, ring *seal.Ring) (mark session.Mark) {
 	for _, c := range cookie.WithPrefix(x.State.Cookies, s.Mark, 4) {
 		plain, _, err := ring.Open(seal.ForMark, s.MarkAAD, c.Value)
@@ -47,8 +47,8 @@ func (x *sessions) openMark(s *cookiescope.Scope, ring *seal.Ring) (mark session
 	return session.Mark{}
 }
 
-// confirmSession notes, once for each session, that the browser keeps its cookie.
-// It reports whether that cleared a mark in the browser.
+// confirmSession records, once for each session, that the browser keeps its cookie.
+// It reports whether it cleared a mark in the browser.
 func (x *sessions) confirmSession(s *cookiescope.Scope) bool {
 	st := x.State
 	if st.loaded.Confirmed.Load() || st.loaded.Confirmed.Swap(true) {
@@ -59,7 +59,7 @@ func (x *sessions) confirmSession(s *cookiescope.Scope) bool {
 	return mark.Count >= maxSignIns && x.clearMark(s)
 }
 
-// clearMark clears the mark, and reports whether there was one.
+// clearMark clears the mark, and reports whether the browser sent one.
 func (x *sessions) clearMark(s *cookiescope.Scope) bool {
 	if !x.hasCookie(s.Mark) {
 		return false

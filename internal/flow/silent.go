@@ -16,31 +16,31 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 )
 
-// This file tries to sign users in on public pages, without asking them anything: who
-// has a session at the provider has one here. There is one attempt in a browser session,
-// and users see nothing of it.
+// This file attempts silent logins (prompt=none) on public pages: users who have a
+// session at the provider get one here. There is one attempt per browser session,
+// and users do not notice it.
 //
-// A cookie, which is gone when the browser closes, says that an attempt was made, or
-// that there is to be none: a user who has signed in or out has said what they want.
-// After a logout it lasts. A browser that keeps no cookies could be sent to the provider
-// from every page. So there is no attempt for a page that a page of this site leads to,
-// which such a cookie would precede; and where the provider's response finds no trace of
-// the attempt, the home page shows that, which begins no other.
+// A session cookie records that an attempt was made, or that none is to be made,
+// because the user has explicitly signed in or out. After a logout the cookie is
+// persistent. A browser that keeps no cookies could be redirected to the provider
+// from every page. So pages that another page of this site links to make no
+// attempt, since that page would have set the cookie. If a response finds no trace
+// of its attempt, it redirects to the home page as one of this site, which makes no
+// attempt either.
 
 const (
-	// attemptTimeout bounds how long a public page waits for what an attempt needs
-	// of the provider.
+	// attemptTimeout bounds how long a public page waits for the provider before
+	// an attempt.
 	attemptTimeout = 2 * time.Second
-	// inThisBrowserSession and afterLogout are how long no attempt is made, in
-	// seconds.
+	// Max-Age, in seconds, of the cookie that prevents attempts.
 	inThisBrowserSession = 0
 	afterLogout          = 400 * 24 * 60 * 60
 )
 
 var errFoundNoUser = errors.New("the provider knows no user of this browser, or has a question")
 
-// TrySilently begins an attempt to sign in the user of a public page. If it did not
-// begin, the page is served; sets reports whether its response sets a cookie.
+// TrySilently begins a silent login attempt for a public page. If it does not begin
+// one, the page is to be served; sets reports whether the response sets a cookie.
 func (x *Exchange) TrySilently() (begun, sets bool) {
 	s := x.Scope()
 	if s == nil || !s.Ready || x.State.Described || !isFirstPage(x.R) || x.QueryError() != "" {
@@ -73,17 +73,18 @@ func (x *Exchange) TrySilently() (begun, sets bool) {
 	return true, true
 }
 
-// isFirstPage reports whether a user opens a page, in a browser that says that no page
-// of this site led there. Search engines and old browsers say nothing about it.
+// isFirstPage reports whether a user opens a page that was not linked from this
+// site, in a browser that sends Fetch Metadata. Search engines and old browsers do
+// not.
 func isFirstPage(r *http.Request) bool {
 	return r.Method == http.MethodGet && navigation.IsPageLoad(r) &&
 		r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document" &&
 		r.Header.Get("Sec-Fetch-Site") != "same-origin"
 }
 
-// silentProvider returns the provider that an attempt asks; nil if users have to choose
-// one, or the one that there is asks them something. What was chosen before leads
-// nowhere if another site has sent the browser.
+// silentProvider returns the provider for an attempt; nil if users have to choose
+// one, or if the provider cannot be asked silently. The remembered choice is
+// ignored if another site sent the browser.
 func (x *Exchange) silentProvider(s *cookiescope.Scope) *Provider {
 	p := x.Default
 	if p == nil && !isCrossSite(x.R, s) {
@@ -95,14 +96,14 @@ func (x *Exchange) silentProvider(s *cookiescope.Scope) *Provider {
 	return p
 }
 
-// mayTry reports whether no attempt was made before.
+// mayTry reports whether the browser has made no attempt yet.
 func (x *sessions) mayTry(s *cookiescope.Scope) bool {
 	ring, err := x.Keys.Ring(x.R.Context())
 	return err == nil && !x.hasTried(s, ring)
 }
 
-// hasTried reports whether the browser brings the cookie about an attempt. One that only
-// a newer key may open counts.
+// hasTried reports whether the browser sent the cookie about an attempt. A cookie
+// with an unknown key counts, since it may be a newer one.
 func (x *sessions) hasTried(s *cookiescope.Scope, ring *seal.Ring) bool {
 	for _, c := range cookie.WithPrefix(x.State.Cookies, s.Tried, 4) {
 		_, _, err := ring.Open(seal.ForMark, s.TriedAAD, c.Value)
@@ -113,8 +114,8 @@ func (x *sessions) hasTried(s *cookiescope.Scope, ring *seal.Ring) bool {
 	return false
 }
 
-// endAttempts has no further attempt made in this browser, if any could be made on this
-// site.
+// endAttempts prevents further attempts in this browser for the given number of
+// seconds, if the site makes attempts at all.
 func (x *sessions) endAttempts(s *cookiescope.Scope, seconds int) {
 	if s == nil || !x.triesSilently() {
 		return
@@ -126,8 +127,8 @@ func (x *sessions) endAttempts(s *cookiescope.Scope, seconds int) {
 	s.Set(x.header(), s.Tried, ring.Seal(seal.ForMark, s.TriedAAD, []byte{1}), seconds)
 }
 
-// triesSilently reports whether this instance makes attempts, or another one of the
-// site whose cookies have the same names.
+// triesSilently reports whether this instance, or a sibling with the same cookie
+// names, makes attempts.
 func (in *Instance) triesSilently() bool {
 	if in.Silent {
 		return true
@@ -140,8 +141,8 @@ func (in *Instance) triesSilently() bool {
 	return false
 }
 
-// foundNoUser reports whether the failure of an attempt is that the provider has no
-// session of the user, or wants to show something.
+// foundNoUser reports whether an attempt failed because the provider has no session
+// of the user, or would have to interact with them.
 func (c *callbackFlow) foundNoUser(f *Failure) bool {
 	if f == nil || c.response.ErrorCode == "" {
 		return false
@@ -153,10 +154,10 @@ func (c *callbackFlow) foundNoUser(f *Failure) bool {
 	return false
 }
 
-// isOfAnAttempt reports whether a response that belongs to no login in flight is what
-// became of an attempt, which the user sees nothing of: only a login without questions
-// ends like this. It has to be known that no other attempt follows.
-func (c *callbackFlow) isOfAnAttempt(f *Failure) bool {
+// isFromAttempt reports whether a response without a login in progress belongs to
+// an attempt: only silent logins end with these errors. It reports false unless the
+// cookie makes sure that no other attempt follows.
+func (c *callbackFlow) isFromAttempt(f *Failure) bool {
 	switch c.response.ErrorCode {
 	case "login_required", "interaction_required", "consent_required", "account_selection_required":
 		return f.Code == errorcode.LoginExpired && c.Silent && c.hasTried(c.scope, c.ring)
@@ -164,7 +165,7 @@ func (c *callbackFlow) isOfAnAttempt(f *Failure) bool {
 	return false
 }
 
-// leadBackFromAttempt leads back to the page where an attempt began.
+// leadBackFromAttempt redirects to the page where an attempt began.
 func (x *Exchange) leadBackFromAttempt(returnTo, fragment string) error {
 	if returnTo == "" {
 		returnTo = x.Home

@@ -14,90 +14,92 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
-// State is what is known about one request: which user it comes from, and what
-// was done to it. Several instances on one site share it, so that the second one
-// still sees what the first took from the request's header.
+// State is the authentication state of one request. All instances that a request
+// passes share it, so that later ones still see the cookies and credentials that the
+// first one removed from the header.
 type State struct {
-	// Cookies are our own cookies that the browser sent, each like a Cookie line of
-	// its own.
+	// Cookies are the cookies of this plugin that the browser sent, each in the form
+	// of a Cookie header value.
 	Cookies []string
-	// Described reports whether another proxy describes the request, and gets the
-	// response. Sent is the header of such a proxy's request, as it came.
+	// Described reports whether another proxy describes the request and receives
+	// the response. Sent is then the header of that proxy's own request.
 	Described bool
 	Sent      http.Header
-	// Credentials are the lines where the client may have sent a credential of a
-	// program, before ours were taken out; nil if there are none.
+	// Credentials are the header values that may have held a program's credential,
+	// before they were removed; nil if there are none.
 	Credentials *program.Lines
-	// BeforeResponse, if set, has a last look at the header of the application's
-	// response.
+	// BeforeResponse, if set, is called with the header of the application's
+	// response before it is sent.
 	BeforeResponse func(http.Header)
 
-	at *Instance // that identified the user, or the first one
+	at *Instance // the instance that identified the user, or else the first one
 	r  *http.Request
-	// left is what was known at the instance before, where that has another user.
-	left *State
+	// previous is the state at an earlier instance that identified another user.
+	previous *State
 
-	// The session, if provider is set. Without it the request is anonymous.
+	// The session. The request is anonymous if provider is nil.
 	provider *Provider
-	loaded   *sessionstore.Loaded // as it was loaded
-	session  *session.Session     // that, or a newer state of it
-	// foreign is a session that opens here and counts as none: only a logout ends it.
+	loaded   *sessionstore.Loaded // the session as loaded
+	session  *session.Session     // the loaded session, or a newer state of it
+	// foreign is a session that opens here but is not valid at this instance. Only
+	// a logout ends it.
 	foreign   *sessionstore.Loaded
-	foreignAt *Instance // that has loaded it
+	foreignAt *Instance // the instance that loaded foreign
 	// The session cookie's value, and the keys that opened it.
 	value string
 	ring  *seal.Ring
 
-	// seen is the use that was kept with the session; zero if none was.
+	// seen is the time of use that was stored with the session; zero if this
+	// request stored none.
 	seen time.Time
-	// use is what the request means for the idle timeout.
+	// use is how the request counts for the idle timeout.
 	use sessionUse
-	// scheme is where the credential was that the request is judged by, and not by its
-	// cookies; program.None for no such credential. It may be worth nothing.
+	// scheme says where the program's credential was that the request is judged by
+	// instead of its cookies, valid or not; program.None if there is none.
 	scheme program.Scheme
-	// shortfall is why the session is not enough at this instance.
+	// shortfall is why the session is not sufficient at this instance.
 	shortfall authz.Shortfall
-	// lastForgotten reports whether the response takes the last session away.
+	// lastForgotten reports whether the response clears the last session's cookie.
 	lastForgotten bool
-	// unknown reports whether the session counts as none because no directory knows
+	// unknown reports whether the session was rejected because no directory knows
 	// its user.
 	unknown bool
-	// unconfirmed reports whether the claims are older than they may be, and only a
-	// login can confirm them.
+	// unconfirmed reports whether the claims are too old and only a login can
+	// confirm them.
 	unconfirmed bool
-	// updateDue reports whether the session is to be sealed again.
+	// updateDue reports whether the session has to be sealed again.
 	updateDue bool
-	// failed is what did not work, for placeholders on the server's error pages,
-	// and shown the sentence that users read about it.
+	// failed is the failure that the response is about, for placeholders on the
+	// server's error pages, and shown the sentence that users read about it.
 	failed *Failure
 	shown  string
-	// languages are those that a login link asks for; empty if none does.
+	// languages are the ui_locales of a login link; empty if it has none.
 	languages string
 
-	// identityHeaders are the headers about the user that instances have set.
+	// identityHeaders are the identity headers that instances have set.
 	identityHeaders []string
 }
 
-// sessionUse is what a request means for the idle timeout of its session.
+// sessionUse is how a request counts for the idle timeout of its session.
 type sessionUse uint8
 
 const (
-	usesSession sessionUse = iota // it counts, with what is lost by counting seldom
-	usesNothing                   // the session may end in spite of it
-	usesNow                       // it counts at once
+	usesSession sessionUse = iota // counts, but is not written each time
+	usesNothing                   // does not count
+	usesNow                       // counts, and is written at once
 )
 
-// Enter notes that the request reached an instance.
+// Enter records that the request reached an instance.
 func (st *State) Enter(in *Instance, r *http.Request) {
 	if st.provider == nil {
 		st.at, st.r = in, r
 	}
 }
 
-// SignedIn reports whether the user is known.
+// SignedIn reports whether the request has a valid session or credential.
 func (st *State) SignedIn() bool { return st.provider != nil }
 
-// adopt takes a loaded session over as the one that the request comes with.
+// adopt makes l the session of the request.
 func (st *State) adopt(in *Instance, r *http.Request, p *Provider, l *sessionstore.Loaded, updateDue bool) {
 	st.at, st.r, st.provider = in, r, p
 	st.loaded, st.session, st.updateDue = l, &l.Session, updateDue
@@ -105,42 +107,43 @@ func (st *State) adopt(in *Instance, r *http.Request, p *Provider, l *sessionsto
 	st.scheme = program.None
 }
 
-// IsProgram reports whether the request has a credential of a program, good or bad,
-// so that its cookies do not count.
+// IsProgram reports whether the request has a program's credential, valid or not.
+// Its cookies are then ignored.
 func (st *State) IsProgram() bool { return st.scheme != program.None }
 
-// markForeign notes a session that opens at an instance and counts as none there.
+// markForeign records a session that opens at an instance but is not valid there.
 func (st *State) markForeign(in *Instance, l *sessionstore.Loaded) { st.foreign, st.foreignAt = l, in }
 
 // SignOut makes the request anonymous.
 func (st *State) SignOut() { st.provider = nil }
 
-// DropIdentity makes the request anonymous again, also for the instances behind
-// this one and for the application.
+// DropIdentity makes the request anonymous, also for later instances and for the
+// application.
 func (st *State) DropIdentity(header http.Header) {
 	st.SignOut()
 	st.dropHeaders(header, func(string) bool { return true })
 }
 
-// leaveTo makes the request anonymous for an instance that does not know its user:
-// another one has identified them, and has set headers that are this one's.
-func (st *State) leaveTo(in *Instance, r *http.Request) {
-	st.keepLeft()
+// resetFor makes the request anonymous for an instance that has not identified its
+// user itself: an earlier one did, and set identity headers that this one owns.
+func (st *State) resetFor(in *Instance, r *http.Request) {
+	st.savePrevious()
 	st.provider, st.at, st.r, st.scheme = nil, in, r, program.None
 	st.dropHeaders(r.Header, in.OwnsHeader)
 }
 
-// keepLeft keeps what is known, for the streams that an instance before let pass.
-func (st *State) keepLeft() {
+// savePrevious saves the state, for the streams that an earlier instance let pass.
+func (st *State) savePrevious() {
 	if st.SignedIn() {
 		before := *st
-		st.left = &before
+		st.previous = &before
 	}
 }
 
-// stateAt returns what was known at an instance that has identified a user.
+// stateAt returns the state at an instance that has identified a user, or st if
+// there is none.
 func (st *State) stateAt(in *Instance) *State {
-	for s := st; s != nil; s = s.left {
+	for s := st; s != nil; s = s.previous {
 		if s.at == in && s.session != nil {
 			return s
 		}
@@ -158,21 +161,23 @@ func (st *State) dropHeaders(header http.Header, which func(name string) bool) {
 	})
 }
 
-// SetIdentityHeader sets a header that tells the application about the user.
+// SetIdentityHeader sets a request header that identifies the user to the
+// application.
 func (st *State) SetIdentityHeader(header http.Header, name string, value []string) {
 	header[name] = value
 	st.identityHeaders = append(st.identityHeaders, name)
 }
 
-// IdentityHeaders are the headers about the user that instances have set.
+// IdentityHeaders returns the names of the identity headers that instances have
+// set.
 func (st *State) IdentityHeaders() []string { return st.identityHeaders }
 
-// isAsLoaded reports whether the session is the one that was loaded, and no newer
+// isAsLoaded reports whether the session is still the loaded one, and not a newer
 // state of it.
 func (st *State) isAsLoaded() bool { return st.loaded != nil && st.session == &st.loaded.Session }
 
-// HeaderCache is room for the header values that follow from the session alone,
-// for as long as it is remembered as loaded; nil for a session that is not.
+// HeaderCache returns where to cache header values that depend on the session
+// alone. It is nil if the session is not the loaded one.
 func (st *State) HeaderCache() *atomic.Pointer[[]string] {
 	if !st.isAsLoaded() {
 		return nil
@@ -188,7 +193,7 @@ func (st *State) revocable() *sessionstore.Loaded {
 	return st.foreign
 }
 
-// User returns the user that the request comes from.
+// User returns the user of the request; the zero User if it is anonymous.
 func (st *State) User() identity.User {
 	if !st.SignedIn() {
 		return identity.User{}
@@ -200,8 +205,8 @@ func (st *State) User() identity.User {
 	return u
 }
 
-// isNew reports whether the session began so recently that the browser may bring
-// it for the first time.
+// isNew reports whether the session is so recent that this may be the first request
+// that brings it.
 func (st *State) isNew(now time.Time) bool {
 	return now.Sub(st.session.SignedIn) < session.MarkLifetime
 }

@@ -20,18 +20,19 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// This file is about what a login has to prove: where that comes from, who reads it,
-// and what follows if the login does not prove it.
+// This file determines what a login has to prove, and responds to users whose login
+// did not prove it.
 
-// maxLinkACRs bounds acr_values in a login link, in bytes.
+// maxLinkACRs is the maximum length in bytes of acr_values in a login link.
 const maxLinkACRs = 2000
 
-// unmetAuthentication is how a provider says that the user did not sign in as it was
-// asked (OpenID Connect Core Error Code unmet_authentication_requirements 1.0).
+// unmetAuthentication is the error of a provider that could not satisfy acr_values
+// (OpenID Connect Core Error Code unmet_authentication_requirements 1.0).
 const unmetAuthentication = "unmet_authentication_requirements"
 
-// proofOfRules returns the proof that rules demand of a login at a provider, which is
-// nil where it is not known yet: a method of amr is asked for by the provider's acr.
+// proofOfRules returns the proof that rules demand of a login at p. An amr method
+// is requested by the acr that p maps it to; if p is nil, because users have yet to
+// choose, methods are left out.
 func proofOfRules(demands authz.Demands, p *Provider) op.Proof {
 	proof := op.Proof{ACR: demands.ACR}
 	for _, methods := range demands.AMR {
@@ -48,7 +49,7 @@ func proofOfRules(demands authz.Demands, p *Provider) op.Proof {
 	return proof
 }
 
-// proofOfProvider returns the proof that the fixed parameters of a provider amount to.
+// proofOfProvider returns the proof that the provider's fixed parameters demand.
 func proofOfProvider(p *Provider) op.Proof {
 	proof := op.Proof{MaxAge: p.Client.Demands.MaxAge}
 	if values := p.Client.Demands.ACRs; len(values) > 0 {
@@ -57,8 +58,8 @@ func proofOfProvider(p *Provider) op.Proof {
 	return proof
 }
 
-// proofOfLink returns the proof that a login link demands. What cannot be a demand is
-// an error: to ignore it would let in a user who proves less than was meant.
+// proofOfLink returns the proof that a login link demands. Invalid demands are an
+// error: if they were ignored, users could get in with less proof than intended.
 func proofOfLink(query url.Values) (proof op.Proof, err error) {
 	for _, name := range []string{"acr_values", "max_age"} {
 		if len(query[name]) > 1 {
@@ -83,7 +84,7 @@ func proofOfLink(query url.Values) (proof op.Proof, err error) {
 
 func isUnprintable(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }
 
-// parametersOfProof returns the parameters of a login link that demand a proof.
+// parametersOfProof returns the login link parameters that demand a proof.
 func parametersOfProof(proof op.Proof) url.Values {
 	parameters := make(url.Values)
 	if values := strings.Join(proof.Acceptable(), " "); values != "" && len(values) <= maxLinkACRs {
@@ -95,7 +96,7 @@ func parametersOfProof(proof op.Proof) url.Values {
 	return parameters
 }
 
-// secondsOf returns a duration in whole seconds; nil is none.
+// secondsOf returns a duration in whole seconds; nil if d is nil.
 func secondsOf(d *time.Duration) *int64 {
 	if d == nil {
 		return nil
@@ -104,14 +105,14 @@ func secondsOf(d *time.Duration) *int64 {
 	return &seconds
 }
 
-// demands returns all that the login demands. A login without questions cannot ask the
-// user to sign in again.
+// demands returns all demands on the login. A silent login cannot ask the user to
+// authenticate again.
 func (l *login) demands() op.Demands {
 	return l.provider.Client.DemandsOf(l.proof, l.provider.LoginIsAuthTime && l.silent == "" && !l.attempt)
 }
 
-// checkProof holds an ID token to what rules or a login link demanded of this login,
-// at whichever instance it began.
+// checkProof checks an ID token against what rules or a login link demanded when
+// the login began, at whichever instance.
 func (c *callbackFlow) checkProof(demands *op.Demands, idToken op.Claims) error {
 	if demands.Proof.IsZero() {
 		return nil
@@ -124,8 +125,8 @@ func (c *callbackFlow) checkProof(demands *op.Demands, idToken op.Claims) error 
 	return nil
 }
 
-// markOf returns what a session keeps of what its login demanded, encoded: enough to
-// know the same demands again. It is empty if nothing was demanded.
+// markOf returns a hash of the demands of a login, which the session keeps to
+// recognize the same demands; "" if there were none.
 func markOf(demands *op.Demands, encoded string) string {
 	if !demands.Any() && demands.Proof.IsZero() {
 		return ""
@@ -134,9 +135,9 @@ func markOf(demands *op.Demands, encoded string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:6])
 }
 
-// wasInVain reports whether the session comes from a login with the same demands, a
-// moment ago, and something else than time is the reason that it does not satisfy
-// them: another such login would lead to the same.
+// wasInVain reports whether the session comes from a recent login with the same
+// demands and still does not satisfy them, for another reason than its age. Another
+// login would not help.
 func (l *login) wasInVain() bool {
 	s, user, demands := l.State.session, l.State.User(), l.demands()
 	if l.Now().Sub(s.SignedIn) >= repeatWindow || user.Asked() != markOf(&demands, demands.Encode()) {
@@ -146,16 +147,16 @@ func (l *login) wasInVain() bool {
 	return demands.Check(s.AuthTime, s.ACR, s.SignedIn, skew) != nil || demands.Proof.Check(s.AuthTime, user.ACR(), s.SignedIn, skew) != nil
 }
 
-// The causes of a 403 to a user whom no further login is begun for. A link begins one
-// all the same.
+// Causes of a 403 for users for whom no further login begins automatically. They
+// can still follow a login link.
 var (
 	errNoStepUp       = fmt.Errorf("%w, and no login is begun", errorcode.ErrUnproved)
 	errInVain         = fmt.Errorf("%w: the user has just signed in for this page; does the provider take acr away from refreshed ID tokens", errNoStepUp)
 	errTooManyStepUps = fmt.Errorf("%w: this browser has begun two within a minute", errNoStepUp)
 )
 
-// respondUnproved responds with 403 to a signed-in user who does not prove what the
-// page demands, in the place of another login.
+// respondUnproved responds with 403 to a signed-in user who did not prove what the
+// page demands, instead of beginning another login.
 func (x *Exchange) respondUnproved(cause error, proof op.Proof) error {
 	observe.Refusals.With("step_up").Inc()
 	f := &Failure{Code: errorcode.Forbidden, Cause: cause, Provider: x.State.provider, Proof: proof}

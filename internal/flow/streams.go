@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -20,22 +21,22 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/streams"
 )
 
-// This file reports whether a stream may go on that began with a request: whether a
-// request like it would still be served.
+// This file decides whether a stream may continue: whether a new request like the
+// one that began it would still be served.
 
-// Guard is an instance that has let the request of a signed-in user pass.
+// Guard is an instance that let the request of a signed-in user pass.
 type Guard struct {
 	instance *Instance
 	rules    []*authz.Set
-	next     *Guard // another one that has, or nil
+	next     *Guard // an earlier instance that did, or nil
 	public   bool
 }
 
-// IsZero reports whether there is no guard.
+// IsZero reports whether no instance let the request pass.
 func (g *Guard) IsZero() bool { return g.instance == nil }
 
-// Pass notes that an instance lets the request pass, by a policy. It may be behind
-// others that have.
+// Pass records that an instance let the request pass under a policy, after those
+// recorded before.
 func (g *Guard) Pass(in *Instance, policy *authz.Policy) {
 	if g.instance != nil {
 		before := *g
@@ -44,22 +45,22 @@ func (g *Guard) Pass(in *Instance, policy *authz.Policy) {
 	g.instance, g.rules, g.public = in, policy.Rules, policy.Public
 }
 
-// Watch is what is kept of a request that became a stream, of one instance that let it
-// pass: what it came with there.
+// Watch is what a stream keeps of its request at one instance that let it pass.
 type Watch struct {
 	guard Guard
-	at    *Instance // that has opened the session
-	// cookie is that of the session, or nil for a program, which has a credential.
+	at    *Instance // the instance that opened the session
+	// cookie is the session's cookie; nil for a program, which has a credential.
 	cookie     *liveCookie
 	credential program.Credential
 	session    session.ID
 }
 
-// watches are those of all instances that let a request pass. Each may have found
-// another user.
+// watches are the watches of all instances that let a request pass. Each may have
+// identified another user.
 type watches []*Watch
 
-// Watch has a response that becomes a stream judged by the session of its request.
+// Watch makes a response that becomes a stream depend on the session of its
+// request.
 func (st *State) Watch(guard Guard, response *streams.Response) {
 	if response.Check != nil {
 		return
@@ -71,20 +72,20 @@ func (st *State) Watch(guard Guard, response *streams.Response) {
 	response.Check, response.Ended, response.Released = all.Check, all[0].logEnded, all.release
 }
 
-// watch returns what is kept of the request for a guard.
+// watch returns the watch for one guard.
 func (st *State) watch(guard Guard) *Watch {
 	w := &Watch{guard: guard, at: st.at, session: st.session.ID}
 	if st.IsProgram() {
-		w.credential, _ = st.at.Programs.Find(st.Credentials) // which did let the request in
+		w.credential, _ = st.at.Programs.Find(st.Credentials) // it was found before
 	} else {
-		w.cookie = st.at.Shared.Memory.liveCookies.acquire(st.session, st.place(), st.value)
+		w.cookie = st.at.Shared.Memory.liveCookies.acquire(st.session, st.sessionAAD(), st.value)
 	}
 	return w
 }
 
-// Check judges the stream at every instance. It runs outside of a request, where a
-// panic, such as one of a directory of known users, would end the whole server: the
-// stream ends in its place.
+// Check checks the stream at every instance. It runs outside of a request, where a
+// panic, such as one in a directory of known users, would crash the server; instead
+// it ends the stream.
 func (all watches) Check(ctx context.Context) (verdict streams.Verdict) {
 	defer func() {
 		if failed := recover(); failed != nil {
@@ -105,7 +106,7 @@ func (all watches) Check(ctx context.Context) (verdict streams.Verdict) {
 	return verdict
 }
 
-// release forgets the cookies.
+// release releases the cookies.
 func (all watches) release() {
 	for _, w := range all {
 		if w.cookie != nil {
@@ -114,24 +115,24 @@ func (all watches) release() {
 	}
 }
 
-// place returns the place that the session's cookie belongs to. A handler behind the
-// guard may have changed the host of the request since.
-func (st *State) place() (place string) {
+// sessionAAD returns the additional data that the session's cookie is sealed with.
+// A handler behind the guard may have changed the host of the request since.
+func (st *State) sessionAAD() (aad string) {
 	for _, r := range []*http.Request{st.r, st.at.Server.Original(st.r)} {
 		s := st.at.Scopes.Of(r)
 		if s == nil {
 			continue
 		}
-		place = s.SessionAAD
-		if l, err := st.at.loadAgain(r.Context(), place, st.value, st.at.Now()); err == nil && l != nil {
-			return place
+		aad = s.SessionAAD
+		if l, err := st.at.loadAgain(r.Context(), aad, st.value, st.at.Now()); err == nil && l != nil {
+			return aad
 		}
 	}
-	return place
+	return aad
 }
 
-// Check judges the stream as a request with the same cookie or credential would be
-// judged. It changes nothing: a session is not used by a stream.
+// Check checks the stream like a new request with the same cookie or credential. It
+// does not count as use of the session.
 func (w *Watch) Check(ctx context.Context) streams.Verdict {
 	load := w.loadSession
 	if w.cookie == nil {
@@ -154,10 +155,10 @@ func (w *Watch) Check(ctx context.Context) streams.Verdict {
 	return streams.Allowed
 }
 
-// loadSession loads the session as the newest cookie has it.
+// loadSession loads the session from its newest cookie.
 func (w *Watch) loadSession(ctx context.Context) (*sessionstore.Loaded, *Provider, streams.Verdict) {
 	in := w.at
-	l, err := in.loadAgain(ctx, w.cookie.place, w.cookie.value(), in.Now())
+	l, err := in.loadAgain(ctx, w.cookie.aad, w.cookie.value(), in.Now())
 	switch {
 	case err != nil:
 		return nil, nil, streams.Unknown
@@ -185,7 +186,7 @@ func (w *Watch) loadProgram(ctx context.Context) (*sessionstore.Loaded, *Provide
 }
 
 // stillServes reports whether the instance would serve a request with the session.
-// Expressions about the request were evaluated when it came.
+// Results of expressions about the request are kept from when it came.
 func (g *Guard) stillServes(st *State) bool {
 	x := sessions{request{Instance: g.instance, State: st}}
 	facts := authz.Facts{User: st.User(), Shortfall: x.findShortfall(), Policy: authz.Policy{Public: g.public, Rules: g.rules}}
@@ -195,48 +196,41 @@ func (g *Guard) stillServes(st *State) bool {
 }
 
 // loadAgain loads the session of a cookie as a request does.
-func (in *Instance) loadAgain(ctx context.Context, place, value string, now time.Time) (*sessionstore.Loaded, error) {
-	ring, err := in.Keys.Ring(ctx)
-	if err != nil {
-		return nil, err
-	}
-	l, err := in.Sessions.Load(ctx, ring, place, value, now)
-	if errors.Is(err, seal.ErrUnknownKey) {
-		if ring, err = in.Keys.Renewed(ctx); err != nil {
-			return nil, err
-		}
-		l, err = in.Sessions.Load(ctx, ring, place, value, now)
-	}
-	if errors.Is(err, seal.ErrUnknownKey) {
+func (in *Instance) loadAgain(ctx context.Context, aad, value string, now time.Time) (l *sessionstore.Loaded, err error) {
+	_, opened, unavailable := seal.OpenWith(ctx, in.Keys, func(ring *seal.Ring) (err error) {
+		l, err = in.Sessions.Load(ctx, ring, aad, value, now)
+		return err
+	})
+	if errors.Is(opened, seal.ErrUnknownKey) {
 		return nil, nil // the key was withdrawn
 	}
-	return l, err
+	return l, cmp.Or(unavailable, opened)
 }
 
-// logEnded logs that the stream is ended.
+// logEnded logs that the stream was ended.
 func (w *Watch) logEnded() {
 	w.at.Logger.LogAttrs(context.Background(), slog.LevelInfo, "a stream ends, since its user must not have it any more", slog.String("event", "stream_ended"),
 		slog.String("session", audit.SessionName(&session.Session{ID: w.session})))
 }
 
-// liveCookies knows the newest session cookie of each session that has a stream, as
-// far as this process has seen it: the session of a stream goes on when a request
-// renews it.
+// liveCookies keeps the newest session cookie of each session that has a stream, as
+// far as this process has seen it. When a request renews the session, its streams
+// continue with the new cookie.
 type liveCookies struct {
-	count atomic.Int32 // of entries, for those who ask on every session that is opened
+	count atomic.Int32 // number of entries, to keep see cheap while there are none
 	mu    sync.Mutex
 	all   map[session.ID]*liveCookie
 }
 
 type liveCookie struct {
-	id    session.ID
-	place string
+	id  session.ID
+	aad string
 
 	uses int // guarded by the mutex of liveCookies
 	mu   sync.Mutex
 	text string
-	seen time.Time // when the session was used last, and when it was updated
-	made time.Time
+	seen time.Time // when the session was last used
+	made time.Time // when the session was last updated
 }
 
 func (c *liveCookie) value() string {
@@ -245,12 +239,13 @@ func (c *liveCookie) value() string {
 	return c.text
 }
 
-// acquire returns the entry of a session, which a cookie's value stands for.
-func (all *liveCookies) acquire(s *session.Session, place, value string) *liveCookie {
+// acquire returns the entry of a session, and adds one if necessary. release frees
+// it.
+func (all *liveCookies) acquire(s *session.Session, aad, value string) *liveCookie {
 	all.mu.Lock()
 	c := all.all[s.ID]
-	if c == nil || c.place != place {
-		c = &liveCookie{id: s.ID, place: place}
+	if c == nil || c.aad != aad {
+		c = &liveCookie{id: s.ID, aad: aad}
 		if all.all == nil {
 			all.all = make(map[session.ID]*liveCookie)
 		}
@@ -275,20 +270,20 @@ func (all *liveCookies) release(c *liveCookie) {
 	}
 }
 
-// see takes the value of a session's cookie over, if the session has streams.
-func (all *liveCookies) see(s *session.Session, place, value string) {
+// see records the value of a session's cookie if the session has streams.
+func (all *liveCookies) see(s *session.Session, aad, value string) {
 	if all.count.Load() == 0 {
 		return
 	}
 	all.mu.Lock()
 	c := all.all[s.ID]
 	all.mu.Unlock()
-	if c != nil && c.place == place {
+	if c != nil && c.aad == aad {
 		c.renew(s, value)
 	}
 }
 
-// renew takes over the value of a newer state.
+// renew replaces the value if it is newer.
 func (c *liveCookie) renew(s *session.Session, value string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

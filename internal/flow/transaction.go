@@ -13,14 +13,15 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// This file finds the logins in flight among a browser's cookies.
+// This file finds logins in progress among a browser's cookies.
 
 const (
-	// maxLogins is how many logins a browser can have in flight.
+	// maxLogins is how many logins a browser can have in progress.
 	maxLogins = 5
-	// maxTransaction bounds a transaction's cookie, name and value, in bytes.
+	// maxTransaction is the maximum size in bytes of a transaction's cookie, name
+	// and value.
 	maxTransaction = 1500
-	// seenTransactions bounds how many are looked at to find the oldest.
+	// seenTransactions bounds how many transaction cookies are opened per request.
 	seenTransactions = 24
 )
 
@@ -29,9 +30,9 @@ func loginOf(t *session.Transaction) (op.Login, error) {
 	return op.Login{State: t.State, Nonce: t.Nonce, Verifier: t.Verifier, RedirectURI: t.RedirectURI, Key: key}, err
 }
 
-// authorize returns the address of the authorization request of a transaction, which
-// gets the key that the tokens are to be bound to. passedOn reports whether an
-// application gets the access token.
+// authorize returns the URL of the authorization request of a transaction, and adds
+// the key that the tokens will be bound to to the transaction. passedOn reports
+// whether an application gets the access token.
 func authorize(ctx context.Context, p *Provider, t *session.Transaction, demands op.Demands, passedOn bool, extra url.Values) (string, error) {
 	key, err := p.Client.LoginKey(ctx, passedOn)
 	if err != nil {
@@ -50,9 +51,8 @@ func openTransaction(ring *seal.Ring, aad, value string) (t session.Transaction,
 	return t, true
 }
 
-// transactionsOf opens the transactions among the cookies whose names begin with a
-// prefix that a state belongs to. There is one at most, unless someone planted
-// copies.
+// transactionsOf opens the transaction cookies with the given name prefix that
+// belong to a state. There is at most one, unless someone planted copies.
 func (x *sessions) transactionsOf(ring *seal.Ring, prefix, aad, state string) (name string, found []session.Transaction) {
 	name = prefix + session.HashState(state).CookieSuffix()
 	for _, c := range cookie.WithPrefix(x.State.Cookies, name, seenTransactions) {
@@ -66,8 +66,8 @@ func (x *sessions) transactionsOf(ring *seal.Ring, prefix, aad, state string) (n
 	return name, found
 }
 
-// expireOldest makes room for another login: of those in flight the oldest are
-// given up, and what does not open, or is over, is cleared.
+// expireOldest makes room for another login: it clears the oldest transactions, and
+// those that do not open or have expired.
 func (x *sessions) expireOldest(s *cookiescope.Scope, ring *seal.Ring) {
 	type inFlight struct {
 		name  string

@@ -8,8 +8,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// usesAccessToken reports whether a login needs its access token: for the
-// application, or for userinfo.
+// usesAccessToken reports whether a login needs its access token, for the
+// application or for userinfo.
 func usesAccessToken(ctx context.Context, p *Provider, needs *identity.Needs, idToken op.Claims) bool {
 	switch {
 	case needs.AccessToken:
@@ -26,9 +26,9 @@ func usesAccessToken(ctx context.Context, p *Provider, needs *identity.Needs, id
 }
 
 // userinfo fetches userinfo if the configuration wants it. lost reports that the
-// endpoint did not answer and that the user's name does not depend on it: what
-// only headers and placeholders need is empty then. An answer about another user
-// is always an error.
+// endpoint failed but the user's name does not depend on it, so that the login goes
+// on without claims that only userinfo has. A response about another user is always
+// an error.
 func (in *Instance) userinfo(ctx context.Context, p *Provider, needs *identity.Needs, idToken op.Claims, access op.Access) (info op.Claims, lost bool, err error) {
 	policy := p.Mapping.Userinfo
 	if policy == identity.UserinfoNever || policy == identity.UserinfoAuto && !p.Mapping.NeedsUserinfo(needs, idToken) {
@@ -52,7 +52,8 @@ func (in *Instance) userinfo(ctx context.Context, p *Provider, needs *identity.N
 	return info, false, err
 }
 
-// fetchUserinfo fetches the claims of a subject.
+// fetchUserinfo fetches the userinfo of a subject, without claims that belong to a
+// login.
 func (p *Provider) fetchUserinfo(ctx context.Context, access op.Access, subject string) (op.Claims, error) {
 	info, err := p.Client.Userinfo(ctx, access, subject)
 	identity.DropSignInClaims(info)

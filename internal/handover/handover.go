@@ -1,13 +1,12 @@
-// Package handover is what a login host and the sites that send their logins to it
-// say to each other. A site sends browsers to the login host with a sealed Request:
-// which site it is, for which login, and what that demands. The login host sends
-// them back with a Ticket: a random reference to a sealed Record in the storage that
-// both share, which is good once and for a minute. The Record is what a provider
-// said about the user, from which the site makes a session of its own.
+// Package handover implements the protocol between a login host and the sites that send
+// their logins to it. A site redirects browsers to the login host with a sealed Request,
+// which names the site, the login and its demands. The login host redirects them back
+// with a Ticket: a random reference to a sealed Record in the storage that both share. A
+// ticket is valid once and for a minute. The Record has what the provider said about the
+// user, from which the site creates a session of its own.
 //
-// The package knows the codecs, what a ticket is worth, and how a record is taken
-// once on all nodes. It does not know requests and responses, cookies, providers
-// or who may sign in: package flow does.
+// The package has the codecs and the storage of records, which are taken once across all
+// nodes. HTTP, cookies, providers and authorization belong to package flow.
 package handover
 
 import (
@@ -21,25 +20,24 @@ import (
 )
 
 const (
-	// TicketLifetime is for how long a ticket is good.
+	// TicketLifetime is how long a ticket is valid.
 	TicketLifetime = 60 * time.Second
-	// RequestLifetime is for how long a request is good: as long as the login that it
-	// is for.
+	// RequestLifetime is how long a request is valid: as long as its login.
 	RequestLifetime = 15 * time.Minute
 )
 
-// TransactionHash stands for a login in flight at a site: only the browser that has
-// begun it has the state.
+// TransactionHash identifies a login in progress at a site. Only the browser that
+// began it has the state.
 type TransactionHash [16]byte
 
-// HashTransaction returns what stands for the login with a state.
+// HashTransaction returns the hash of a login's state.
 func HashTransaction(state string) (h TransactionHash) {
 	sum := sha256.Sum256([]byte("caddy-oidc-rp v1 handover transaction\x00" + state))
 	copy(h[:], sum[:])
 	return h
 }
 
-// Ticket is a random reference to a record: all that an address shows of it.
+// Ticket is a random reference to a record, for use in a URL.
 type Ticket [16]byte
 
 // NewTicket returns a random ticket.
@@ -48,10 +46,10 @@ func NewTicket() (t Ticket) {
 	return t
 }
 
-// String returns the ticket as an address has it.
+// String returns the encoded ticket.
 func (t Ticket) String() string { return base64.RawURLEncoding.EncodeToString(t[:]) }
 
-// ParseTicket reads what String returned. There is one text for one ticket.
+// ParseTicket parses what String returned. It accepts only the canonical encoding.
 func ParseTicket(text string) (t Ticket, ok bool) {
 	if len(text) != base64.RawURLEncoding.EncodedLen(len(t)) {
 		return Ticket{}, false
@@ -60,8 +58,8 @@ func ParseTicket(text string) (t Ticket, ok bool) {
 	return t, err == nil && n == len(t) && t.String() == text
 }
 
-// secret opens the record, and names it: a reader of the storage alone can neither
-// open a record nor present a ticket.
+// secret returns the secret that names and opens the record. It cannot be derived
+// from what is in the storage.
 func (t Ticket) secret() seal.RecordSecret {
 	return sha256.Sum256(append([]byte("caddy-oidc-rp v1 handover ticket\x00"), t[:]...))
 }
@@ -72,22 +70,22 @@ func (t Ticket) Name() (string, error) {
 	return secret.Name()
 }
 
-// Seal encrypts a record, with the keys that the nodes share and with the ticket. It
-// opens for the origin alone that it is for.
+// Seal encrypts a record with the keys that the nodes share and with the ticket. It
+// opens only for the origin that it is for.
 func (t Ticket) Seal(ring *seal.Ring, r *Record) ([]byte, error) {
-	secret, place := t.secret(), recordPlace(r.Origin)
-	return secret.Seal(place, []byte(ring.Seal(seal.ForHandover, place, r.Encode())))
+	secret, aad := t.secret(), recordAAD(r.Origin)
+	return secret.Seal(aad, []byte(ring.Seal(seal.ForHandover, aad, r.Encode())))
 }
 
-// Open decrypts what Seal made for an origin. The errors are those of package seal, or
-// ErrNone.
+// Open decrypts what Seal returned for an origin. The errors are those of package
+// seal, or ErrNone.
 func (t Ticket) Open(ring *seal.Ring, origin string, sealed []byte) (r Record, err error) {
-	secret, place := t.secret(), recordPlace(origin)
-	text, err := secret.Open(place, sealed)
+	secret, aad := t.secret(), recordAAD(origin)
+	text, err := secret.Open(aad, sealed)
 	if err != nil {
 		return Record{}, err
 	}
-	plain, _, err := ring.Open(seal.ForHandover, place, string(text))
+	plain, _, err := ring.Open(seal.ForHandover, aad, string(text))
 	if err != nil {
 		return Record{}, err
 	}
@@ -95,10 +93,10 @@ func (t Ticket) Open(ring *seal.Ring, origin string, sealed []byte) (r Record, e
 	return r, err
 }
 
-func recordPlace(origin string) string { return "handover record\x00" + origin }
+func recordAAD(origin string) string { return "handover record\x00" + origin }
 
-// isWithin reports whether something that was made at a time is good for a while, and
-// that while is not over. The clocks of nodes differ a little.
+// isWithin reports whether now is within the lifetime of something made at the
+// given time. It allows for small differences between clocks.
 func isWithin(at, now time.Time, lifetime time.Duration) bool {
 	age := now.Sub(at)
 	return age < lifetime && age > -clusterstore.ClocksDiffer

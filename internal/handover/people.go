@@ -13,23 +13,24 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/wire"
 )
 
-// This file lists who was handed over by login hosts that ask directories of known
-// users. Sites in other configurations cannot ask those, so the login host does.
+// This file lists the users who were handed over by login hosts with directories of
+// known users. Sites in other configurations cannot ask those directories, so the
+// login host does.
 
 // Person is a user who was handed over to some site.
 type Person struct {
 	// Host is the login host's origin.
 	Host string
-	// Parent is the session there. All that were handed over end with it.
+	// Parent is the session there. All sessions that were handed over end with it.
 	Parent session.Parent
-	// User is what the directories there are asked about.
+	// User is the user in the form that directories are asked with.
 	User knownusers.User
 }
 
-// People is a list of them. The zero value is an empty one.
+// People is a list of users. The zero value is an empty list.
 type People []Person
 
-// lists is how many lists there are, so that none is long.
+// lists is the number of lists. There are several to keep each of them short.
 const lists = 64
 
 // ListNames returns the names of all lists.
@@ -40,7 +41,7 @@ func ListNames() (names []string) {
 	return names
 }
 
-// ListOf returns the name of the list that a session is in.
+// ListOf returns the name of the list that contains a session.
 func ListOf(id session.ID) string {
 	sum := sha256.Sum256(id[:])
 	return listName(sum[0] % lists)
@@ -48,13 +49,14 @@ func ListOf(id session.ID) string {
 
 func listName(i byte) string { return hex.EncodeToString([]byte{i}) }
 
-// Add adds a user, or renews the entry of their session.
+// Add adds a user, or replaces the entry of the same session.
 func (p *People) Add(person *Person) {
 	p.Remove(func(other *Person) bool { return other.Parent.ID == person.Parent.ID })
 	*p = append(*p, *person)
 }
 
-// Remove removes entries. It reports whether there were any.
+// Remove removes the entries for which over returns true, and reports whether there
+// were any.
 func (p *People) Remove(over func(*Person) bool) bool {
 	before := len(*p)
 	*p = slices.DeleteFunc(*p, func(person Person) bool { return over(&person) })
@@ -63,7 +65,7 @@ func (p *People) Remove(over func(*Person) bool) bool {
 
 const peopleVersion = 1
 
-// Encode returns the bytes of a list.
+// Encode returns the encoded list.
 func (p People) Encode() []byte {
 	var w wire.Writer
 	w.Byte(peopleVersion)
@@ -84,7 +86,7 @@ func (p People) Encode() []byte {
 	return w.B
 }
 
-// Decode reads what Encode returned. The only error is ErrNone.
+// Decode decodes what Encode returned. The only error is ErrNone.
 func (p *People) Decode(encoded []byte) error {
 	*p = nil
 	reader := wire.Reader{S: string(encoded)}
@@ -112,24 +114,24 @@ func (p *People) Decode(encoded []byte) error {
 	return nil
 }
 
-// peoplePlace is what sealed lists are bound to.
-func peoplePlace(name string) string { return "handover people\x00" + name }
+// peopleAAD returns the additional data of a sealed list.
+func peopleAAD(name string) string { return "handover people\x00" + name }
 
-// SealPeople returns a list as storages have it; nothing for an empty one.
+// SealPeople seals a list for the storage. It returns nil for an empty one.
 func SealPeople(ring *seal.Ring, name string, p People) []byte {
 	if len(p) == 0 {
 		return nil
 	}
-	return []byte(ring.Seal(seal.ForHandover, peoplePlace(name), p.Encode()))
+	return []byte(ring.Seal(seal.ForHandover, peopleAAD(name), p.Encode()))
 }
 
-// OpenPeople opens what SealPeople returned. A list that does not open is empty, unless
-// newer keys may open it: then the error is seal.ErrUnknownKey.
+// OpenPeople opens what SealPeople returned. A list that does not open is empty,
+// unless newer keys may open it: then the error is seal.ErrUnknownKey.
 func OpenPeople(ring *seal.Ring, name string, sealed []byte) (p People, err error) {
 	if len(sealed) == 0 {
 		return nil, nil
 	}
-	plain, _, err := ring.Open(seal.ForHandover, peoplePlace(name), string(sealed))
+	plain, _, err := ring.Open(seal.ForHandover, peopleAAD(name), string(sealed))
 	if errors.Is(err, seal.ErrUnknownKey) {
 		return nil, err
 	}
@@ -139,5 +141,5 @@ func OpenPeople(ring *seal.Ring, name string, sealed []byte) (p People, err erro
 	return p, nil
 }
 
-// IsOver reports whether the session has ended by its times.
+// IsOver reports whether the session has expired.
 func (p *Person) IsOver(now time.Time) bool { return !p.Parent.Expires.After(now) }

@@ -8,39 +8,39 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/wire"
 )
 
-// Record is what a login host hands over: what a provider said about the user of a
-// session there, and which session that is. It holds no tokens.
+// Record is what a login host hands over: what the provider said about the user,
+// and the session at the login host. It has no tokens.
 type Record struct {
-	Origin      string // of the site that it is for
+	Origin      string // the site that it is for
 	Transaction TransactionHash
 	At          time.Time // when it was handed over, to the millisecond
-	// Provider is the provider's id at the site, and Binding what it is by issuer and
-	// client id.
+	// Provider is the provider's id at the site, and Binding its issuer and client
+	// id.
 	Provider string
 	Binding  session.Binding
 
 	// IDToken and Userinfo are the claims as the provider sent them, as JSON objects.
 	// Userinfo is empty if it was not called.
 	IDToken, Userinfo string
-	// Lost reports whether userinfo was called and did not answer.
+	// Lost reports whether userinfo was called and failed.
 	Lost   bool
-	Scopes []string // that were granted
-	// AuthTime is when the user was authenticated, zero if that is unknown, and Issued
+	Scopes []string // the granted scopes
+	// AuthTime is when the user authenticated, or zero if that is unknown, and Issued
 	// when the ID token was issued.
 	AuthTime, Issued time.Time
 
-	// Parent is the session at the login host, and Spared what did not end it, as
-	// session.Session has it.
+	// Parent is the session at the login host, and Spared the Spared of that
+	// session.
 	Parent session.Parent
 	Spared [session.Aspects]int64
 }
 
 const recordVersion = 1
 
-// IsOver reports whether the record is too old, or of the future.
+// IsOver reports whether the record is too old, or dated in the future.
 func (r *Record) IsOver(now time.Time) bool { return !isWithin(r.At, now, TicketLifetime) }
 
-// Encode returns the bytes of a record.
+// Encode returns the encoded record.
 func (r *Record) Encode() []byte {
 	w := wire.Writer{B: make([]byte, 0, 300+len(r.IDToken)+len(r.Userinfo))}
 	w.Byte(recordVersion)
@@ -66,7 +66,7 @@ func (r *Record) Encode() []byte {
 	return w.B
 }
 
-// Decode reads what Encode returned. The only error is ErrNone.
+// Decode decodes what Encode returned. The only error is ErrNone.
 func (r *Record) Decode(encoded []byte) error {
 	*r = Record{}
 	reader := wire.Reader{S: string(encoded)}

@@ -11,62 +11,62 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/wire"
 )
 
-// Request is what a site asks of its login host: to sign a user in, or out.
+// Request is what a site asks of its login host: to log a user in or out.
 type Request struct {
-	Origin string    // of the site
-	Prefix string    // of the site's endpoints
-	At     time.Time // when it was made, to the second
-	// Store is where the site keeps its sessions: the login host has to keep its own in
-	// the same place.
+	Origin string    // origin of the site
+	Prefix string    // path prefix of the site's endpoints
+	At     time.Time // when the request was made, to the second
+	// Store names the site's session store, which must be the same as that of the login
+	// host.
 	Store string
 
-	// Transaction is the login in flight at the site; zero if the session's cookie
-	// reaches both hosts.
+	// Transaction is the login in progress at the site; zero if the session's
+	// cookie reaches both hosts.
 	Transaction TransactionHash
-	// Providers are those that the site accepts, and Wanted is the id of the one that
-	// the login is for; empty for any.
+	// Providers are the providers that the site accepts. Wanted is the id of the
+	// one that the login is for; empty for any.
 	Providers []Accepted
 	Wanted    string
-	// MaxAge and ACR are what the login has to prove, as op.Proof has them.
+	// MaxAge and ACR are what the login has to prove; see op.Proof.
 	MaxAge *time.Duration
 	ACR    [][]string
-	// Requested are the names of the claims that the site needs.
+	// Requested are the claims that the site needs.
 	Requested session.Names
-	// Parameters are further ones of the authorization request: the prompt, and those
-	// that the site forwards.
+	// Parameters are further parameters of the authorization request: the prompt,
+	// and those that the site forwards.
 	Parameters url.Values
 
-	// Cookie names the session's cookie and its domain if that reaches both hosts. The
-	// login host then leads to Return, and there is no ticket.
+	// Cookie names the session's cookie and its domain, if it reaches both hosts.
+	// The login host then redirects to Return, without a ticket.
 	Cookie, Return string
 
-	// Ended is the session at the login host that a sign-out at the site has ended, and
-	// User its user's name there.
+	// Ended is the session at the login host that a logout at the site has ended,
+	// and User the user's name there.
 	Ended session.ID
 	User  string
 }
 
-// Accepted is a provider that a site accepts: its id there, and what it is by issuer
-// and client id.
+// Accepted is a provider that a site accepts: its id there, and its issuer and
+// client id.
 type Accepted struct {
 	ID      string
 	Binding session.Binding
 }
 
-// ErrNone is returned for anything that is neither a request nor a record of this
-// version.
+// ErrNone means that the bytes are not a request or a record of this version.
 var ErrNone = errors.New("not a handover")
 
 const (
 	requestVersion = 1
-	// maxRequest bounds an encoded request, in bytes: it is part of an address.
+	// maxRequest is the maximum size in bytes of an encoded request, which is part
+	// of a URL.
 	maxRequest = 2200
-	// maxLists bounds the members of a list.
+	// maxLists is the maximum number of elements in a list.
 	maxLists = 64
 )
 
-// The tags of a request's fields. Never reuse a number for another field. Unknown tags
-// are refused: what they say could be a demand.
+// Tags of a request's fields. Never reuse a number for another field. Unknown tags
+// are refused, since they could be demands.
 const (
 	tagEnd = iota
 	tagOrigin
@@ -85,13 +85,13 @@ const (
 	tagUser
 )
 
-// IsSignOut reports whether the request is about a sign-out.
+// IsSignOut reports whether the request is a logout.
 func (r *Request) IsSignOut() bool { return r.Ended != session.ID{} }
 
-// IsOver reports whether the request was made too long ago, or in the future.
+// IsOver reports whether the request is too old, or dated in the future.
 func (r *Request) IsOver(now time.Time) bool { return !isWithin(r.At, now, RequestLifetime) }
 
-// Accepts returns how the site accepts a provider, if it does.
+// Accepts returns the provider with the given binding, if the site accepts it.
 func (r *Request) Accepts(binding session.Binding) (Accepted, bool) {
 	for _, a := range r.Providers {
 		if a.Binding == binding && (r.Wanted == "" || r.Wanted == a.ID) {
@@ -101,7 +101,7 @@ func (r *Request) Accepts(binding session.Binding) (Accepted, bool) {
 	return Accepted{}, false
 }
 
-// Encode returns the bytes of a request.
+// Encode returns the encoded request.
 func (r *Request) Encode() []byte {
 	var w wire.Writer
 	w.Byte(requestVersion)
@@ -140,7 +140,7 @@ func (r *Request) Encode() []byte {
 	return w.B
 }
 
-// Decode reads what Encode returned. The only error is ErrNone.
+// Decode decodes what Encode returned. The only error is ErrNone.
 func (r *Request) Decode(encoded []byte) error {
 	*r = Request{}
 	reader := wire.Reader{S: string(encoded)}
@@ -159,7 +159,8 @@ func (r *Request) Decode(encoded []byte) error {
 	return nil
 }
 
-// decodeTagged reads one field. It reports whether it is one.
+// decodeTagged decodes a field. It returns false if the tag or the value is not
+// valid.
 func (r *Request) decodeTagged(tag byte, value string) (ok bool) {
 	texts := map[byte]*string{
 		tagOrigin: &r.Origin, tagPrefix: &r.Prefix, tagStore: &r.Store, tagWanted: &r.Wanted,
@@ -205,10 +206,11 @@ func (r *Request) decodeTagged(tag byte, value string) (ok bool) {
 	return !field.Bad && field.S == ""
 }
 
-// ErrSize is the error about a request that fits no address.
+// ErrSize means that the request does not fit in a URL.
 var ErrSize = errors.New("the request to the login host is too large: fewer acr values, parameters or providers fit")
 
-// Seal returns the request as an address has it. It opens at the login host alone.
+// Seal returns the sealed request, as text for a URL. It opens only at the login
+// host.
 func (r *Request) Seal(ring *seal.Ring, loginHost address.Origin) (string, error) {
 	encoded := r.Encode()
 	if len(encoded) > maxRequest {
@@ -217,8 +219,8 @@ func (r *Request) Seal(ring *seal.Ring, loginHost address.Origin) (string, error
 	return ring.Seal(seal.ForHandover, requestPlace(loginHost), encoded), nil
 }
 
-// OpenRequest opens what Seal made for a login host. The errors are those of package
-// seal, or ErrNone.
+// OpenRequest opens what Seal returned for a login host. The errors are those of
+// package seal, or ErrNone.
 func OpenRequest(ring *seal.Ring, loginHost address.Origin, sealed string) (r Request, err error) {
 	if len(sealed) > 2*maxRequest {
 		return Request{}, ErrNone

@@ -14,21 +14,23 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 )
 
-// Storage is what login hosts and sites share: the records of tickets, each of which
-// is taken once, and the sites that users have agreed to.
+// Storage is what login hosts and sites share: the records of tickets, each of
+// which can be taken once, the sites that users have confirmed, and lists of
+// people.
 type Storage interface {
-	// Put keeps a record under a new name.
+	// Put stores a record under a new name.
 	Put(ctx context.Context, name string, record []byte) error
-	// Take returns a record and removes it. Of several calls for one name, on all
-	// nodes, one at most gets the record. It is nil if there is none.
+	// Take removes and returns a record, or nil if there is none. Of concurrent
+	// calls for one name, on all nodes, at most one gets the record.
 	Take(ctx context.Context, name string) (record []byte, err error)
 	// Knows reports whether a site was noted.
 	Knows(ctx context.Context, origin string) (bool, error)
-	// Note notes a site.
+	// Note records that a user has confirmed a site.
 	Note(ctx context.Context, origin string) error
 	// List returns a list of people; nil if there is none.
 	List(ctx context.Context, name string) (list []byte, err error)
-	// Change replaces a list by what change makes of it, under a lock of all nodes.
+	// Change replaces a list by what change returns, under a lock that all nodes
+	// share.
 	Change(ctx context.Context, name string, change func(list []byte) ([]byte, error)) error
 }
 
@@ -36,29 +38,30 @@ const (
 	root     = "oidc_rp/handover"
 	siteRoot = "oidc_rp/handover-sites"
 	listRoot = "oidc_rp/handover-people"
-	// taken is the end of a marker's name: the record beside it is burnt, even if it
-	// cannot be deleted.
+	// taken is the suffix of a marker's key. The record beside it is taken, even if
+	// it could not be deleted.
 	taken = "-taken"
 
 	lookWithin = 5 * time.Second
 	lockWithin = 10 * time.Second
 )
 
-// siteName names a site in keys. Its size and characters are bounded.
+// siteName returns the name of a site in keys, whose length and characters are
+// limited.
 func siteName(origin string) string {
 	sum := sha256.Sum256([]byte(origin))
 	return hex.EncodeToString(sum[:16])
 }
 
-// Files is a Storage in the storage that nodes share, for sessions in cookies or on
+// Files is a Storage in the storage that nodes share, for sessions in cookies or in
 // such a storage. It is safe for concurrent use.
 type Files struct {
-	used    atomic.Bool // a handover was seen here
+	used    atomic.Bool // whether this node has seen a handover
 	storage func() clusterstore.Storage
 	now     func() time.Time
 }
 
-// NewFiles returns a Storage in another one. It calls storage at each use, since the
+// NewFiles returns Files in a storage. It calls storage at each use, since the
 // storage may change with the configuration.
 func NewFiles(storage func() clusterstore.Storage, now func() time.Time) *Files {
 	return &Files{storage: storage, now: now}
@@ -66,8 +69,8 @@ func NewFiles(storage func() clusterstore.Storage, now func() time.Time) *Files 
 
 func fileKey(minute int64, name string) string { return fmt.Sprintf("%s/%d/%s", root, minute, name) }
 
-// within does work that does not end when the browser leaves, nor wait for a storage
-// that hangs.
+// within runs work that continues if the browser disconnects, and does not wait for
+// a storage that hangs.
 func within[T any](ctx context.Context, what string, work func(context.Context) (T, error)) (T, error) {
 	value, err := bounded.Within(context.WithoutCancel(ctx), lookWithin, work)
 	if err != nil {
@@ -85,11 +88,12 @@ func (f *Files) Put(ctx context.Context, name string, record []byte) error {
 	return err
 }
 
-// Take implements Storage. The lock of all nodes is held, and the first one that writes
-// the marker gets the record: a storage need not say whether a delete removed anything.
+// Take implements Storage. It holds a lock of all nodes, and the first caller that
+// writes the marker gets the record: a storage need not report whether a delete
+// removed anything.
 func (f *Files) Take(ctx context.Context, name string) ([]byte, error) {
 	storage := f.storage()
-	// Strangers can ask for any name: a lock is only for what is there.
+	// Clients can send any name, so lock only records that exist.
 	key, err := within(ctx, "look up a handover", func(ctx context.Context) (string, error) { return f.find(ctx, storage, name) })
 	if key == "" || err != nil {
 		return nil, err
@@ -103,7 +107,7 @@ func (f *Files) Take(ctx context.Context, name string) ([]byte, error) {
 	return within(ctx, "take a handover", func(ctx context.Context) ([]byte, error) { return takeFile(ctx, storage, key) })
 }
 
-// find returns the key of a record; empty if there is none.
+// find returns the key of a record; "" if there is none.
 func (f *Files) find(ctx context.Context, storage clusterstore.Storage, name string) (key string, err error) {
 	last, now := int64(-1), f.now()
 	for _, at := range []time.Time{now.Add(-2 * TicketLifetime), now.Add(-TicketLifetime), now, now.Add(clusterstore.ClocksDiffer)} {
@@ -119,19 +123,19 @@ func (f *Files) find(ctx context.Context, storage clusterstore.Storage, name str
 	return "", nil
 }
 
-// takeFile takes a record under the lock.
+// takeFile takes a record. The caller holds the lock.
 func takeFile(ctx context.Context, storage clusterstore.Storage, key string) ([]byte, error) {
 	record, err := storage.Load(ctx, key)
 	if err != nil {
 		return nil, clusterstore.IgnoreAbsent(err)
 	}
 	if _, err := storage.Load(ctx, key+taken); !errors.Is(err, fs.ErrNotExist) {
-		return nil, err // nil: it was taken before
+		return nil, err // without an error, it was taken before
 	}
 	if err := storage.Store(ctx, key+taken, []byte{1}); err != nil {
 		return nil, err
 	}
-	_ = storage.Delete(ctx, key) // the marker counts, and Sweep deletes both
+	_ = storage.Delete(ctx, key) // the marker is sufficient; Sweep deletes both
 	return record, nil
 }
 
@@ -183,8 +187,8 @@ func (f *Files) Change(ctx context.Context, name string, change func([]byte) ([]
 	return err
 }
 
-// Sweep deletes records that are over. Call it every minute. It does nothing on a node
-// that has seen no handover.
+// Sweep deletes expired records. It should be called every minute. It does nothing
+// on a node that has seen no handover.
 func (f *Files) Sweep(ctx context.Context) error {
 	if !f.used.Load() {
 		return nil
@@ -192,7 +196,7 @@ func (f *Files) Sweep(ctx context.Context) error {
 	return clusterstore.SweepMinutes(ctx, f.storage(), root, f.now(), 2*TicketLifetime)
 }
 
-// RecordStore is what Records needs of a session store; the contract is that of
+// RecordStore is the session store that Records uses. Its contract is that of
 // store.Store.
 type RecordStore interface {
 	Reload(ctx context.Context, keys ...string) (records [][]byte, err error)
@@ -201,8 +205,8 @@ type RecordStore interface {
 	Lock(ctx context.Context, name string) (unlock func(), err error)
 }
 
-// Records is a Storage in a session store, for nodes that share that and not a
-// storage. It is safe for concurrent use.
+// Records is a Storage in a session store, for nodes that share no other storage.
+// It is safe for concurrent use.
 type Records struct {
 	store RecordStore
 	now   func() time.Time
@@ -215,16 +219,18 @@ const (
 	recordFolder = "handover/"
 	siteFolder   = "handover-site/"
 	listFolder   = "handover-people/"
-	// siteExpires is for how long a site stays noted in a store, whose records expire,
-	// and listExpires for how long a list does: longer than any session in it.
+	// siteExpires is how long a site stays noted in a store, whose records expire,
+	// and listExpires how long a list stays, which is longer than any session in
+	// it.
 	siteExpires = 400 * 24 * time.Hour
 	listExpires = 401 * 24 * time.Hour
 )
 
-// burnt is in the place of a record that was taken, or of an empty list.
+// burnt replaces a record that was taken, or an empty list.
 var burnt = []byte{0}
 
-// expires is longer than anyone asks for a record, by any clock.
+// expires returns when a record may be deleted, which is after its lifetime by any
+// clock.
 func (r *Records) expires() time.Time { return r.now().Add(3 * TicketLifetime) }
 
 // Put implements Storage.
@@ -235,7 +241,8 @@ func (r *Records) Put(ctx context.Context, name string, record []byte) error {
 	return nil
 }
 
-// Take implements Storage: of several that replace a record at once, one does.
+// Take implements Storage. Of concurrent calls that replace the record, only one
+// succeeds.
 func (r *Records) Take(ctx context.Context, name string) ([]byte, error) {
 	ctx = context.WithoutCancel(ctx)
 	record, err := r.load(ctx, recordFolder+name)

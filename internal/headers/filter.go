@@ -5,47 +5,45 @@ import (
 	"slices"
 )
 
-// Rewriting are the headers that name another address or method than the
-// request has. Applications that obey them would serve what no route was asked
-// about.
+// Rewriting lists headers that name another URL or method than the request has. An
+// application that obeys them would serve something for which no route was matched.
 var Rewriting = []string{"X-Original-Url", "X-Rewrite-Url", "X-Http-Method-Override"}
 
-// Filter takes out of requests what no client may send to a site. It is safe
-// for concurrent use.
+// Filter removes from requests what clients must not send to a site. It is safe for
+// concurrent use.
 type Filter struct {
 	names    []string
-	lengths  uint64   // of the names, a bit each: most others differ in it
-	upgrades []string // protocols that an Upgrade may name, beside websocket
+	lengths  uint64   // a bit for each length of the names, to rule out most others quickly
+	upgrades []string // protocols besides websocket that are allowed in Upgrade
 
-	credentials []string                 // names of headers where credentials are; names has them, too
-	withheld    []func(line string) bool // lines of Authorization that no application sees
+	credentials []string                 // headers with credentials, which are also in names
+	withheld    []func(line string) bool // select the values of Authorization to remove
 }
 
-// NewFilter returns a filter that removes the headers of these names and lets
-// these protocols through, beside websocket.
+// NewFilter returns a filter that removes the named headers and allows upgrades to
+// the given protocols besides websocket.
 func NewFilter(names, upgrades []string) *Filter {
 	f := &Filter{names: slices.Clone(names), upgrades: slices.Clone(upgrades)}
 	f.measure()
 	return f
 }
 
-// WithCredentials returns a filter that also removes headers of these names, since they
-// hold credentials, and Authorization if a line of it is withheld.
+// WithCredentials returns a filter that also removes headers with credentials, and
+// Authorization if withheld reports true for one of its values.
 func (f *Filter) WithCredentials(names []string, withheld func(line string) bool) *Filter {
 	with := NewFilter(appendMissing(f.names, names), f.upgrades)
 	with.credentials, with.withheld = slices.Clone(names), []func(string) bool{withheld}
 	return with
 }
 
-// TakesCredentials reports whether requests may have credentials for us.
+// TakesCredentials reports whether requests may have credentials for this plugin.
 func (f *Filter) TakesCredentials() bool { return len(f.withheld) > 0 }
 
-// Credentials are the names of the headers where credentials are, besides
-// Authorization.
+// Credentials returns the names of headers with credentials, besides Authorization.
 func (f *Filter) Credentials() []string { return f.credentials }
 
-// Join returns a filter for a site with several instances: it removes what any
-// of their filters removes, and lets through what any of them lets through.
+// Join returns the filter of a site with several instances: it removes and allows
+// what any of the filters does.
 func Join(filters ...*Filter) *Filter {
 	joined := new(Filter)
 	for _, f := range filters {
@@ -74,20 +72,19 @@ func (f *Filter) measure() {
 	}
 }
 
-// Upgrades are the protocols that an Upgrade may name, beside websocket.
+// Upgrades returns the protocols besides websocket that are allowed in Upgrade.
 func (f *Filter) Upgrades() []string { return f.upgrades }
 
-// removes reports whether no client may send a header of a name.
+// removes reports whether a header is to be removed.
 func (f *Filter) removes(name string) bool {
 	return f.lengths&(1<<min(len(name), 63)) != 0 &&
 		slices.ContainsFunc(f.names, func(own string) bool { return SameName(name, own) })
 }
 
-// Clean removes from a request what only the plugin may say: headers in any
-// spelling, except those of the names in keep, which the plugin has set itself;
-// trailers of such names, now and when they come; the tokens of Connection that
-// would make a proxy drop such headers (RFC 9110 7.6.1); and Upgrade, which it
-// returns.
+// Clean removes from a request what only the plugin may set: headers in any
+// spelling, except for those in keep, which the plugin has set; trailers of such
+// names, announced or not; Connection options that would make a proxy drop such
+// headers (RFC 9110, section 7.6.1); and Upgrade, which it returns.
 func (f *Filter) Clean(r *http.Request, keep []string) *Upgrade {
 	upgrade := takeUpgrade(r)
 	f.guardTrailers(r)
@@ -108,7 +105,7 @@ func (f *Filter) Clean(r *http.Request, keep []string) *Upgrade {
 	return upgrade
 }
 
-// withhold removes Authorization if a line of it is withheld.
+// withhold removes Authorization if one of its values is withheld.
 func (f *Filter) withhold(header http.Header) {
 	if len(f.withheld) == 0 {
 		return
@@ -121,6 +118,6 @@ func (f *Filter) withhold(header http.Header) {
 	}
 }
 
-// namesRemoved reports whether a line of a list header names a header that no
-// client may send.
+// namesRemoved reports whether a line of a list header names a header to be
+// removed.
 func (f *Filter) namesRemoved(line string) bool { return anyToken(line, f.removes) }

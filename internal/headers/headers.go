@@ -1,13 +1,12 @@
-// Package headers decides which headers of a request reach an application: it
-// removes those that only the plugin may set, in every spelling that an
-// application could take for them, as well as trailers of such names, tokens of
-// Connection that would make a proxy drop them, and Upgrade. Its ResponseWriter
-// sets Cache-Control on the application's response.
+// Package headers decides which headers of a request reach an application. It removes
+// those that only the plugin may set, in every spelling that an application might
+// treat as equal, as well as trailers of such names, Connection options that would make a
+// proxy drop them, and Upgrade. Its ResponseWriter sets Cache-Control on the
+// application's response.
 //
-// It knows names and the rules of RFC 9110. It does not know who is signed in,
-// what the headers are to say, or which paths are guarded. All of it is on the
-// path of every request: an ordinary one costs one walk over its header and
-// allocates nothing.
+// The package knows names and the rules of RFC 9110. It does not know users, header
+// values or guarded paths. It runs on every request: an ordinary one costs one pass over
+// its header and no allocation.
 package headers
 
 import (
@@ -16,8 +15,8 @@ import (
 	"strings"
 )
 
-// SameName reports whether applications could take two header names for one.
-// CGI and what followed it fold what is no letter or digit to one character.
+// SameName reports whether applications could treat two header names as equal. CGI
+// and its successors map all characters except letters and digits to one.
 func SameName(a, b string) bool {
 	if len(a) != len(b) {
 		return false
@@ -30,8 +29,8 @@ func SameName(a, b string) bool {
 	return true
 }
 
-// foldName returns the same name for all spellings that SameName takes for one:
-// lower case, with a hyphen for what is no letter or digit.
+// foldName returns the same name for all spellings that SameName treats as equal:
+// in lower case, with hyphens for other characters than letters and digits.
 func foldName(name string) string {
 	folded := []byte(name)
 	for i, c := range folded {
@@ -50,9 +49,10 @@ func fold(c byte) byte {
 	return '-'
 }
 
-// MayIdentify reports whether a header of a name may tell an application who
-// the user is. Others say how a message is framed and routed, what it holds,
-// and what the browser knows: the application would take our word for theirs.
+// MayIdentify reports whether a header may be used to identify the user to an
+// application. It must not be one that frames or routes messages, describes
+// content, or carries what the browser knows: the application would take our value
+// for that of the client.
 func MayIdentify(name string) bool {
 	folded := foldName(name)
 	return !notIdentity[folded] && !strings.HasPrefix(folded, "content-") && !strings.HasPrefix(folded, "sec-")
@@ -65,8 +65,8 @@ var notIdentity = map[string]bool{
 	"x-forwarded-port": true, "x-forwarded-uri": true, "x-forwarded-method": true, "x-forwarded-prefix": true,
 }
 
-// anyToken reports whether a line of a list header has a token that is matches.
-// It allocates nothing.
+// anyToken reports whether is returns true for a token in a line of a list header.
+// It does not allocate.
 func anyToken(line string, is func(token string) bool) bool {
 	for len(line) > 0 {
 		var token string
@@ -78,8 +78,8 @@ func anyToken(line string, is func(token string) bool) bool {
 	return false
 }
 
-// dropTokens removes the tokens of a list header that drop names, and the
-// header when nothing is left. The lines that were sent are not written to.
+// dropTokens removes the tokens for which drop returns true from a list header, and
+// the header if none are left. It does not modify the existing slice of values.
 func dropTokens(header http.Header, name string, drop func(token string) bool) {
 	var kept []string
 	changed := false

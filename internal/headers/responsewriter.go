@@ -10,41 +10,41 @@ import (
 	"sync/atomic"
 )
 
-// ResponseWriter sets the Cache-Control of an application's response before it
-// is sent: what was made for one user belongs into no shared cache, and the
-// browser's own cache asks before it shows it again, since the user may have
-// signed out. A response with a cookie of the plugin's belongs into none at all.
-// The zero value is ready for Wrap.
+// ResponseWriter sets the Cache-Control of an application's response. A response
+// for one user must not be in a shared cache, and the browser must revalidate it,
+// since the user may have signed out. A response that sets one of our cookies must
+// not be cached at all. The zero value is ready for Wrap.
 type ResponseWriter struct {
 	http.ResponseWriter
-	// Hooks is called as the response goes on. Default: nothing is.
+	// Hooks, if set, is called while the response is written.
 	Hooks Hooks
 
-	private bool // the response is for one user
-	noStore bool // the plugin sets a cookie
+	private bool // whether the response is for one user
+	noStore bool // whether the plugin sets a cookie
 	ready   bool
 	stopped atomic.Bool
 	value   [1]string
 }
 
-// errStopped is what handlers get that write to a response after Stop.
+// errStopped is returned by writes after Stop.
 var errStopped = errors.New("the response was ended with the session of its user")
 
-// Stop refuses what is written from now on. It may be called while something is.
+// Stop makes all further writes fail. It may be called during a write.
 func (w *ResponseWriter) Stop() { w.stopped.Store(true) }
 
-// Hooks is what a ResponseWriter calls.
+// Hooks are called by a ResponseWriter.
 type Hooks interface {
 	// BeforeHeader is called once, before the response's header is sent.
 	BeforeHeader(http.Header)
-	// Hijacked is called when the handler has taken over the connection. It returns the
-	// one to use instead.
+	// Hijacked is called when the handler has taken over the connection. It returns
+	// the connection to use instead.
 	Hijacked(net.Conn) net.Conn
 }
 
-// Wrap puts the writer before next. noStore says that the response sets a
-// cookie of the plugin's, private that it is for one user. Of several instances on
-// one site the first one wraps, and Wrap returns next for the others.
+// Wrap makes the writer write to next. noStore reports whether the response sets
+// one of our cookies, and private whether it is for one user. If the writer is
+// already in use, because another instance of the site wrapped it, Wrap returns
+// next.
 func (w *ResponseWriter) Wrap(next http.ResponseWriter, noStore, private bool) http.ResponseWriter {
 	w.noStore, w.private = w.noStore || noStore, w.private || private
 	if w.ResponseWriter != nil {
@@ -54,8 +54,8 @@ func (w *ResponseWriter) Wrap(next http.ResponseWriter, noStore, private bool) h
 	return w
 }
 
-// Prepare sets the header now, for a response that is written past this writer:
-// one that is left to Caddy's error handling. Without Wrap it does nothing.
+// Prepare sets the header now, for a response that does not go through this writer
+// because Caddy's error handling writes it. Without Wrap it does nothing.
 func (w *ResponseWriter) Prepare() {
 	if w.ready || w.ResponseWriter == nil {
 		return
@@ -73,7 +73,7 @@ func (w *ResponseWriter) Prepare() {
 	}
 }
 
-// hasMember reports whether a list header has a member.
+// hasMember reports whether a list header is not empty.
 func hasMember(lines []string) bool {
 	for _, line := range lines {
 		if strings.Trim(line, ", \t") != "" {
@@ -83,15 +83,15 @@ func hasMember(lines []string) bool {
 	return false
 }
 
-// set needs a list of its own for each response: handlers change values in
+// set sets Cache-Control with a slice of its own, because handlers may change it in
 // place.
 func (w *ResponseWriter) set(value string) {
 	w.value[0] = value
 	w.Header()["Cache-Control"] = w.value[:]
 }
 
-// WriteHeader implements http.ResponseWriter. Informational responses come
-// before the final one.
+// WriteHeader implements http.ResponseWriter. Informational responses may precede
+// the final one.
 func (w *ResponseWriter) WriteHeader(status int) {
 	if status >= 200 || status == http.StatusSwitchingProtocols {
 		w.Prepare()
@@ -108,7 +108,7 @@ func (w *ResponseWriter) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// ReadFrom implements io.ReaderFrom, which sends files without a copy.
+// ReadFrom implements io.ReaderFrom, to send files without copying.
 func (w *ResponseWriter) ReadFrom(r io.Reader) (int64, error) {
 	w.Prepare()
 	if w.stopped.Load() {
@@ -120,7 +120,7 @@ func (w *ResponseWriter) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(w.ResponseWriter, r)
 }
 
-// FlushError is what http.ResponseController calls.
+// FlushError implements the interface that http.ResponseController uses.
 func (w *ResponseWriter) FlushError() error {
 	w.Prepare()
 	if w.stopped.Load() {
@@ -129,7 +129,7 @@ func (w *ResponseWriter) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// Hijack is what http.ResponseController calls.
+// Hijack implements the interface that http.ResponseController uses.
 func (w *ResponseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffers, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err == nil && w.Hooks != nil {
@@ -146,7 +146,7 @@ func (w *ResponseWriter) Push(target string, options *http.PushOptions) error {
 	return http.ErrNotSupported
 }
 
-// Unwrap is what http.ResponseController calls.
+// Unwrap implements the interface that http.ResponseController uses.
 func (w *ResponseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 var (

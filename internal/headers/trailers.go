@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// trailerBody removes trailers that no client may send. Go fills a request's
-// trailers in while its body is read to the end, so that whoever sees the end
-// sees them as well.
+// trailerBody removes trailers that clients must not send. net/http adds trailers
+// to a request when its body has been read to the end, so readers of the end must
+// not see them either.
 type trailerBody struct {
 	io.ReadCloser
 	r      *http.Request
-	shared http.Header // that net/http fills
+	shared http.Header // net/http adds the trailers to it
 	filter *Filter
 }
 
-// guardTrailers takes from a request's trailers what a header of the same name
-// must not say: those that were announced, now, and all others when they come.
+// guardTrailers removes forbidden names from a request's trailers: announced ones
+// now, and all others when they arrive.
 func (f *Filter) guardTrailers(r *http.Request) {
 	if r.Trailer == nil && len(r.TransferEncoding) == 0 || r.Body == nil || r.Body == http.NoBody {
 		return
@@ -54,9 +54,9 @@ func (f *Filter) dropTrailers(trailer http.Header) {
 	}
 }
 
-// mayTrail reports whether a field has a place in a trailer. Those that say how
-// a message is framed or routed, who sends it, or what it holds have none
-// (RFC 9110 6.5.1); digests of the content have.
+// mayTrail reports whether a field is allowed as a trailer. Fields about framing,
+// routing, authentication and content are not (RFC 9110, section 6.5.1), except for
+// digests of the content.
 func mayTrail(name string) bool {
 	folded := foldName(name)
 	if noTrailers[folded] {

@@ -11,17 +11,18 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/navigation"
 )
 
-// webSocket is the one protocol that an Upgrade may always name.
+// webSocket is the protocol that is always allowed in Upgrade.
 const webSocket = "websocket"
 
-// Upgrade is what a request asked its connection to become. An upgraded
-// connection is a tunnel past the guard, so the request's header loses it on
-// every path, and gets it back only where the request goes on to the next
-// handler and the protocol is allowed. A nil Upgrade is none.
+// Upgrade is the protocol of a request's Upgrade header. An upgraded connection
+// bypasses the guard. The header is therefore removed from every request, and only
+// restored if the request is forwarded and the protocol is allowed. A nil Upgrade
+// means that there is none.
 type Upgrade struct{ protocol string }
 
-// takeUpgrade takes Upgrade, HTTP2-Settings and their Connection tokens out of
-// the header. It returns nil where they name no single protocol (RFC 9110 7.8).
+// takeUpgrade removes Upgrade, HTTP2-Settings and their Connection options from the
+// header. It returns nil if they do not name exactly one protocol (RFC 9110,
+// section 7.8).
 func takeUpgrade(r *http.Request) *Upgrade {
 	lines, sent := r.Header["Upgrade"]
 	_, settings := r.Header["Http2-Settings"]
@@ -46,18 +47,18 @@ func takeUpgrade(r *http.Request) *Upgrade {
 // IsWebSocket reports whether the request opens a WebSocket.
 func (u *Upgrade) IsWebSocket() bool { return u != nil && strings.EqualFold(u.protocol, webSocket) }
 
-// Restore puts the upgrade into the header again, if it is for a WebSocket or
-// for one of the protocols that are allowed.
+// Restore sets the header again, if the protocol is websocket or in the list of
+// allowed ones.
 func (u *Upgrade) Restore(header http.Header, allowed []string) {
 	if u == nil || !u.IsWebSocket() && !NamesProtocol(allowed, u.protocol) {
 		return
 	}
 	header["Upgrade"] = []string{u.protocol}
-	// What is left of Connection was cleaned: it names no header of ours.
+	// The rest of Connection was cleaned before.
 	header["Connection"] = append(slices.Clone(header["Connection"]), "Upgrade")
 }
 
-// NamesProtocol reports whether a list has a protocol, in any case of letters.
+// NamesProtocol reports whether a list contains a protocol, ignoring case.
 func NamesProtocol(list []string, protocol string) bool {
 	return slices.ContainsFunc(list, func(p string) bool { return strings.EqualFold(p, protocol) })
 }
@@ -70,15 +71,15 @@ func isUpgradeToken(token string) bool {
 // belongs to an upgrade.
 func namesUpgrade(line string) bool { return anyToken(line, isUpgradeToken) }
 
-// isProtocol reports whether a text is one protocol of an Upgrade header: a
-// name and perhaps a version, each a token (RFC 9110 7.8).
+// isProtocol reports whether text is a protocol: a name and optionally a version,
+// each a token (RFC 9110, section 7.8).
 func isProtocol(text string) bool {
 	name, version, versioned := strings.Cut(text, "/")
 	return httpguts.ValidHeaderFieldName(name) && (!versioned || httpguts.ValidHeaderFieldName(version))
 }
 
-// CheckUpgrades returns an error for protocols that carry requests, since no
-// guard would see them, and for texts that are no protocol.
+// CheckUpgrades returns an error for texts that are not protocols, and for
+// protocols that carry HTTP requests, since those would bypass the guard.
 func CheckUpgrades(protocols []string) error {
 	for _, protocol := range protocols {
 		name, _, _ := strings.Cut(protocol, "/")
@@ -92,8 +93,8 @@ func CheckUpgrades(protocols []string) error {
 	return nil
 }
 
-// carriesRequests reports whether a protocol of a name is HTTP or can hold it,
-// drafts of it included (h2c-14).
+// carriesRequests reports whether a protocol is or can carry HTTP, including drafts
+// such as h2c-14.
 func carriesRequests(name string) bool {
 	name, _, _ = strings.Cut(strings.ToLower(name), "-")
 	return slices.Contains([]string{"http", "https", "h2", "h2c", "h3", "tls", "ssl"}, name)

@@ -11,6 +11,8 @@ import (
 	"log"
 	"math/big"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
@@ -72,6 +74,16 @@ func validCertificate(t testing.TB, host string) *tls.Certificate {
 		names = append(names, host)
 	}
 	return issue(t, time.Now().Add(-time.Hour), time.Now().Add(24*time.Hour), names...)
+}
+
+// NewTLSServer starts a server on loopback, as httptest.NewTLSServer does, but with a key
+// on P-256. httptest has an RSA key, which makes handshakes the costliest part of tests.
+func NewTLSServer(t testing.TB, handler http.Handler) *httptest.Server {
+	t.Helper()
+	s := httptest.NewUnstartedServer(handler)
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{*validCertificate(t, "example.com")}}
+	s.StartTLS()
+	return s
 }
 
 // issue makes a server certificate; without names it is for the loopback.

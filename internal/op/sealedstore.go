@@ -17,20 +17,12 @@ const (
 	maxSealed = 1 << 20
 )
 
-// SealKeys are the keys that documents are sealed with.
-type SealKeys interface {
-	// Ring returns the keys; an error is the storage's.
-	Ring(context.Context) (*seal.Ring, error)
-	// Renewed returns the keys after another look, where that can help.
-	Renewed(context.Context) (*seal.Ring, error)
-}
-
 // SealedStore is a DocumentStore in a storage that nodes share. Whoever can write
 // to the storage, and has no key, can plant no document.
 type SealedStore struct {
 	// Storage returns the storage. It is called at each use.
 	Storage func() clusterstore.Storage
-	Keys    SealKeys
+	Keys    seal.Source
 	// Options is a hash of the provider's options: what was learned with other
 	// options opens nowhere.
 	Options string
@@ -45,7 +37,7 @@ func (s *SealedStore) additionalData(part string) string {
 }
 
 // Load implements DocumentStore. A document that does not open counts as none.
-func (s *SealedStore) Load(ctx context.Context, part string) ([]byte, error) {
+func (s *SealedStore) Load(ctx context.Context, part string) (document []byte, err error) {
 	text, err := s.Storage().Load(ctx, s.key(part))
 	if errors.Is(err, fs.ErrNotExist) || len(text) > maxSealed {
 		return nil, nil
@@ -53,21 +45,14 @@ func (s *SealedStore) Load(ctx context.Context, part string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load what is known of a provider: %w", err)
 	}
-	ring, err := s.Keys.Ring(ctx)
-	if err != nil {
-		return nil, err
-	}
-	plain, _, err := ring.Open(seal.ForProvider, s.additionalData(part), string(text))
-	if errors.Is(err, seal.ErrUnknownKey) { // another instance's new key
-		if ring, err = s.Keys.Renewed(ctx); err != nil {
-			return nil, err
-		}
-		plain, _, err = ring.Open(seal.ForProvider, s.additionalData(part), string(text))
-	}
-	if err != nil {
+	_, opened, unavailable := seal.OpenWith(ctx, s.Keys, func(ring *seal.Ring) (err error) {
+		document, _, err = ring.Open(seal.ForProvider, s.additionalData(part), string(text))
+		return err
+	})
+	if opened != nil {
 		return nil, nil
 	}
-	return plain, nil
+	return document, unavailable
 }
 
 // Store implements DocumentStore.

@@ -81,7 +81,7 @@ func FuzzOpenRecord(f *testing.F) {
 			t.Errorf("%x: comes back as %x, %v", record, plain, err)
 		}
 		if _, err := secret.Open("there", own); !errors.Is(err, ErrBroken) {
-			t.Errorf("%x: expected %v at another place, seen %v", record, ErrBroken, err)
+			t.Errorf("%x: expected %v at other additional data, seen %v", record, ErrBroken, err)
 		}
 	})
 }

@@ -7,7 +7,7 @@ import (
 
 func FuzzOpen(f *testing.F) {
 	// The same in each process that fuzzes.
-	const place = "__Host-oidc_rp app.example"
+	const aad = "__Host-oidc_rp app.example"
 	const sealed = "AaiY_D7UmSXbwLGC4DvRcxg21QnuUcUCJyyvpLa9btgvcGC1Je3ELPHjUDtTGTmSTqA92EyZ2pSBpJxCbAY"
 	const plain = "the first version sealed this"
 	ring := newRing(f, goldenSecret, secretA)
@@ -18,10 +18,10 @@ func FuzzOpen(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		opened, stale, err := ring.Open(ForSession, place, text)
+		opened, stale, err := ring.Open(ForSession, aad, text)
 		switch {
 		case text == sealed:
-			wantPlain(t, "our own value", ring, place, text, plain, false)
+			wantPlain(t, "our own value", ring, aad, text, plain, false)
 		case string(opened) == plain:
 			t.Errorf("%q opens like %q", text, sealed)
 		case err == nil && len(text) == len("AaiY_D7pmSFzXOFxosRMIF41RAnyVvGW6dc1_WtNpnEE"): // the empty one

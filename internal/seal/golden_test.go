@@ -25,16 +25,16 @@ func TestWhatWasEverSealedOpens(t *testing.T) {
 	}
 	ring := newRing(t, secretA, goldenSecret)
 	for _, row := range rows {
-		purpose, place, plain, text := Purpose(row[0]), row[1], row[2], row[3]
-		opened, stale, err := ring.Open(purpose, place, text)
+		purpose, aad, plain, text := Purpose(row[0]), row[1], row[2], row[3]
+		opened, stale, err := ring.Open(purpose, aad, text)
 		if err != nil {
-			t.Errorf("%s at %q: %v", purpose, place, err)
+			t.Errorf("%s at %q: %v", purpose, aad, err)
 		}
 		if string(opened) != plain {
-			t.Errorf("%s at %q: expected %q, seen %q", purpose, place, plain, opened)
+			t.Errorf("%s at %q: expected %q, seen %q", purpose, aad, plain, opened)
 		}
 		if !stale {
-			t.Errorf("%s at %q: expected it to be stale, seen that it is not", purpose, place)
+			t.Errorf("%s at %q: expected it to be stale, seen that it is not", purpose, aad)
 		}
 	}
 }

@@ -9,27 +9,27 @@ import (
 	"time"
 )
 
-// keyFile is what the storage holds.
+// keyFile is the stored form of a managed ring.
 type keyFile struct {
 	Keys []managedSecret `json:"keys"`
-	// Retain is the longest session lifetime of all who use the ring, in
-	// seconds: so long a key opens after its rotation. It only grows.
+	// Retain is the longest session lifetime of all users of the ring, in seconds.
+	// A key opens for that long after its rotation. It only grows.
 	Retain int64 `json:"retain"`
-	// Withdrawn are the prints of keys that must not come back; see Rotate.
+	// Withdrawn are the prints of keys that must not be used again; see Rotate.
 	Withdrawn []string `json:"withdrawn,omitempty"`
 
-	damaged bool // what is here is from memory; the storage needs it
+	damaged bool // the stored file has to be written again from memory
 }
 
 type managedSecret struct {
 	Secret  []byte    `json:"secret"`
 	Created time.Time `json:"created"`
-	// AtOnce: when it was made there was no other key to seal with.
+	// AtOnce reports that there was no other key when this one was made, so that it
+	// seals at once.
 	AtOnce bool `json:"at_once,omitempty"`
 }
 
-// add puts a new key into the file. It is younger than the others, whatever the
-// clocks of who made these.
+// add adds a new key. It is dated after the others, even if clocks differ.
 func (f *keyFile) add(now time.Time) {
 	key := managedSecret{Secret: make([]byte, MinSecret), Created: now.UTC().Truncate(time.Second), AtOnce: len(f.Keys) == 0}
 	rand.Read(key.Secret)
@@ -39,7 +39,8 @@ func (f *keyFile) add(now time.Time) {
 	f.Keys = append(slices.Clone(f.Keys), key)
 }
 
-// newest is when the newest key was made, as far as clocks can be believed.
+// newest returns when the newest key was made, ignoring keys from too far in the
+// future.
 func (f *keyFile) newest(now time.Time) (newest time.Time) {
 	for _, key := range f.Keys {
 		if key.Created.After(newest) && key.Created.Before(now.Add(ahead)) {
@@ -49,13 +50,13 @@ func (f *keyFile) newest(now time.Time) (newest time.Time) {
 	return newest
 }
 
-// waits reports whether a key is only opened with yet, since not all instances
-// need have read it. One that a clock which is far ahead has made waits long.
+// waits reports whether a key only opens for now, because some nodes may not have
+// read it yet. A key from a clock that is far ahead waits long.
 func (k managedSecret) waits(now time.Time) bool {
 	return now.Before(k.sealsFrom()) && !(k.AtOnce && k.Created.Before(now.Add(ahead)))
 }
 
-// sealsFrom is when a key begins to seal.
+// sealsFrom returns when a key begins to seal.
 func (k managedSecret) sealsFrom() time.Time {
 	if k.AtOnce {
 		return k.Created
@@ -63,7 +64,7 @@ func (k managedSecret) sealsFrom() time.Time {
 	return k.Created.Add(published)
 }
 
-// rotationDue reports whether it is time for a new key.
+// rotationDue reports whether a new key is due.
 func rotationDue(file keyFile, rotate time.Duration, now time.Time) bool {
 	if len(file.Keys) == 0 {
 		return true
@@ -71,9 +72,9 @@ func rotationDue(file keyFile, rotate time.Duration, now time.Time) bool {
 	return rotate > 0 && now.Sub(file.newest(now)) >= rotate
 }
 
-// stillOpening returns the keys, the newest first, without those whose last
-// sessions are over: a key ceased to seal when its successor was published,
-// and every instance had noticed by its own clock.
+// stillOpening returns the keys that still open, newest first. It drops those whose
+// last sessions have expired: a key stops sealing when its successor is published,
+// and every node has noticed that by its own clock.
 func stillOpening(file keyFile, now time.Time) []managedSecret {
 	keys := slices.Clone(file.Keys)
 	slices.SortFunc(keys, func(a, b managedSecret) int {
@@ -87,14 +88,14 @@ func stillOpening(file keyFile, now time.Time) []managedSecret {
 	return keys
 }
 
-// opensUntil is how long a key opens whose successor is the given one.
+// opensUntil returns how long the key with the given successor opens.
 func (f *keyFile) opensUntil(successor managedSecret) time.Time {
 	return successor.Created.Add(2 * published).Add(time.Duration(f.Retain) * time.Second)
 }
 
-// withdraw takes away the keys that the file, or who had read it last, knows to
-// be withdrawn. Who writes the file without knowing that, from a memory or a
-// backup of before, has it written again.
+// withdraw removes the keys that this file, or the last one that was read, lists as
+// withdrawn. If the file was written from an older memory or backup that lacks some
+// of them, it is marked to be written again.
 func (f *keyFile) withdraw(last keyFile) {
 	keys, known := len(f.Keys), len(f.Withdrawn)
 	for _, print := range last.Withdrawn {
@@ -118,7 +119,7 @@ func (f *keyFile) isWithdrawn(key managedSecret) bool {
 	return len(f.Withdrawn) > 0 && slices.Contains(f.Withdrawn, key.print())
 }
 
-// print names a key in the file when the key itself must not be there.
+// print returns a hash that identifies a withdrawn key.
 func (k managedSecret) print() string {
 	sum := sha256.Sum256(append([]byte("withdrawn "), k.Secret...))
 	return hex.EncodeToString(sum[:16])

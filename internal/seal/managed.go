@@ -17,63 +17,63 @@ import (
 
 const (
 	managedKey = "oidc_rp/keys.json"
-	// published is how long a new key is only opened with before it seals, so
-	// that every instance has read it before it meets it in a cookie. It must
-	// be longer than the interval at which Refresh is called.
+	// published is how long a new key only opens before it seals, so that every node
+	// has read it before a cookie uses it. It must be longer than the interval at
+	// which Refresh is called.
 	published = 3 * time.Minute
-	// retryAfter throttles looks at the storage that strangers can cause.
+	// retryAfter is the minimum interval of readings that clients can cause.
 	retryAfter = time.Second
-	// lookWithin is how long one look may take, and anybody waits for it: longer
-	// than a lock lasts whose holder has died.
-	lookWithin = 15 * time.Second
-	// renewWithin is how long a request waits for a look that a cookie with an
+	// readTimeout limits one reading of the storage, and how long callers wait for it.
+	// It is longer than a lock lasts whose holder has died.
+	readTimeout = 15 * time.Second
+	// renewTimeout is how long a request waits for a reading that a cookie with an
 	// unknown key has caused.
-	renewWithin = 2 * time.Second
-	// ahead is how far a key may seem to come from the future: beyond that it
-	// was made by a clock that was wrong, and must not stop the rotation.
+	renewTimeout = 2 * time.Second
+	// ahead is how far in the future a key may be dated. Beyond that, the clock was
+	// wrong, and the key must not prevent rotation.
 	ahead = time.Hour
 )
 
-// errUnread says that the keys could not be read, other than written.
+// errUnread means that the keys could not be read, as opposed to written.
 var errUnread = errors.New("load session keys")
 
-// Managed is a ring that is made, kept, shared and rotated in a storage, under
+// Managed is a ring that is created, kept, shared and rotated in a storage, under
 // its lock. It is safe for concurrent use.
 type Managed struct {
 	ring atomic.Pointer[Ring]
 
-	turn    bounded.Turn // held by the one look at a time, which owns these:
-	sealing atomic.Int64 // when the key that seals was made, in Unix milliseconds
+	turn    bounded.Turn // held while the storage is read; guards the next five fields
+	sealing atomic.Int64 // when the sealing key was made, in Unix milliseconds
 	last    keyFile
-	used    []managedSecret // what the ring was made of, in its order
-	asked   time.Time       // of the last look, successful or not
-	err     error           // of the last look
+	used    []managedSecret // the keys of the ring, in its order
+	asked   time.Time       // when the storage was last read, successfully or not
+	err     error           // the result of that
 
-	mu     sync.Mutex // of what was demanded; never held while the storage is asked
+	mu     sync.Mutex // guards the next three fields; never held while the storage is accessed
 	rotate time.Duration
 	retain time.Duration
-	learn  bool // the file has to learn of a demand
+	learn  bool // whether the file may have to be updated for a new demand
 
 	key     string // where the file is in the storage
 	now     func() time.Time
 	storage func() clusterstore.Storage
 }
 
-// NewManaged returns a ring that is read at first use. The storage is asked for
-// at each use, since it may change with the configuration.
+// NewManaged returns a ring that is read at first use. storage is called at each
+// use, since the storage may change with the configuration.
 func NewManaged(storage func() clusterstore.Storage, now func() time.Time) *Managed {
 	return NewManagedIn(managedKey, storage, now)
 }
 
-// NewManagedIn returns a ring that is kept elsewhere in the storage, under a key of its
-// own, for what is not to be sealed with the keys of sessions.
+// NewManagedIn returns a ring that is kept under another key in the storage, for
+// values that must not be sealed with the keys of sessions.
 func NewManagedIn(key string, storage func() clusterstore.Storage, now func() time.Time) *Managed {
 	return &Managed{key: key, storage: storage, now: now, turn: bounded.NewTurn()}
 }
 
-// Demand sets what the users of the ring need now: the interval at which to
-// rotate, and how long to open after that. What was demanded before no longer
-// counts, but for what the file already promises.
+// Demand sets what the users of the ring need: the interval of rotation, and how
+// long old keys have to open. It replaces what was demanded before, but the file
+// keeps its promises.
 func (m *Managed) Demand(rotate, retain time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -81,49 +81,49 @@ func (m *Managed) Demand(rotate, retain time.Duration) {
 	m.rotate, m.retain = rotate, retain
 }
 
-// Ring returns the keys, from memory unless this is the first use. An error is
-// the storage's; it is not remembered for longer than a second.
+// Ring implements Source. It returns the keys from memory, unless this is the first
+// use. Errors of the storage are remembered for a second.
 func (m *Managed) Ring(ctx context.Context) (*Ring, error) {
 	if ring := m.ring.Load(); ring != nil {
 		return ring, nil
 	}
-	err := m.look(ctx, false)
+	err := m.readShared(ctx, false)
 	if ring := m.ring.Load(); ring != nil {
 		return ring, nil // what could not be written may still have been read
 	}
 	return nil, err
 }
 
-// Renewed returns the keys after another look at the storage, for a value that
-// was sealed with an unknown key. Looks are throttled. An error is the
-// storage's: it cannot be said then whether the key is another instance's.
+// Renewed implements Source. It reads the storage again, for a value with an
+// unknown key, at most once per second. An error means that it is unknown whether
+// the key is another node's.
 func (m *Managed) Renewed(ctx context.Context) (*Ring, error) {
-	// Strangers can cause this, so requests do not wait long for it.
-	ctx, cancel := context.WithTimeout(ctx, renewWithin)
+	// Any client can cause this, so requests do not wait long for it.
+	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
-	if err := m.look(ctx, true); errors.Is(err, errUnread) {
+	if err := m.readShared(ctx, true); errors.Is(err, errUnread) {
 		return nil, err
 	}
 	return m.Ring(ctx)
 }
 
-// Refresh reads the storage again and rotates when it is time. It is to be
+// Refresh reads the storage again and rotates the keys if that is due. It should be
 // called about every minute.
 func (m *Managed) Refresh(ctx context.Context) error {
-	return m.look(ctx, true)
+	return m.readShared(ctx, true)
 }
 
-// look has one look at the storage, by whoever comes first. It is shared by all
-// who wait for it, so that it does not end with the request of the first; and
-// no caller waits longer for a storage that hangs than its own timeout.
-func (m *Managed) look(ctx context.Context, again bool) error {
-	wait, cancel := context.WithTimeout(ctx, lookWithin)
+// readShared reads the storage. Concurrent callers share one reading, which continues
+// when the request of the first caller ends. No caller waits for a storage that
+// hangs longer than its own timeout.
+func (m *Managed) readShared(ctx context.Context, again bool) error {
+	wait, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	if err := m.take(wait); err != nil {
 		return err
 	}
 	now := m.now()
-	if err, done := m.spared(now, again); done {
+	if err, done := m.canSkip(now, again); done {
 		m.turn.Give()
 		return err
 	}
@@ -142,10 +142,10 @@ func (m *Managed) take(wait context.Context) error {
 	return nil
 }
 
-// work does something with the storage, and gives back the turn that the caller
-// has taken. It goes on when who waits has gone.
+// work accesses the storage and then gives back the turn, which the caller has
+// taken. It continues when the caller stops waiting.
 func (m *Managed) work(wait context.Context, do func(context.Context) error) error {
-	err := m.turn.Finish(wait, lookWithin, do)
+	err := m.turn.Finish(wait, readTimeout, do)
 	var gaveUp *bounded.GaveUpError
 	if errors.As(err, &gaveUp) {
 		return fmt.Errorf("%w: %w", errUnread, err)
@@ -153,10 +153,11 @@ func (m *Managed) work(wait context.Context, do func(context.Context) error) err
 	return err
 }
 
-// spared reports whether a look is needless, or comes too soon after the last.
-func (m *Managed) spared(now time.Time, again bool) (err error, done bool) {
+// canSkip reports whether reading is unnecessary, or too soon after the last
+// time. err is then the result of that.
+func (m *Managed) canSkip(now time.Time, again bool) (err error, done bool) {
 	if !again && m.ring.Load() != nil {
-		return nil, true // another request was quicker
+		return nil, true // another request has read the keys
 	}
 	m.mu.Lock()
 	learn := m.learn
@@ -166,12 +167,12 @@ func (m *Managed) spared(now time.Time, again bool) (err error, done bool) {
 	return m.err, !learn && since >= 0 && since < retryAfter
 }
 
-// read takes the file, and makes or rotates it under the lock where it must.
+// read reads the file, and creates or rotates keys under the lock if that is due.
 func (m *Managed) read(ctx context.Context, now time.Time) error {
 	file, err := m.load(ctx)
 	if err != nil {
 		if len(m.last.Keys) > 0 {
-			err = errors.Join(err, m.use(m.last, now)) // time goes on without the storage
+			err = errors.Join(err, m.use(m.last, now)) // keys become due without the storage as well
 		}
 		return err
 	}
@@ -179,7 +180,7 @@ func (m *Managed) read(ctx context.Context, now time.Time) error {
 		var written keyFile
 		written, err = m.write(ctx, now, func(file *keyFile) bool {
 			if !m.due(*file, now) {
-				return false // another instance has done it meanwhile
+				return false // another node was faster
 			}
 			rotate, retain := m.demanded()
 			file.Retain = max(file.Retain, retain)
@@ -202,8 +203,8 @@ func (m *Managed) load(ctx context.Context) (keyFile, error) {
 	var file keyFile
 	data, err := m.storage().Load(ctx, m.key)
 	if errors.Is(err, fs.ErrNotExist) {
-		// A storage that is mounted again or was emptied signs no user out while
-		// another node or this process has the keys.
+		// If the storage was emptied or is not mounted, keep using the keys in memory,
+		// so that users are not signed out.
 		file = m.last
 		file.damaged = len(file.Keys) > 0
 		return file, nil
@@ -212,8 +213,8 @@ func (m *Managed) load(ctx context.Context) (keyFile, error) {
 		return file, fmt.Errorf("%w: %w", errUnread, err)
 	}
 	if err := json.Unmarshal(data, &file); err != nil {
-		// A file that was cut short holds no key that anybody could use: it
-		// is written again, from memory where we still have the keys.
+		// A truncated file has no usable keys. Write it again, from memory if the
+		// keys are there.
 		file = m.last
 		file.damaged = true
 		return file, nil
@@ -229,23 +230,24 @@ func (m *Managed) due(file keyFile, now time.Time) bool {
 	return file.damaged || rotationDue(file, rotate, now) || retain > file.Retain || len(stillOpening(file, now)) < len(file.Keys)
 }
 
-// demanded is the interval of rotation, and how many seconds to retain.
+// demanded returns the interval of rotation, and how many seconds old keys have to
+// open.
 func (m *Managed) demanded() (rotate time.Duration, retain int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.rotate, int64(m.retain / time.Second)
 }
 
-// write changes the file after another look under the lock, unless change says
-// that there is no need. The file is empty where it could not be written.
+// write reads the file again under the lock, and stores it if change returns true.
+// It returns an empty file if that fails.
 func (m *Managed) write(ctx context.Context, now time.Time, change func(*keyFile) bool) (file keyFile, err error) {
 	storage := m.storage()
 	if err := storage.Lock(ctx, m.key); err != nil {
 		return keyFile{}, fmt.Errorf("lock session keys: %w", err)
 	}
 	defer func() {
-		// Not with the context of a look that took too long.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookWithin)
+		// Unlock even if ctx has expired.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
 		defer cancel()
 		if unlockErr := storage.Unlock(ctx, m.key); unlockErr != nil {
 			err = errors.Join(err, fmt.Errorf("unlock session keys: %w", unlockErr))
@@ -268,8 +270,8 @@ func (m *Managed) write(ctx context.Context, now time.Time, change func(*keyFile
 	return file, nil
 }
 
-// use makes a ring of the file: the newest key that all instances must have
-// read by now seals.
+// use creates a ring from the file. The newest key that all nodes must have read
+// seals.
 func (m *Managed) use(file keyFile, now time.Time) error {
 	file.damaged = false
 	keys := stillOpening(file, now)

@@ -8,25 +8,25 @@ import (
 	"time"
 )
 
-// Key is what may be known of a managed key: never the key itself.
+// Key describes a managed key without its secret.
 type Key struct {
-	// ID is what sealed values name it by, in hexadecimal.
+	// ID is the key's id in sealed values, in hexadecimal.
 	ID      string
 	Created time.Time
-	// Seals: it is the one that seals now.
+	// Seals reports whether the key seals now.
 	Seals bool
-	// SealsFrom is when it began to seal, or will.
+	// SealsFrom is when the key begins to seal.
 	SealsFrom time.Time
-	// OpensUntil is when the last sessions that it sealed are over. It is zero
-	// for the newest key, which opens until that long after its successor.
+	// OpensUntil is when the last sessions that the key sealed expire. It is zero
+	// for the newest key, which has no successor yet.
 	OpensUntil time.Time
 }
 
-// Keys returns the keys after a look at the storage, the sealing one first. With
-// an error they are those in memory, if there are any.
+// Keys reads the storage and returns the keys, the sealing one first. If it fails,
+// it also returns the keys in memory, if there are any.
 func (m *Managed) Keys(ctx context.Context) ([]Key, error) {
-	looked := m.look(ctx, true)
-	wait, cancel := context.WithTimeout(ctx, lookWithin)
+	looked := m.readShared(ctx, true)
+	wait, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	if err := m.take(wait); err != nil {
 		return nil, errors.Join(looked, err)
@@ -49,35 +49,35 @@ func (m *Managed) Keys(ctx context.Context) ([]Key, error) {
 	return keys, looked
 }
 
-// SealingSince returns when the key that seals was made, as far as keys were read; known
-// is false before that.
+// SealingSince returns when the sealing key was made. known is false if no keys
+// have been read.
 func (m *Managed) SealingSince() (since time.Time, known bool) {
 	milliseconds := m.sealing.Load()
 	return time.UnixMilli(milliseconds), milliseconds != 0
 }
 
-// Rotation returns the interval at which the keys are rotated by themselves.
+// Rotation returns the interval of automatic rotation.
 func (m *Managed) Rotation() time.Duration {
 	rotate, _ := m.demanded()
 	return rotate
 }
 
-// Rotate makes a new key before it is time, which is published before it seals
-// like any other. While one waits already, none is made.
+// Rotate adds a new key before it is due. Like any other, it is published before it
+// seals. If a key is already waiting to seal, Rotate adds none.
 //
-// Where the keys are compromised all of them are withdrawn, and the new one
-// seals at once: what they had sealed opens no longer here when Rotate returns,
-// and on other instances when they look at the storage next, which they do
-// about every minute, and as soon as they meet the new key. No instance that
-// has learned of it takes a withdrawn key again, whoever writes it back.
+// If the keys are compromised, all of them are withdrawn, and the new one seals at
+// once. When Rotate returns, values with the old keys no longer open here. Other
+// nodes stop opening them when they next read the storage, which they do about
+// every minute, and as soon as they see a value with the new key. No node that has
+// learned of the withdrawal uses a withdrawn key again, even if it is written back.
 func (m *Managed) Rotate(ctx context.Context, compromised bool) (made bool, err error) {
-	wait, cancel := context.WithTimeout(ctx, lookWithin)
+	wait, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	if err := m.take(wait); err != nil {
 		return false, err
 	}
 	now := m.now()
-	var done atomic.Bool // the work goes on after the caller has left
+	var done atomic.Bool // the work may outlive this call
 	err = m.work(wait, func(ctx context.Context) error {
 		file, err := m.write(ctx, now, func(file *keyFile) bool {
 			if !compromised && file.hasWaiting(now) {
@@ -108,7 +108,7 @@ func (m *Managed) Rotate(ctx context.Context, compromised bool) (made bool, err 
 	return done.Load(), nil
 }
 
-// hasWaiting reports whether there is a new key already that is about to seal.
+// hasWaiting reports whether a new key is already waiting to seal.
 func (f *keyFile) hasWaiting(now time.Time) bool {
 	return len(f.Keys) > 1 && slices.ContainsFunc(f.Keys, func(k managedSecret) bool {
 		return k.waits(now) && k.Created.Before(now.Add(ahead))

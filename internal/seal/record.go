@@ -10,8 +10,8 @@ import (
 	"fmt"
 )
 
-// RecordSecret is what opens one record of a session store, and names it: who
-// has the store alone can open nothing. It is made again for each record and
+// RecordSecret opens one record of a session store, and determines its name.
+// Nothing in the store itself opens a record. Each record has a new secret, which
 // leaves the process only sealed, as a ticket.
 type RecordSecret [32]byte
 
@@ -21,7 +21,7 @@ func NewRecordSecret() (s RecordSecret) {
 	return s
 }
 
-// Name is that of the record: nothing of the secret can be read from it.
+// Name returns the name of the record. It reveals nothing about the secret.
 func (s *RecordSecret) Name() (string, error) {
 	name, err := hkdf.Expand(sha256.New, s[:], "caddy-oidc-rp v1 record name", 16)
 	if err != nil {
@@ -46,20 +46,20 @@ func (s *RecordSecret) aead() (cipher.AEAD, error) {
 	return aead, nil
 }
 
-// Seal encrypts a record for a place.
-func (s *RecordSecret) Seal(place string, plain []byte) ([]byte, error) {
+// Seal encrypts a record with additional data.
+func (s *RecordSecret) Seal(aad string, plain []byte) ([]byte, error) {
 	aead, err := s.aead()
 	if err != nil {
 		return nil, err
 	}
 	record := make([]byte, 1, 1+len(plain)+aead.Overhead())
 	record[0] = version
-	return aead.Seal(record, nil, plain, []byte(place)), nil
+	return aead.Seal(record, nil, plain, []byte(aad)), nil
 }
 
-// Open decrypts what Seal made at the same place. What is not that is
-// ErrBroken. The record is not written to.
-func (s *RecordSecret) Open(place string, record []byte) ([]byte, error) {
+// Open decrypts what Seal returned for the same additional data. It returns
+// ErrBroken for anything else. It does not modify record.
+func (s *RecordSecret) Open(aad string, record []byte) ([]byte, error) {
 	if len(record) < 1 || record[0] != version {
 		return nil, ErrBroken
 	}
@@ -67,7 +67,7 @@ func (s *RecordSecret) Open(place string, record []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	plain, err := aead.Open(nil, nil, record[1:], []byte(place))
+	plain, err := aead.Open(nil, nil, record[1:], []byte(aad))
 	if err != nil {
 		return nil, ErrBroken
 	}

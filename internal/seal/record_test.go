@@ -10,8 +10,8 @@ func TestRecord(t *testing.T) {
 	t.Parallel()
 	secret, other := NewRecordSecret(), NewRecordSecret()
 	plain := []byte("what a session is")
-	seal := func(s RecordSecret, place string) []byte {
-		record, err := s.Seal(place, plain)
+	seal := func(s RecordSecret, aad string) []byte {
+		record, err := s.Seal(aad, plain)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -31,12 +31,12 @@ func TestRecord(t *testing.T) {
 		t.Error("expected a record without its secret, seen that it shows it")
 	}
 	for name, open := range map[string]func() ([]byte, error){
-		"at another place":     func() ([]byte, error) { return secret.Open("there", record) },
-		"with another secret":  func() ([]byte, error) { return other.Open("here", record) },
-		"of another version":   func() ([]byte, error) { return secret.Open("here", append([]byte{9}, record[1:]...)) },
-		"nothing":              func() ([]byte, error) { return secret.Open("here", nil) },
-		"shorter than its tag": func() ([]byte, error) { return secret.Open("here", record[:20]) },
-		"with one more byte":   func() ([]byte, error) { return secret.Open("here", append(bytes.Clone(record), 0)) },
+		"at other additional data": func() ([]byte, error) { return secret.Open("there", record) },
+		"with another secret":      func() ([]byte, error) { return other.Open("here", record) },
+		"of another version":       func() ([]byte, error) { return secret.Open("here", append([]byte{9}, record[1:]...)) },
+		"nothing":                  func() ([]byte, error) { return secret.Open("here", nil) },
+		"shorter than its tag":     func() ([]byte, error) { return secret.Open("here", record[:20]) },
+		"with one more byte":       func() ([]byte, error) { return secret.Open("here", append(bytes.Clone(record), 0)) },
 	} {
 		if got, err := open(); !errors.Is(err, ErrBroken) || got != nil {
 			t.Errorf("%s: %q, %v", name, got, err)

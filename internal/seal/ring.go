@@ -1,10 +1,9 @@
 // Package seal encrypts and authenticates what the browser carries for us.
 //
-// A sealed value opens only for the purpose and at the place it was sealed
-// for: every purpose has keys of its own, derived with HKDF (RFC 5869), and
-// the place (cookie name, site) is authenticated by AES-256-GCM as
-// associated data. A ring holds several keys, so that they can be rotated:
-// the first seals, all of them open.
+// A sealed value opens only for the purpose and the additional data that it was sealed
+// with. Every purpose has keys of its own, derived with HKDF (RFC 5869), and AES-256-GCM
+// authenticates the additional data (such as the site and the cookie's name). A ring has
+// several keys, so that they can be rotated: the first one seals, and all of them open.
 package seal
 
 import (
@@ -20,8 +19,7 @@ import (
 	"sync/atomic"
 )
 
-// Purpose names what is sealed. Each purpose has keys of its own, so that a
-// sealed value of one purpose is noise for another.
+// Purpose is what a value is sealed for. Each purpose has keys of its own.
 type Purpose string
 
 // The purposes of this project.
@@ -40,7 +38,7 @@ const (
 
 var purposes = [...]Purpose{ForSession, ForTransaction, ForIDToken, ForLogout, ForTicket, ForProvider, ForMark, ForChoice, ForLast, ForHandover}
 
-// MinSecret is the least length of a secret in bytes.
+// MinSecret is the minimum length of a secret in bytes.
 const MinSecret = 32
 
 const (
@@ -54,15 +52,15 @@ const (
 
 var strict = base64.RawURLEncoding.Strict()
 
-// ErrUnknownKey is returned by Open for a value that no key of the ring has
-// sealed: it may be from a newer ring, which is worth a look at the storage.
+// ErrUnknownKey is returned by Open for a value that was sealed with a key that is
+// not in the ring. A newer ring may have it.
 var ErrUnknownKey = errors.New("sealed with a key that is not in the ring")
 
-// ErrBroken is returned by Open for a value that is not ours, was changed, or
-// was sealed for another purpose or place.
+// ErrBroken is returned by Open for a value that was not sealed by us, was changed,
+// or was sealed for another purpose or additional data.
 var ErrBroken = errors.New("does not open")
 
-// Ring is an immutable set of keys. The first seals, all open.
+// Ring is an immutable set of keys. The first one seals, all open.
 type Ring struct {
 	keys   []derived
 	serial uint64
@@ -70,8 +68,8 @@ type Ring struct {
 
 var rings atomic.Uint64
 
-// Serial is a number that no other ring of this process has, for who remembers
-// what was opened with which.
+// Serial returns a number that is unique among the rings of this process, for use
+// in cache keys.
 func (r *Ring) Serial() uint64 { return r.serial }
 
 type derived struct {
@@ -80,7 +78,7 @@ type derived struct {
 	aeads [len(purposes)]cipher.AEAD
 }
 
-// NewRing derives the keys of a ring from secrets, of at least MinSecret bytes
+// NewRing returns a ring with keys derived from secrets of at least MinSecret bytes
 // each. The first one seals.
 func NewRing(secrets ...[]byte) (*Ring, error) {
 	if len(secrets) == 0 {
@@ -100,8 +98,8 @@ func NewRing(secrets ...[]byte) (*Ring, error) {
 	return ring, nil
 }
 
-// IDs names the keys, in hexadecimal, as values that they have sealed do. They
-// reveal nothing else about them.
+// IDs returns the ids of the keys in hexadecimal, as in the values that they
+// sealed. Ids reveal nothing else about the keys.
 func (r *Ring) IDs() []string {
 	ids := make([]string, len(r.keys))
 	for i := range r.keys {
@@ -110,8 +108,8 @@ func (r *Ring) IDs() []string {
 	return ids
 }
 
-// Seeds returns for each key of the ring a secret of a size, to make a key of another
-// kind of. Each purpose has seeds of its own.
+// Seeds returns a secret of the given size for each key of the ring, from which to
+// derive keys of other kinds. Each purpose has seeds of its own.
 func (r *Ring) Seeds(purpose string, size int) ([][]byte, error) {
 	seeds := make([][]byte, len(r.keys))
 	for i := range r.keys {
@@ -159,65 +157,61 @@ func (p Purpose) index() int {
 	panic("seal: unknown purpose " + string(p))
 }
 
-// Seal encrypts plain for a purpose at a place, as text that fits a cookie.
-func (r *Ring) Seal(purpose Purpose, place string, plain []byte) string {
+// Seal encrypts plain for a purpose with additional data. It returns text that is
+// valid in a cookie.
+func (r *Ring) Seal(purpose Purpose, aad string, plain []byte) string {
 	key := &r.keys[0]
 	sealed := make([]byte, headerSize+nonceSize, overhead+len(plain))
 	sealed[0] = version
 	binary.BigEndian.PutUint32(sealed[1:], key.id)
 	nonce := sealed[headerSize : headerSize+nonceSize]
-	rand.Read(nonce) // never fails: the program ends when there is no entropy
-	sealed = key.aeads[purpose.index()].Seal(sealed, nonce, plain, []byte(place))
+	rand.Read(nonce) // never fails
+	sealed = key.aeads[purpose.index()].Seal(sealed, nonce, plain, []byte(aad))
 	return base64.RawURLEncoding.EncodeToString(sealed)
 }
 
-// OpenSize is the size of the buffer that OpenIn needs.
-func OpenSize(place, text string) int { return strict.DecodedLen(len(text)) + len(place) }
+// OpenSize returns the size in bytes of the buffer that OpenIn needs.
+func OpenSize(aad, text string) int { return strict.DecodedLen(len(text)) + len(aad) }
 
-// Open decrypts what Seal made for the same purpose and place. It is stale
-// when another than the first key had sealed it, so that the caller can seal
-// it again. The errors are ErrUnknownKey and ErrBroken, and nothing else.
-func (r *Ring) Open(purpose Purpose, place, text string) (plain []byte, stale bool, err error) {
-	return r.OpenIn(nil, purpose, place, text)
+// Open decrypts what Seal returned for the same purpose and additional data. stale
+// reports whether it was sealed with another key than the first, so that the caller
+// can seal it again. The errors are ErrUnknownKey and ErrBroken.
+func (r *Ring) Open(purpose Purpose, aad, text string) (plain []byte, stale bool, err error) {
+	return r.OpenIn(nil, purpose, aad, text)
 }
 
-// OpenIn is Open with the plain text in the buffer, if that has room for OpenSize
-// bytes; what else is in it afterwards means nothing.
-func (r *Ring) OpenIn(buffer []byte, purpose Purpose, place, text string) (plain []byte, stale bool, err error) {
+// OpenIn is Open with a buffer, which holds the plaintext afterwards if its
+// capacity is at least OpenSize.
+func (r *Ring) OpenIn(buffer []byte, purpose Purpose, aad, text string) (plain []byte, stale bool, err error) {
 	size := strict.DecodedLen(len(text))
 	if size < overhead {
 		return nil, false, ErrBroken
 	}
-	// One buffer for the text, the opened value (in place) and the place.
-	if need := OpenSize(place, text); cap(buffer) >= need {
+	// One buffer for the decoded text, which is opened in place, and the aad.
+	if need := OpenSize(aad, text); cap(buffer) >= need {
 		buffer = buffer[:need]
 	} else {
 		buffer = make([]byte, need)
 	}
 	associated := buffer[size:]
-	copy(associated, place)
-	// One text for one value: no spare bits that could differ, and none of the
-	// line ends that the decoder would pass over.
+	copy(associated, aad)
+	// Accept only the canonical text of a value: no trailing bits, and none of the line
+	// ends that the decoder ignores.
 	n, err := strict.Decode(buffer[:size], []byte(text))
 	if err != nil || n < overhead || strict.EncodedLen(n) != len(text) || buffer[0] != version {
 		return nil, false, ErrBroken
 	}
 	id := binary.BigEndian.Uint32(buffer[1:])
 	nonce, sealed := buffer[headerSize:headerSize+nonceSize], buffer[headerSize+nonceSize:n]
-	known := false
 	for i := range r.keys {
 		if r.keys[i].id != id {
 			continue
 		}
-		known = true
 		plain, err = r.keys[i].aeads[purpose.index()].Open(sealed[:0], nonce, sealed, associated)
-		if err == nil {
-			return plain, i > 0, nil
+		if err != nil {
+			return nil, false, ErrBroken // ids hardly ever collide, and the buffer is overwritten
 		}
-		break // ids collide once in four billion; a failed Open has overwritten the buffer
+		return plain, i > 0, nil
 	}
-	if !known {
-		return nil, false, ErrUnknownKey
-	}
-	return nil, false, ErrBroken
+	return nil, false, ErrUnknownKey
 }

@@ -24,18 +24,18 @@ func TestSealedValuesOpenAgain(t *testing.T) {
 	t.Parallel()
 	ring := newRing(t, secretA)
 	for _, purpose := range purposes {
-		for _, place := range []string{"", "__Host-oidc_rp app.example", strings.Repeat("long", 500)} {
+		for _, aad := range []string{"", "__Host-oidc_rp app.example", strings.Repeat("long", 500)} {
 			for _, plain := range []string{"", "x", "sub\x00\xff", strings.Repeat("session ", 2000)} {
-				text := ring.Seal(purpose, place, []byte(plain))
-				opened, stale, err := ring.Open(purpose, place, text)
+				text := ring.Seal(purpose, aad, []byte(plain))
+				opened, stale, err := ring.Open(purpose, aad, text)
 				if err != nil {
-					t.Errorf("%s at %.20q: %v", purpose, place, err)
+					t.Errorf("%s at %.20q: %v", purpose, aad, err)
 				}
 				if stale {
-					t.Errorf("%s at %.20q: expected it not to be stale, seen that it is", purpose, place)
+					t.Errorf("%s at %.20q: expected it not to be stale, seen that it is", purpose, aad)
 				}
 				if string(opened) != plain {
-					t.Errorf("%s at %.20q: expected %.20q, seen %.20q", purpose, place, plain, opened)
+					t.Errorf("%s at %.20q: expected %.20q, seen %.20q", purpose, aad, plain, opened)
 				}
 			}
 		}
@@ -68,21 +68,21 @@ func TestSealedValuesOpenNowhereElse(t *testing.T) {
 		name    string
 		ring    *Ring
 		purpose Purpose
-		place   string
+		aad     string
 		want    error
 	}{
 		{"another purpose", ring, ForTransaction, "oidc_rp app.example", ErrBroken},
 		{"the purpose of hints", ring, ForIDToken, "oidc_rp app.example", ErrBroken},
 		{"another site", ring, ForSession, "oidc_rp other.example", ErrBroken},
-		{"no place", ring, ForSession, "", ErrBroken},
-		{"a place that is longer by a NUL", ring, ForSession, "oidc_rp app.example\x00", ErrBroken},
-		{"a place in capitals", ring, ForSession, "OIDC_RP APP.EXAMPLE", ErrBroken},
+		{"no additional data", ring, ForSession, "", ErrBroken},
+		{"additional data that is longer by a NUL", ring, ForSession, "oidc_rp app.example\x00", ErrBroken},
+		{"additional data in capitals", ring, ForSession, "OIDC_RP APP.EXAMPLE", ErrBroken},
 		{"another key", other, ForSession, "oidc_rp app.example", ErrUnknownKey},
 		{"another key and purpose", other, ForTransaction, "elsewhere", ErrUnknownKey},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			if plain, _, err := tc.ring.Open(tc.purpose, tc.place, text); err != tc.want || plain != nil {
+			if plain, _, err := tc.ring.Open(tc.purpose, tc.aad, text); err != tc.want || plain != nil {
 				t.Errorf("Open = %q, %v; want %v", plain, err, tc.want)
 			}
 		})

@@ -174,9 +174,9 @@ func wantOpens(t *testing.T, when string, m *Managed, text string, stale bool) {
 }
 
 // wantPlain checks what a session's value opens to, and whether it is stale.
-func wantPlain(t *testing.T, what string, ring *Ring, place, text, plain string, stale bool) {
+func wantPlain(t *testing.T, what string, ring *Ring, aad, text, plain string, stale bool) {
 	t.Helper()
-	opened, gotStale, err := ring.Open(ForSession, place, text)
+	opened, gotStale, err := ring.Open(ForSession, aad, text)
 	if err != nil {
 		t.Errorf("%s: %v", what, err)
 	}

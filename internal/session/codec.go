@@ -8,10 +8,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/wire"
 )
 
-// Version 2 has a grant. Version 3 has tagged fields instead of the grant; unknown
-// tags are skipped, so that later releases can add some. Version 4 has fewer fields
-// without a tag, and shorter ones. New sign-ins are written in version 4, sessions of
-// earlier releases in the earliest version that can hold them.
+// Versions of the format. Version 2 adds the grant. Version 3 has tagged fields instead;
+// decoders skip unknown tags, so that later releases can add some. Version 4 has fewer and
+// shorter fields without a tag. New sessions are written in version 4, those of earlier
+// releases in the earliest version that can hold them.
 const (
 	sessionVersion       = 1
 	sessionGrantVersion  = 2
@@ -19,7 +19,7 @@ const (
 	sessionShortVersion  = 4
 )
 
-// The tags of fields since version 3. Never reuse a number for another field.
+// Tags of fields since version 3. Never reuse a number for another field.
 const (
 	tagEnd           = 0
 	tagGrant         = 1
@@ -37,26 +37,25 @@ const (
 	tagSID                = 20 // packed by compact.PackIdentifier
 	tagReturn             = 21
 
-	// Since both, in milliseconds.
-	tagConfirmed = 22
+	// In both versions.
+	tagConfirmed = 22 // milliseconds
 
 	tagParent   = 23
 	tagTokenKey = 24
 	tagGrantKey = 25
 )
 
-// The forms of the claims since version 3. In version 3, if they are compressed, the
-// subject and the username come before the claims, and are empty at their usual
-// place. In version 4 the provider's id, the subject and the username always come
-// before the claims, and where they are compressed their form is compact's own. Tokens
-// are never compressed: the size would reveal something of
-// them to a user who chooses some of the claims.
+// Forms of the claims since version 3. In version 3, if claims are compressed, the subject
+// and the username precede them and are empty at their usual position. In version 4 the
+// provider's id, the subject and the username always precede the claims, and compressed
+// claims have a form of package compact. Tokens are never compressed: the size would
+// reveal something about them to users who choose some of the claims.
 const (
 	claimsPlain      = 0
 	claimsCompressed = 1
 )
 
-// Encode returns the bytes of a session.
+// Encode returns the encoded session.
 func (s *Session) Encode() []byte {
 	w := wire.Writer{B: make([]byte, 0, 220+s.Size())}
 	if s.isShort() {
@@ -104,8 +103,7 @@ func (s *Session) version() byte {
 	return sessionVersion
 }
 
-// expand reads the subject, the username and the claims of version 3 where they are
-// compressed.
+// expand reads the compressed subject, username and claims of version 3.
 func (s *Session) expand(r *wire.Reader) {
 	text, err := compact.Expand(r.S)
 	if err != nil {
@@ -117,7 +115,7 @@ func (s *Session) expand(r *wire.Reader) {
 	s.Username = r.Text()
 }
 
-// encodeGrant writes the grant, if there is one, with its tag.
+// encodeGrant writes the grant as a tagged field, if there is one.
 func (s *Session) encodeGrant(w *wire.Writer) {
 	if s.Grant.RefreshToken != "" {
 		var grant wire.Writer
@@ -126,8 +124,8 @@ func (s *Session) encodeGrant(w *wire.Writer) {
 	}
 }
 
-// encodeTagged writes further tagged fields of version 3, with times in seconds after
-// an epoch.
+// encodeTagged writes the other tagged fields of version 3. Times are relative to
+// epoch, in seconds.
 func (s *Session) encodeTagged(w *wire.Writer, epoch int64, requested Names) {
 	w.TaggedSeconds(tagAuthTime, epoch, s.AuthTime)
 	w.Tagged(tagACR, s.ACR)
@@ -152,8 +150,8 @@ func (s *Session) encodeTagged(w *wire.Writer, epoch int64, requested Names) {
 	w.Tagged(tagGrantKey, s.Grant.Key)
 }
 
-// decodeTagged reads the tagged fields up to their end, with times in seconds after an
-// epoch. It skips tags that it does not know.
+// decodeTagged reads the tagged fields, and skips unknown ones. Times are relative
+// to epoch, in seconds.
 func (s *Session) decodeTagged(r *wire.Reader, epoch int64) {
 	for tag := r.Byte(); tag != tagEnd && !r.Bad; tag = r.Byte() {
 		field := wire.Reader{S: r.Text()}
@@ -166,7 +164,7 @@ func (s *Session) decodeTagged(r *wire.Reader, epoch int64) {
 	}
 }
 
-// textOf returns the field that a tag has the text of, as it is; nil for other tags.
+// textOf returns the string that a tag stands for; nil for tags of other types.
 func (s *Session) textOf(tag byte) *string {
 	switch tag {
 	case tagACR:
@@ -189,7 +187,7 @@ func (s *Session) textOf(tag byte) *string {
 	return nil
 }
 
-// decodeField reads a tagged field that is no text as it is.
+// decodeField reads a tagged field that is not a plain string.
 func (s *Session) decodeField(tag byte, field *wire.Reader, epoch int64) {
 	switch tag {
 	case tagGrant:
@@ -215,12 +213,12 @@ func (s *Session) decodeField(tag byte, field *wire.Reader, epoch int64) {
 	}
 }
 
-// Decode reads what Encode returned. Its texts share one copy of the bytes, and
-// another one of what was compressed. It does not decode the claims. The only
-// error is ErrNone.
+// Decode decodes what Encode returned. The strings share one copy of the bytes, and
+// another one of what was compressed. It does not decode the claims. The only error
+// is ErrNone.
 func (s *Session) Decode(encoded []byte) error { return s.DecodeText(string(encoded)) }
 
-// DecodeText is Decode without a copy: texts may share the memory of encoded.
+// DecodeText is Decode without a copy: strings may share the memory of encoded.
 func (s *Session) DecodeText(encoded string) error {
 	*s = Session{}
 	r := wire.Reader{S: encoded}
@@ -244,7 +242,7 @@ func (s *Session) DecodeText(encoded string) error {
 	return nil
 }
 
-// decodeLong reads the versions before 4, from the times on.
+// decodeLong decodes the versions before 4, from Expires on.
 func (s *Session) decodeLong(r *wire.Reader, version byte) {
 	s.Expires = r.Seconds()
 	s.Seen = r.Seconds()

@@ -7,16 +7,16 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/wire"
 )
 
-// This file is version 4, the shortest: the browser sends a session with each
-// request, and a server takes time for each byte. Times are differences from the
-// sign-in, what is absent takes nothing, and what every sign-in requests is not named.
-// The provider's id, which the operator chose, is compressed with the claims.
+// This file encodes version 4, the shortest: the browser sends the session with
+// each request, and each byte costs time. Times are relative to the login, absent
+// fields take no space, and what every login requests is left out. The provider's
+// id is compressed with the claims.
 
-// always is what every sign-in requests.
+// always is what every login requests.
 var always = NamesOf("sub")
 
-// isShort reports whether version 4 holds the session: not one of earlier releases,
-// which does not say what was requested.
+// isShort reports whether version 4 can hold the session. Sessions of earlier
+// releases do not record what was requested.
 func (s *Session) isShort() bool { return s.Requested.contains(always) && s.Subject != "" }
 
 func (s *Session) encodeShort(w *wire.Writer) {
@@ -45,7 +45,7 @@ func (s *Session) encodeShort(w *wire.Writer) {
 	head.Text(s.Subject)
 	head.Text(s.Username)
 	if packed, ok := compact.Append(w.B, string(head.B), string(s.Claims)); ok {
-		w.B = packed // which begins with a form of its own, and not with claimsPlain
+		w.B = packed // its form is different from claimsPlain
 		return
 	}
 	w.Byte(claimsPlain)
@@ -53,7 +53,7 @@ func (s *Session) encodeShort(w *wire.Writer) {
 	w.Raw([]byte(s.Claims))
 }
 
-// decodeShort reads version 4 from the times on.
+// decodeShort decodes version 4, from Expires on.
 func (s *Session) decodeShort(r *wire.Reader) {
 	epoch := s.SignedIn.Unix()
 	s.Expires = r.SecondsAfter(epoch)
@@ -65,8 +65,8 @@ func (s *Session) decodeShort(r *wire.Reader) {
 	} else {
 		s.Requested = s.Requested.And(always).interned()
 	}
-	// What is left of the encoded bytes is compressed. If there are no tokens, no text
-	// keeps them in memory.
+	// The rest is decompressed into memory of its own. Copy the other strings, so that
+	// they do not keep the encoded bytes in memory unless there are tokens.
 	s.FromUserinfo = s.FromUserinfo.interned()
 	s.ACR, s.Return = strings.Clone(s.ACR), strings.Clone(s.Return)
 	if r.S != "" && r.S[0] == claimsPlain {
@@ -80,7 +80,7 @@ func (s *Session) decodeShort(r *wire.Reader) {
 	s.Username = r.Text()
 }
 
-// unpackSID reports bad for what is none.
+// unpackSID reports in bad whether packed is not valid.
 func unpackSID(packed string) (sid string, bad bool) {
 	sid, ok := compact.UnpackIdentifier(packed)
 	return sid, !ok

@@ -3,14 +3,14 @@ package session
 // Kind is what a session stands for.
 type Kind int
 
-// The kinds. Sessions that browsers keep are of people.
+// The kinds. Browsers only have sessions of persons.
 const (
-	Person Kind = iota // a user, signed in or by a token of theirs
-	Client             // a program that an issuer gave a token in its own name
+	Person Kind = iota // a user who signed in, or a program with a user's token
+	Client             // a program with a token of its own
 	Key                // an access key
 )
 
-// String returns what {http.oidc_rp.kind} says.
+// String returns the value of {http.oidc_rp.kind}.
 func (k Kind) String() string {
 	switch k {
 	case Client:

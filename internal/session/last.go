@@ -2,11 +2,11 @@ package session
 
 import "time"
 
-// LastLifetime is for how long after its end a session is remembered.
+// LastLifetime is how long a session is remembered after its end.
 const LastLifetime = 72 * time.Hour
 
-// AfterItsEnd returns what has to be known of a session after its end: whose it was,
-// and whether it was revoked.
+// AfterItsEnd returns what is kept of a session after its end: whose it was, and
+// what is needed to find out whether it was revoked.
 func (s *Session) AfterItsEnd() Session {
 	return Session{
 		ID: s.ID, Binding: s.Binding, Provider: s.Provider, SignedIn: s.SignedIn, Expires: s.Expires, Seen: s.SignedIn,

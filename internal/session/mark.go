@@ -6,20 +6,20 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/wire"
 )
 
-// MarkLifetime is how long a browser may take to bring its new session.
+// MarkLifetime is how long a browser may take to send its new session.
 const MarkLifetime = time.Minute
 
-// Mark says that a browser has just signed in, and how often it did so in a row
-// without bringing a session.
+// Mark records that a browser has just logged in, and how often in a row it did so
+// without sending a session.
 type Mark struct {
-	Login StateHash // the latest sign-in
+	Login StateHash // the latest login
 	At    time.Time
 	Count int
 }
 
 const markVersion = 1
 
-// Next returns the mark of another sign-in. m is zero if there was none before.
+// Next returns the mark of another login. m is zero if there was none before.
 func (m Mark) Next(login StateHash, now time.Time) Mark {
 	next := Mark{Login: login, At: now, Count: 1}
 	if m.Recent(now) {
@@ -28,12 +28,12 @@ func (m Mark) Next(login StateHash, now time.Time) Mark {
 	return next
 }
 
-// Recent reports whether the sign-in was less than a minute ago.
+// Recent reports whether the login was less than MarkLifetime ago.
 func (m Mark) Recent(now time.Time) bool {
 	return m.Count > 0 && now.Sub(m.At).Abs() < MarkLifetime
 }
 
-// Encode returns the bytes of a mark.
+// Encode returns the encoded mark.
 func (m Mark) Encode() []byte {
 	w := wire.Writer{B: []byte{markVersion, byte(m.Count)}}
 	w.Raw(m.Login[:])
@@ -41,7 +41,7 @@ func (m Mark) Encode() []byte {
 	return w.B
 }
 
-// Decode reads what Encode returned. The only error is ErrNone.
+// Decode decodes what Encode returned. The only error is ErrNone.
 func (m *Mark) Decode(encoded []byte) error {
 	r := wire.Reader{S: string(encoded)}
 	if r.Byte() != markVersion {

@@ -7,9 +7,9 @@ import (
 	"unique"
 )
 
-// Names is a set of names, such as those of claims, in few bytes: a sorted list
-// of hashes, four bytes each. Two names have the same hash with odds of one in
-// four thousand millions; no protection depends on it.
+// Names is a compact set of names, such as those of claims: a sorted list of hashes
+// of four bytes each. Hashes of two names collide with a probability of 2⁻³². No
+// protection depends on that.
 type Names string
 
 const nameSize = 4
@@ -33,7 +33,8 @@ func namesOf(hashes []uint32) Names {
 	return Names(encoded)
 }
 
-// interned returns the set in memory that all sessions with an equal set share.
+// interned returns the set in memory that is shared by all sessions with an equal
+// set.
 func (n Names) interned() Names {
 	if n == "" {
 		return ""
@@ -46,7 +47,7 @@ func hashName(name string) uint32 {
 	return binary.BigEndian.Uint32(sum[:])
 }
 
-// hashes returns the hashes. It skips an incomplete one.
+// hashes returns the hashes, without an incomplete one at the end.
 func (n Names) hashes() []uint32 {
 	hashes := make([]uint32, 0, len(n)/nameSize)
 	for ; len(n) >= nameSize; n = n[nameSize:] {

@@ -6,11 +6,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/wire"
 )
 
-// Parent is the session at a login host that a session was handed over from. The
-// session ends with it, and what ended the one has ended the other.
+// Parent is the session at a login host that a session was handed over from.
+// Whatever ends the parent ends the session as well.
 type Parent struct {
 	ID  ID
-	Key string // of its record in a store; empty if its cookie holds it
+	Key string // key of its record in a store; empty if it is in cookies
 
 	SignedIn time.Time // to the millisecond
 	Expires  time.Time // to the second
@@ -22,7 +22,7 @@ type Parent struct {
 // IsHandedOver reports whether the session was handed over from one at a login host.
 func (s *Session) IsHandedOver() bool { return s.Parent != nil }
 
-// Encode returns the bytes of a parent.
+// Encode returns the encoded parent.
 func (p *Parent) Encode() string {
 	var w wire.Writer
 	w.Raw(p.ID[:])
@@ -34,7 +34,7 @@ func (p *Parent) Encode() string {
 	return string(w.B)
 }
 
-// Decode reads what Encode returned. The only error is ErrNone.
+// Decode decodes what Encode returned. The only error is ErrNone.
 func (p *Parent) Decode(encoded string) error {
 	r := wire.Reader{S: encoded}
 	*p = Parent{}

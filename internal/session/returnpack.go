@@ -8,16 +8,16 @@ import (
 	"sync"
 )
 
-// MaxReturn bounds a return address in a transaction, in bytes.
+// MaxReturn is the maximum length in bytes of a return address in a transaction.
 const MaxReturn = 16 << 10
 
-// plainReturn is the length up to which a return address is not compressed, so
-// that earlier releases can read it.
+// plainReturn is the length in bytes up to which a return address is not
+// compressed, so that earlier releases can read it.
 const plainReturn = 600
 
-// returnDictionary is text that long addresses of common applications share:
-// Kibana, OpenSearch and Grafana keep the state of a page in them. It is part of
-// the format and never changes.
+// returnDictionary is text that is common in long addresses: Kibana, OpenSearch and
+// Grafana keep the state of a page in them. It is part of the format and must not
+// change.
 const returnDictionary = "https://http://index.php?page=&search=&filter=&sort=desc&order=asc&limit=&offset=&lang=en&id=&tab=overview&view=list" +
 	"%20AND%20%20OR%20%2F%2F%3A%2F%2F%5B%5D%7B%7D%28%29%27%21" +
 	"%22%2C%22key%22%3A%22%22%2C%22condition%22%3A%22%22%2C%22operator%22%3A%22%3D%22%2C%22value%22%3A%22%22%7D%2C%7B%22" +
@@ -38,19 +38,19 @@ var returnPackers = sync.Pool{New: func() any {
 	return w
 }}
 
-// packReturn compresses a return address alone, so that its length reveals nothing
-// secret.
+// packReturn compresses a return address. It contains no secrets, and so its
+// compressed length reveals none.
 func packReturn(location string) string {
 	var packed bytes.Buffer
 	w := returnPackers.Get().(*flate.Writer)
 	defer returnPackers.Put(w)
 	w.Reset(&packed)
-	_, _ = io.WriteString(w, location) // a buffer takes all
+	_, _ = io.WriteString(w, location) // never fails
 	_ = w.Close()
 	return packed.String()
 }
 
-// unpackReturn reads what packReturn returned.
+// unpackReturn decompresses what packReturn returned.
 func unpackReturn(packed string) (location string, ok bool) {
 	r := flate.NewReaderDict(strings.NewReader(packed), []byte(returnDictionary))
 	text, err := io.ReadAll(io.LimitReader(r, MaxReturn+1))

@@ -1,9 +1,8 @@
-// Package session has the values that sign-ins leave behind, and how they become
-// bytes: Session, what one sign-in came to; Transaction, one login in flight;
-// and the small values beside them, Mark and Names.
+// Package session defines the state of logins and its encoding: Session, the state of a
+// signed-in user; Transaction, a login in progress; and the smaller Mark and Names.
 //
-// It knows nothing of where sessions are kept, sealed, refreshed or revoked:
-// see packages seal, refresh and revocation.
+// Sessions are kept, sealed, refreshed and revoked by packages sessionstore, seal, refresh
+// and revocation.
 package session
 
 import (
@@ -16,8 +15,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 )
 
-// ID names a session. It is random, new at each sign-in, and never leaves the
-// sealed cookie except in the revocation of the session.
+// ID identifies a session. It is random, and new at each login. It only occurs in
+// the sealed cookie and in the session's revocation.
 type ID [16]byte
 
 // NewID returns a random id.
@@ -26,7 +25,7 @@ func NewID() (id ID) {
 	return id
 }
 
-// Binding stands for the provider that vouched for the user: its issuer and our
+// Binding is a hash of the provider that vouched for the user: its issuer and our
 // client id there. A session is valid only for that provider.
 type Binding [12]byte
 
@@ -42,10 +41,10 @@ func Bind(issuer, clientID string) (b Binding) {
 	return b
 }
 
-// With returns the binding for a configuration that reads identities in its own
-// way. Each option is a list of texts, its name first. Leave out options at their
-// default: then the binding stays the same, and sessions of earlier releases
-// remain valid.
+// With returns the binding for options that affect how identities are read. Each
+// option is a list of strings that begins with its name. Options at their default
+// must be left out: the binding then stays the same, and sessions of earlier
+// releases remain valid.
 func (b Binding) With(options ...[]string) Binding {
 	if len(options) == 0 {
 		return b
@@ -68,8 +67,7 @@ func (b Binding) With(options ...[]string) Binding {
 	return b
 }
 
-// What revocations that spare later sessions are about: the indexes of
-// Session.Spared.
+// Indexes of Session.Spared.
 const (
 	SparedEverything = iota
 	SparedSubject
@@ -77,14 +75,14 @@ const (
 	Aspects
 )
 
-// Session is what one sign-in came to. It is a value: a session that is shared is
-// never changed.
+// Session is the state of a signed-in user. It is a value: shared sessions must not
+// be changed.
 type Session struct {
 	ID       ID
 	Binding  Binding
 	Provider string // the provider's id in our configuration
-	// Kind is what the session stands for. It is not encoded: what browsers keep are
-	// sessions of people.
+	// Kind is what the session stands for. It is not encoded, since browsers only have
+	// sessions of persons.
 	Kind Kind
 
 	SignedIn time.Time // to the millisecond: revocations are compared with it
@@ -93,10 +91,10 @@ type Session struct {
 
 	Subject  string // sub
 	Username string // by the configured claims, without the provider's prefix
-	SID      string // the provider's name for its own session, may be empty
+	SID      string // sid, the id of the provider's session; may be empty
 
-	// Login and Return distinguish a second use of the same callback from another
-	// login, and say where it was to lead.
+	// Login and Return identify the login that created the session, and where it led,
+	// to recognize when the same callback is used again.
 	Login  StateHash
 	Return string
 
@@ -104,40 +102,40 @@ type Session struct {
 	AccessTokenExpires time.Time // zero if the provider did not say
 	IDToken            string    // only if the application gets it
 
-	// IDTokenIssued is the iat of the sign-in's ID token, by the provider's
-	// clock, to the second; zero in sessions of earlier releases.
+	// IDTokenIssued is the iat of the login's ID token, by the provider's clock, to
+	// the second; zero in sessions of earlier releases.
 	IDTokenIssued time.Time
 	// AuthTime and ACR are auth_time and acr of the latest ID token; zero and
 	// empty if it had none.
 	AuthTime time.Time
 	ACR      string
-	// Requested are the names of what the sign-in requested; empty in sessions of
-	// earlier releases.
+	// Requested are the claims and tokens that the login requested; empty in
+	// sessions of earlier releases.
 	Requested Names
-	// FromUserinfo are the names of the claims that came from userinfo, if a
-	// refresh may have to replace them.
+	// FromUserinfo are the claims that came from userinfo, if a refresh may have to
+	// replace them.
 	FromUserinfo Names
 
-	// Spared are the times of the newest revocations of everything, the subject
-	// and the provider's session that were known when the session began, in
-	// milliseconds, if they are not before SignedIn: they do not end the session.
+	// Spared are the times, in Unix milliseconds, of the newest revocations that
+	// were known when the session began and are not before SignedIn: of everything,
+	// of the subject, and of the provider's session. They do not end this session.
 	// Zero for none.
 	Spared [Aspects]int64
 	// Began is when the login began, to the second. It is not encoded.
 	Began time.Time
 
-	// Grant is what a refresh needs; empty if there is none to make.
+	// Grant is what a refresh needs; empty if the session cannot be refreshed.
 	Grant Grant
-	// TokenKey is the private key that the tokens are bound to (DPoP, RFC 9449); empty
-	// if they are bearer tokens, or none of them is kept.
+	// TokenKey is the private key that the tokens are bound to (DPoP, RFC 9449);
+	// empty if they are bearer tokens, or no tokens are kept.
 	TokenKey string
 
-	// Confirmed is when the provider last said what Claims are, to the millisecond,
-	// where that is not when the tokens were received; see ClaimsAsOf.
+	// Confirmed is when the provider last confirmed Claims, to the millisecond, if
+	// that is not when the tokens were received; see ClaimsAsOf.
 	Confirmed time.Time
 
-	// Parent is the session at the login host that this one was handed over from; nil
-	// for one that its own site has made.
+	// Parent is the session at the login host that this one was handed over from;
+	// nil if it was created by this site.
 	Parent *Parent
 
 	Claims claims.Set
@@ -148,9 +146,9 @@ type Grant struct {
 	RefreshToken string
 	// Issued is when the tokens were received.
 	Issued time.Time
-	// What a new ID token is compared with (Core 12.2): hashes of the first
-	// one's nonce, and of its iss, aud and azp together, and its auth_time,
-	// in seconds, zero if it had none.
+	// What a new ID token is compared with (OpenID Connect Core 12.2): hashes of
+	// the first one's nonce and of its iss, aud and azp, and its auth_time in
+	// seconds, or zero if it had none.
 	Nonce, Parties Print
 	AuthTime       int64
 	// Key is the private key that the refresh token may be bound to where the access
@@ -161,10 +159,10 @@ type Grant struct {
 // Print is a hash of a value that is only compared.
 type Print [8]byte
 
-// ErrNone is returned for anything that is not a session of this version.
+// ErrNone means that the bytes are not valid, or of an unknown version.
 var ErrNone = errors.New("not a session")
 
-// Size is about how many bytes of memory the session's texts take.
+// Size returns the approximate size in bytes of the session's strings.
 func (s *Session) Size() int {
 	parent := 0
 	if s.Parent != nil {
@@ -174,8 +172,8 @@ func (s *Session) Size() int {
 		len(s.AccessToken) + len(s.IDToken) + len(s.ACR) + len(s.Requested) + len(s.FromUserinfo) + len(s.Grant.RefreshToken) + len(s.Grant.Key) + len(s.TokenKey) + len(s.Claims)
 }
 
-// Over reports whether the session has expired: by its lifetime, or by the idle
-// timeout if there is one (zero is none).
+// Over reports whether the session has reached its lifetime, or the idle timeout
+// unless that is zero.
 func (s *Session) Over(now time.Time, idle time.Duration) bool {
 	return !now.Before(s.Expires) || idle > 0 && !now.Before(s.Seen.Add(idle))
 }

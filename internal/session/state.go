@@ -2,12 +2,12 @@ package session
 
 import "time"
 
-// This file orders the states of one session. A refresh brings new tokens, and a
-// recheck new claims; each makes a newer state.
+// This file orders the states of one session. A refresh of tokens and a recheck of
+// claims each create a newer state.
 
-// Updated returns when the session got its latest tokens or claims: of two states
-// of one session the later one counts. It is zero for a session that is as its
-// sign-in made it and has no grant.
+// Updated returns when the session got its latest tokens or claims. Of two states
+// of one session the later one is the newer. It is zero for a session without a
+// grant that was not updated since its login.
 func (s *Session) Updated() time.Time {
 	if s.Confirmed.After(s.Grant.Issued) {
 		return s.Confirmed
@@ -15,8 +15,8 @@ func (s *Session) Updated() time.Time {
 	return s.Grant.Issued
 }
 
-// DateAfter dates a newer state after an older one, since clocks differ, and yet
-// the order of states is certain.
+// DateAfter makes sure that a newer state is dated after an older one, even if
+// clocks differ.
 func (s *Session) DateAfter(older time.Time) {
 	if s.Updated().After(older) {
 		return
@@ -28,8 +28,8 @@ func (s *Session) DateAfter(older time.Time) {
 	}
 }
 
-// ClaimsAsOf returns when the provider last said what the claims are: at the
-// sign-in, with the latest tokens, or at a time of its own.
+// ClaimsAsOf returns when the provider last confirmed the claims: at the login,
+// with the latest tokens, or by a recheck.
 func (s *Session) ClaimsAsOf() time.Time {
 	switch {
 	case !s.Confirmed.IsZero():
@@ -40,7 +40,7 @@ func (s *Session) ClaimsAsOf() time.Time {
 	return s.SignedIn
 }
 
-// DropGrant takes away what a refresh needs. The claims stay as old as they are.
+// DropGrant removes what a refresh needs. It preserves ClaimsAsOf.
 func (s *Session) DropGrant() {
 	if asOf := s.ClaimsAsOf(); asOf.After(s.SignedIn) {
 		s.Confirmed = asOf

@@ -12,8 +12,8 @@ import (
 // TransactionLifetime is how long a login may take.
 const TransactionLifetime = 15 * time.Minute
 
-// StateHash is the hash of a state. It names the transaction's cookie, and a
-// session remembers by it which login made it.
+// StateHash is the hash of a state parameter. It is part of the name of the
+// transaction's cookie, and identifies the login that created a session.
 type StateHash [8]byte
 
 // HashState returns the hash of a state parameter.
@@ -23,13 +23,14 @@ func HashState(state string) (h StateHash) {
 	return h
 }
 
-// CookieSuffix returns the hash as the end of a cookie's name: 8 characters.
+// CookieSuffix returns the hash as the suffix of a cookie's name, of 8 characters.
 func (h StateHash) CookieSuffix() string {
 	return base64.RawURLEncoding.EncodeToString(h[:6])
 }
 
-// Transaction is one login in flight. All its secrets are random (RFC 9700
-// 4.7.1): 128 bits of state and of nonce, 256 of PKCE verifier (RFC 7636 4.1).
+// Transaction is a login in progress. Its secrets are random (RFC 9700, section
+// 4.7.1): 128 bits of state and of nonce, and 256 bits of PKCE verifier (RFC 7636,
+// section 4.1).
 type Transaction struct {
 	State    string
 	Nonce    string
@@ -37,38 +38,39 @@ type Transaction struct {
 
 	Binding     Binding
 	Provider    string
-	RedirectURI string // the token request repeats it byte for byte
-	Return      string // checked; empty means home
+	RedirectURI string // repeated in the token request
+	Return      string // where the login returns to, already checked; empty for the home page
 	Began       time.Time
 
-	// Demands are what the login has to prove, encoded by the provider package;
-	// empty in transactions of earlier releases.
+	// Demands are what the login has to prove, as encoded by op.Demands; empty in
+	// transactions of earlier releases.
 	Demands string
-	// Requested are the names of what the login requests.
+	// Requested are the claims and tokens that the login requests.
 	Requested Names
-	// Silent is the subject of the session that the login renews without asking
-	// the user; empty for a usual login.
+	// Silent is the subject of the session that a login with prompt=none renews;
+	// empty for an ordinary login.
 	Silent string
-	// Attempt reports whether the login began without a user who asked for it:
-	// whatever comes of it, the browser goes back to the page.
+	// Attempt reports whether the user did not ask for the login. Whatever its
+	// result, the browser returns to the page.
 	Attempt bool
-	// Popup reports whether the login has a window of its own, which ends with it.
+	// Popup reports whether the login runs in a window of its own, which closes at
+	// its end.
 	Popup bool
-	// Fragment is what the browser keeps the fragment of the return address by;
-	// empty if it keeps none.
+	// Fragment is the key under which the browser keeps the fragment of the return
+	// address; empty if it keeps none.
 	Fragment string
 	// Language is the language of the login's pages; empty if the browser decides.
 	Language string
-	// TokenKey is the private key that the login's tokens are to be bound to (DPoP, RFC
-	// 9449); empty if to none.
+	// TokenKey is the private key that the tokens are to be bound to (DPoP, RFC
+	// 9449); empty for bearer tokens.
 	TokenKey string
 
-	// Answer is the authorization response, form-encoded, on its way from the
-	// provider's POST to a GET of our own; empty before that.
+	// Answer is the form-encoded authorization response that the provider's POST
+	// brought, for the GET that follows; empty before that.
 	Answer string
 }
 
-// stateLength is how many bytes of a state are random.
+// stateLength is the number of random bytes in a state.
 const stateLength = 16
 
 // NewTransaction returns a transaction with fresh secrets.
@@ -79,12 +81,13 @@ func NewTransaction() Transaction {
 	return Transaction{State: encode(secrets[:stateLength]), Nonce: encode(secrets[stateLength:32]), Verifier: encode(secrets[32:])}
 }
 
-// popupMark follows the random bytes of a state.
+// popupMark follows the random bytes of a state for a login with a window of its
+// own.
 const popupMark = 'p'
 
-// MarkPopup has the login end in a window of its own. The state says so as well, for a
-// browser that has lost the transaction. All that it decides is which page shows the
-// error, and any login link can have that page.
+// MarkPopup makes the login run in a window of its own. It also marks the state,
+// for browsers that have lost the transaction. The mark only selects the page that
+// shows the error, and any login link can do that as well.
 func (t *Transaction) MarkPopup() {
 	t.Popup = true
 	if raw, err := base64.RawURLEncoding.DecodeString(t.State); err == nil {
@@ -92,46 +95,46 @@ func (t *Transaction) MarkPopup() {
 	}
 }
 
-// IsOfPopup reports whether a state says that its login has a window of its own.
+// IsOfPopup reports whether MarkPopup has marked the state.
 func IsOfPopup(state string) bool {
 	raw, err := base64.RawURLEncoding.DecodeString(state)
 	return err == nil && len(raw) == stateLength+1 && raw[stateLength] == popupMark
 }
 
-// Version 2 has tagged fields before the answer; unknown tags are skipped. A
-// transaction without them is written in version 1.
+// Versions of the format. Version 2 has tagged fields before the answer; unknown
+// tags are skipped. A transaction that needs none is written in version 1.
 const (
 	transactionVersion       = 1
 	transactionTaggedVersion = 2
 )
 
-// The tags of fields in version 2. Never reuse a number for another field.
+// Tags of fields in version 2. Never reuse a number for another field.
 const (
 	tagTransactionEnd       = 0
 	tagTransactionDemands   = 1
 	tagTransactionRequested = 2
 	tagTransactionSilent    = 3
 	tagTransactionReturn    = 4 // compressed, instead of the plain one
-	tagTransactionWay       = 5 // a byte of flags
+	tagTransactionFlags     = 5 // one byte
 	tagTransactionFragment  = 6
 	tagTransactionLanguage  = 7
 	tagTransactionTokenKey  = 8
 )
 
-// The flags of how a login goes.
+// Flags of a transaction.
 const (
-	wayAttempt = 1 << iota
-	wayPopup
+	flagAttempt = 1 << iota
+	flagPopup
 )
 
-// way returns the flags, or nothing if there are none.
-func (t *Transaction) way() string {
+// flags returns the encoded flags, or "" if none is set.
+func (t *Transaction) flags() string {
 	var flags byte
 	if t.Attempt {
-		flags |= wayAttempt
+		flags |= flagAttempt
 	}
 	if t.Popup {
-		flags |= wayPopup
+		flags |= flagPopup
 	}
 	if flags == 0 {
 		return ""
@@ -139,7 +142,7 @@ func (t *Transaction) way() string {
 	return string([]byte{flags})
 }
 
-// Encode returns the bytes of a transaction.
+// Encode returns the encoded transaction.
 func (t *Transaction) Encode() []byte {
 	w := wire.Writer{B: make([]byte, 0, 180+len(t.Provider)+len(t.RedirectURI)+len(t.Return)+len(t.Demands)+len(t.Requested)+len(t.Silent))}
 	plain, packed := t.Return, ""
@@ -149,7 +152,7 @@ func (t *Transaction) Encode() []byte {
 		}
 	}
 	version := byte(transactionVersion)
-	if t.Demands != "" || t.Requested != "" || t.Silent != "" || packed != "" || t.way() != "" || t.Fragment != "" || t.Language != "" || t.TokenKey != "" {
+	if t.Demands != "" || t.Requested != "" || t.Silent != "" || packed != "" || t.flags() != "" || t.Fragment != "" || t.Language != "" || t.TokenKey != "" {
 		version = transactionTaggedVersion
 	}
 	w.Byte(version)
@@ -158,7 +161,7 @@ func (t *Transaction) Encode() []byte {
 	for _, secret := range []string{t.State, t.Nonce, t.Verifier} {
 		raw, err := base64.RawURLEncoding.DecodeString(secret)
 		if err != nil {
-			raw = nil // not one of ours; reads back as empty and matches nothing
+			raw = nil // not made by NewTransaction; Decode will refuse it
 		}
 		w.Text(string(raw))
 	}
@@ -170,7 +173,7 @@ func (t *Transaction) Encode() []byte {
 		w.Tagged(tagTransactionRequested, string(t.Requested))
 		w.Tagged(tagTransactionSilent, t.Silent)
 		w.Tagged(tagTransactionReturn, packed)
-		w.Tagged(tagTransactionWay, t.way())
+		w.Tagged(tagTransactionFlags, t.flags())
 		w.Tagged(tagTransactionFragment, t.Fragment)
 		w.Tagged(tagTransactionLanguage, t.Language)
 		w.Tagged(tagTransactionTokenKey, t.TokenKey)
@@ -182,7 +185,7 @@ func (t *Transaction) Encode() []byte {
 	return w.B
 }
 
-// Decode reads what Encode returned. The only error is ErrNone.
+// Decode decodes what Encode returned. The only error is ErrNone.
 func (t *Transaction) Decode(encoded []byte) error {
 	r := wire.Reader{S: string(encoded)}
 	version := r.Byte()
@@ -213,7 +216,7 @@ func (t *Transaction) Decode(encoded []byte) error {
 	return nil
 }
 
-// decodeTagged reads the tagged fields. It skips tags that it does not know.
+// decodeTagged reads the tagged fields, and skips unknown ones.
 func (t *Transaction) decodeTagged(r *wire.Reader) {
 	for tag := r.Byte(); tag != tagTransactionEnd && !r.Bad; tag = r.Byte() {
 		value := r.Text()
@@ -227,10 +230,10 @@ func (t *Transaction) decodeTagged(r *wire.Reader) {
 		case tagTransactionReturn:
 			location, ok := unpackReturn(value)
 			t.Return, r.Bad = location, r.Bad || !ok
-		case tagTransactionWay:
+		case tagTransactionFlags:
 			r.Bad = r.Bad || len(value) != 1
-			t.Attempt = !r.Bad && value[0]&wayAttempt != 0
-			t.Popup = !r.Bad && value[0]&wayPopup != 0
+			t.Attempt = !r.Bad && value[0]&flagAttempt != 0
+			t.Popup = !r.Bad && value[0]&flagPopup != 0
 		case tagTransactionFragment:
 			t.Fragment = value
 		case tagTransactionLanguage:
@@ -241,8 +244,8 @@ func (t *Transaction) decodeTagged(r *wire.Reader) {
 	}
 }
 
-// Over reports whether the login took too long, or began in the future by more
-// than clocks may differ.
+// Over reports whether the login took longer than TransactionLifetime, or began
+// further in the future than clocks may differ.
 func (t *Transaction) Over(now time.Time) bool {
 	age := now.Sub(t.Began)
 	return age >= TransactionLifetime || age < -time.Minute

@@ -9,15 +9,14 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// Cache holds sessions that were opened, so that a repeated request costs
-// neither decryption nor decoding. What it holds is what a cookie means, which
-// never changes: whether the session is still valid is checked on every
-// request.
+// Cache holds opened sessions, so that repeated requests cost neither decryption nor
+// decoding. It maps the value of a cookie to its content, which never changes. Whether
+// the session is still valid is checked on every request.
 //
-// It is bounded in bytes; sessions that were not used for a long time go first,
-// in the order in which they came (the CLOCK algorithm): to move each one that is
-// used to the front takes longer than to find it. It is cut into shards, so that requests rarely wait for each other.
-// It is safe for concurrent use.
+// The cache is bounded in bytes. It evicts the oldest session that was not used
+// recently (the CLOCK algorithm), since moving each used entry to the front would take
+// longer than finding it. It is divided into shards, so that requests rarely wait for
+// each other. It is safe for concurrent use.
 type Cache struct {
 	seed   maphash.Seed
 	shards [64]shard
@@ -25,21 +24,22 @@ type Cache struct {
 
 type shard struct {
 	mu   sync.Mutex
-	lru  *simplelru.LRU[uint64, entry] // by a hash of the key, the oldest last
-	size int                           // of what is in it, in bytes
-	max  int
+	lru  *simplelru.LRU[uint64, entry] // by the hash of the key
+	size int                           // total size of the entries in bytes
+	max  int                           // limit of size
 }
 
-// key is all that decides what a cookie's value means: where it was opened, and
-// with which keys.
+// key is everything that the meaning of a cookie's value depends on: the instance
+// that opened it, and the keys.
 type key struct {
-	instance uint64 // of the Manager, whose configuration decides
-	ring     uint64
-	place    string
+	instance uint64 // of the Manager
+	ring     uint64 // serial number of the ring
+	aad      string
 	value    string
 }
 
-// cloned is the key without the header that its value is part of.
+// cloned returns the key with a copy of the value, which otherwise keeps the whole
+// Cookie header in memory.
 func (k key) cloned() key {
 	k.value = strings.Clone(k.value)
 	return k
@@ -50,38 +50,38 @@ type entry struct {
 	loaded *Loaded
 }
 
-// leastSize is about what the smallest session takes, in bytes.
+// leastSize is the approximate size of the smallest session, in bytes.
 const leastSize = 700
 
-// size counts the claims three times: what is made of them, the groups and the
-// headers of the application, comes later and may be as large.
+// size returns the approximate size of the entry in bytes. It counts the claims
+// three times, since the groups and headers that are cached with them later may be
+// as large.
 func (e *entry) size() int {
 	return leastSize + len(e.key.value) + e.loaded.Session.Size() + 2*len(e.loaded.Session.Claims) + len(e.loaded.record)
 }
 
-// NewCache returns a cache that holds about as many bytes.
+// NewCache returns a cache of about the given size in bytes.
 func NewCache(size int) *Cache {
 	c := &Cache{seed: maphash.MakeSeed()}
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.max = size / len(c.shards)
-		// The number is no bound, as the sizes are.
+		// The number of entries is large enough never to be the limit.
 		s.lru, _ = simplelru.NewLRU(s.max/leastSize+1, func(_ uint64, e entry) { s.size -= e.size() })
 	}
 	return c
 }
 
-// maxShared bounds the sessions that are cached in a process, in bytes. With
-// cookies of 1 KiB that is some 20,000 active users; for any others their cookie
-// is opened again, which takes microseconds.
+// maxShared is the size of the Shared cache in bytes. With cookies of 1 KiB it
+// holds some 20,000 active users. The cookies of others are opened again, which
+// takes microseconds.
 const maxShared = 48 << 20
 
-// Shared is the cache of this process: one for all configurations and sites.
+// Shared is the cache of this process, for all configurations and sites.
 var Shared = NewCache(maxShared)
 
-// Contains reports whether a session is in the cache that a cookie's value
-// stands for, whichever Manager has loaded it. It looks at all entries: only
-// tests call it.
+// Contains reports whether any Manager has cached the session of a cookie's value.
+// It scans all entries and is for tests.
 func (c *Cache) Contains(value string) bool {
 	for i := range c.shards {
 		s := &c.shards[i]
@@ -95,8 +95,7 @@ func (c *Cache) Contains(value string) bool {
 	return false
 }
 
-// Stats returns how many sessions are in the cache, and about how many bytes
-// they take.
+// Stats returns the number of cached sessions, and their approximate size in bytes.
 func (c *Cache) Stats() (sessions, bytes int) {
 	for i := range c.shards {
 		s := &c.shards[i]
@@ -107,18 +106,18 @@ func (c *Cache) Stats() (sessions, bytes int) {
 	return sessions, bytes
 }
 
-// hashed is as much of a value as distinguishes it from others: a sealed value
-// begins with a nonce. Only values that open get into the cache, and no client can
-// make two of those that begin alike.
+// hashed is the length of the prefix of a value that is hashed. A sealed value
+// begins with a random nonce, and only values that open are cached, so that clients
+// cannot cause collisions.
 const hashed = 64
 
-// find returns where a key's entry is.
+// find returns the hash and the shard of a key.
 func (c *Cache) find(k *key) (hash uint64, s *shard) {
 	hash = maphash.String(c.seed, k.value[:min(hashed, len(k.value))]) + k.instance<<32 + k.ring
 	return hash, &c.shards[hash>>32%uint64(len(c.shards))]
 }
 
-// get returns the session of exactly this key, or nil.
+// get returns the session of the key, or nil.
 func (c *Cache) get(k *key) *Loaded {
 	hash, s := c.find(k)
 	s.mu.Lock()
@@ -135,7 +134,7 @@ func (c *Cache) get(k *key) *Loaded {
 	return e.loaded
 }
 
-// set adds a session, in place of the one that the key had.
+// set adds a session, or replaces the one with the same hash.
 func (c *Cache) set(k key, l *Loaded) {
 	hash, s := c.find(&k)
 	e := entry{k, l}
@@ -149,8 +148,8 @@ func (c *Cache) set(k key, l *Loaded) {
 	s.lru.Add(hash, e)
 }
 
-// evict removes the oldest session that was not used. Those that were used count as
-// new ones once.
+// evict removes the oldest session that was not used since the last time it was
+// considered.
 func (s *shard) evict() {
 	for {
 		hash, oldest, found := s.lru.GetOldest()
@@ -170,7 +169,7 @@ func (c *Cache) remove(k key) {
 	s.lru.Remove(hash)
 }
 
-// removeInstance removes what a Manager has opened whose configuration is over.
+// removeInstance removes the sessions of a Manager that is closed.
 func (c *Cache) removeInstance(instance uint64) {
 	for i := range c.shards {
 		s := &c.shards[i]

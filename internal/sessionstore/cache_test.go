@@ -17,7 +17,7 @@ func TestCacheIsBounded(t *testing.T) {
 	const size, each = 8 << 20, 16 << 10
 	c := NewCache(size)
 	for i := range 4 * size / each {
-		of := key{place: "bounded", value: fmt.Sprint(i)}
+		of := key{aad: "bounded", value: fmt.Sprint(i)}
 		c.set(of, loadedOf(fmt.Sprint(i), each))
 		l := c.get(&of)
 		if l == nil {
@@ -70,7 +70,7 @@ func TestCacheKeepsWhatIsUsed(t *testing.T) {
 func TestCacheDistinguishesKeys(t *testing.T) {
 	t.Parallel()
 	c := NewCache(1 << 20)
-	of := key{instance: 1, ring: 2, place: "here", value: "cookie"}
+	of := key{instance: 1, ring: 2, aad: "here", value: "cookie"}
 	first, second := loadedOf("first", 10), loadedOf("second", 1000)
 	c.set(of, first)
 	for name, other := range map[string]key{
@@ -109,8 +109,8 @@ func wantStats(t *testing.T, c *Cache, sessions, bytes int) {
 func TestCacheKeysOfOneHash(t *testing.T) {
 	t.Parallel()
 	c := NewCache(1 << 20)
-	here := key{place: "here", value: "cookie"} // the place is not in the hash
-	there := key{place: "there", value: "cookie"}
+	here := key{aad: "here", value: "cookie"} // the aad is not in the hash
+	there := key{aad: "there", value: "cookie"}
 	c.set(here, loadedOf("here", 10))
 	c.set(there, loadedOf("there", 10))
 	if got := c.get(&here); got != nil {

@@ -14,12 +14,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// Cookies is the browser's cookies as the place for sessions. All nodes read in
-// the log which sessions were revoked.
+// Cookies configures a Manager that keeps sessions in cookies. Nodes learn from the
+// log which sessions were revoked.
 type Cookies struct {
 	Log       *revocation.Log
 	Refreshes *refresh.Coordinator
-	// MaxChunks returns into how many cookies a session may be split.
+	// MaxChunks returns the maximum number of cookies that a session is split into.
 	MaxChunks func() int
 	// TokenDropped is called with a session that fits only without its refresh
 	// token, and the size of that token.
@@ -36,17 +36,17 @@ func NewCookieManager(c Config, in Cookies) Manager {
 	return &cookieManager{newBase(c), in}
 }
 
-// buffers are for what is needed only while a cookie is opened.
+// buffers are used while a cookie is opened.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-func (m *cookieManager) Load(ctx context.Context, ring *seal.Ring, place, value string, now time.Time) (*Loaded, error) {
-	k := m.key(ring, place, value)
+func (m *cookieManager) Load(ctx context.Context, ring *seal.Ring, aad, value string, now time.Time) (*Loaded, error) {
+	k := m.key(ring, aad, value)
 	l := m.Cache.get(&k)
 	if l == nil {
 		buffer := buffers.Get().(*[]byte)
 		defer buffers.Put(buffer)
-		*buffer = slices.Grow((*buffer)[:0], seal.OpenSize(place, value))
-		plain, stale, err := ring.OpenIn(*buffer, seal.ForSession, place, value)
+		*buffer = slices.Grow((*buffer)[:0], seal.OpenSize(aad, value))
+		plain, stale, err := ring.OpenIn(*buffer, seal.ForSession, aad, value)
 		if err != nil {
 			return nil, unlessUnknownKey(err)
 		}
@@ -57,7 +57,7 @@ func (m *cookieManager) Load(ctx context.Context, ring *seal.Ring, place, value 
 		}
 		k.value = strings.Clone(value) // without the header that it is part of
 		m.Cache.set(k, l)
-		m.Opened(&l.Session, place, k.value)
+		m.Opened(&l.Session, aad, k.value)
 	}
 	if m.expired(&l.Session, now) {
 		openedExpired.Inc()
@@ -81,7 +81,7 @@ func (m *cookieManager) EndedByTime(ctx context.Context, s *session.Session, now
 }
 
 func (m *cookieManager) validAt(ctx context.Context, l *Loaded, now time.Time) (bool, error) {
-	if !m.Log.Fresh(now) { // else there is nothing to wait for
+	if !m.Log.Fresh(now) {
 		if err := m.Log.Ready(ctx); err != nil {
 			return false, err
 		}
@@ -89,15 +89,15 @@ func (m *cookieManager) validAt(ctx context.Context, l *Loaded, now time.Time) (
 	return !m.revokedIn(m.Log, l), nil
 }
 
-func (m *cookieManager) Create(ctx context.Context, ring *seal.Ring, place string, fresh *session.Session) ([]string, error) {
+func (m *cookieManager) Create(ctx context.Context, ring *seal.Ring, aad string, fresh *session.Session) ([]string, error) {
 	if err := m.begin(ctx, m.Log, fresh); err != nil {
 		return nil, err
 	}
-	return m.split(ring, place, fresh)
+	return m.split(ring, aad, fresh)
 }
 
-func (m *cookieManager) Update(_ context.Context, ring *seal.Ring, place string, _ *Loaded, newer *session.Session) ([]string, error) {
-	return m.split(ring, place, newer)
+func (m *cookieManager) Update(_ context.Context, ring *seal.Ring, aad string, _ *Loaded, newer *session.Session) ([]string, error) {
+	return m.split(ring, aad, newer)
 }
 
 func (m *cookieManager) Revoke(ctx context.Context, l *Loaded) error {
@@ -118,16 +118,16 @@ func (m *cookieManager) Ready(context.Context) error { return nil }
 
 func (m *cookieManager) Superseded(s *session.Session) bool { return m.Refreshes.Superseded(s) }
 
-// split seals a session and splits it into cookies. If it is too large only
-// because of its refresh token, the session loses that.
-func (m *cookieManager) split(ring *seal.Ring, place string, fresh *session.Session) ([]string, error) {
+// split seals a session and splits it into cookies. If it is too large only because
+// of its refresh token, it drops the token.
+func (m *cookieManager) split(ring *seal.Ring, aad string, fresh *session.Session) ([]string, error) {
 	most := m.MaxChunks()
-	value := ring.Seal(seal.ForSession, place, fresh.Encode())
+	value := ring.Seal(seal.ForSession, aad, fresh.Encode())
 	chunks, ok := cookie.Split(value, most)
 	if !ok && fresh.Grant.RefreshToken != "" {
 		token := len(fresh.Grant.RefreshToken)
 		fresh.DropGrant()
-		value = ring.Seal(seal.ForSession, place, fresh.Encode())
+		value = ring.Seal(seal.ForSession, aad, fresh.Encode())
 		if chunks, ok = cookie.Split(value, most); ok {
 			m.TokenDropped(fresh, token)
 		}

@@ -2,13 +2,13 @@ package sessionstore
 
 import "github.com/caddy-oidc-rp/caddy-oidc-rp/internal/observe"
 
-// This file counts cookies that are no valid session, and why. Valid ones are counted
-// once a request by whoever knows requests.
+// This file counts cookies that are not valid sessions. Package flow counts valid
+// ones, once per request.
 var (
 	openedExpired = observe.SessionsOpened.With("expired")
 	openedRevoked = observe.SessionsOpened.With("revoked")
 	openedInvalid = observe.SessionsOpened.With("invalid")
-	openedEnded   = observe.SessionsOpened.With("ended") // a ticket whose record has gone: revoked or expired
+	openedEnded   = observe.SessionsOpened.With("ended") // a ticket without a record: revoked or expired
 
 	cacheHit  = observe.CacheLookups.With("session", "hit")
 	cacheMiss = observe.CacheLookups.With("session", "miss")
@@ -16,8 +16,8 @@ var (
 	revocations = observe.Revocations.With("session")
 )
 
-// countRevoked counts a session that was revoked, unless an error says that this is
-// unknown.
+// countRevoked counts a revoked session, unless err says that it is unknown, and
+// returns err.
 func countRevoked(err error) error {
 	if err == nil {
 		openedRevoked.Inc()
@@ -25,7 +25,7 @@ func countRevoked(err error) error {
 	return err
 }
 
-// counted counts a revocation that was written.
+// counted counts a revocation if err is nil, and returns err.
 func counted(err error) error {
 	if err == nil {
 		revocations.Inc()

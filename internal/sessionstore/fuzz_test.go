@@ -25,7 +25,7 @@ func fuzzRing(f *testing.F) *seal.Ring {
 // their inputs.
 var fuzzSecret = seal.RecordSecret{1, 2, 3}
 
-// here is a place.
+// here is additional data.
 const here = "cookie https://rp.test"
 
 // FuzzOpenTicket checks that whatever a browser sends is a ticket that was

@@ -53,7 +53,7 @@ func TestLoadRefusesWhatIsNoSession(t *testing.T) {
 			}
 		}
 		if l, err := n.Load(t.Context(), n.ring, here+"x", value, n.now); l != nil || err != nil {
-			t.Errorf("at another place: loaded %v, %v", l, err)
+			t.Errorf("at other additional data: loaded %v, %v", l, err)
 		}
 		if _, err := n.Load(t.Context(), newRing(t, "t"), here, value, n.now); !errors.Is(err, seal.ErrUnknownKey) {
 			t.Errorf("with other keys: got %v, want ErrUnknownKey", err)

@@ -7,8 +7,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/observe"
 )
 
-// Observed returns a store whose calls are spans of traced requests, and whose errors
-// are counted under its name.
+// Observed returns a store that traces calls of inner as spans, and counts their
+// errors under the given name.
 func Observed(inner Store, name string) Store {
 	o := &observedStore{inner: inner, name: name}
 	for operation := range o.failures {
@@ -27,7 +27,7 @@ const (
 	remove
 )
 
-// operations are the names of calls in metrics and spans.
+// operations are the names of operations in metrics and spans.
 var operations = [...]string{load: "load", reload: "reload", save: "save", replace: "replace", remove: "delete"}
 
 type observedStore struct {
@@ -36,7 +36,7 @@ type observedStore struct {
 	failures [len(operations)]*observe.Counter
 }
 
-// begin begins the span of a call.
+// begin starts the span of a call.
 func (o *observedStore) begin(ctx context.Context, op operation) (context.Context, *observe.Span) {
 	ctx, span := observe.Start(ctx, "oidc_rp.store")
 	if span != nil {
@@ -45,7 +45,8 @@ func (o *observedStore) begin(ctx context.Context, op operation) (context.Contex
 	return ctx, span
 }
 
-// end ends a call. That a request has gone says nothing of the store.
+// end ends the span of a call, and counts its error, unless the request was
+// canceled.
 func (o *observedStore) end(ctx context.Context, span *observe.Span, op operation, err error) {
 	if err != nil && ctx.Err() == nil {
 		o.failures[op].Inc()

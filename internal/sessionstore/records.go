@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// maxRecord bounds a session in a store, in bytes. A larger one is a
-	// provider's mistake, and would slow every request.
+	// maxRecord is the maximum size of a record in bytes. A larger one is a mistake of
+	// the provider and would slow down every request.
 	maxRecord = 256 << 10
-	// readyKey is loaded to learn whether the store answers.
+	// readyKey is loaded to find out whether the store works.
 	readyKey = "ready"
 	// updateTries is how often Update tries to replace a record that other nodes
 	// change at the same time.
@@ -29,7 +29,7 @@ var (
 	errContended = errors.New("keep the session's new state: others change it all the time")
 )
 
-// Store is what a Manager needs of a session store; the contract is that of
+// Store is the session store that a Manager uses. Its contract is that of
 // store.Store.
 type Store interface {
 	Load(ctx context.Context, keys ...string) (records [][]byte, err error)
@@ -39,24 +39,24 @@ type Store interface {
 	Delete(ctx context.Context, keys ...string) error
 }
 
-// Versioned is a Store that knows whether anything in it has changed; the
-// contract is that of store.Watched.
+// Versioned is a Store that reports changes. Its contract is that of
+// store.Versioned.
 type Versioned interface {
 	Version() uint64
 }
 
-// Records is a store as the place for sessions, with the revocations of all
-// nodes that share it: Log or Revoked, exactly one of them.
+// Records configures a Manager that keeps sessions in a store. The revocations of
+// all nodes that share the store are in Log or Revoked; exactly one of them is set.
 type Records struct {
 	Store   Store
 	Log     *revocation.Log     // on the same storage as the store
 	Revoked *revocation.Records // in the store itself
-	// Versioned is the store itself if it has a version, and Revoked is set.
+	// Versioned is the store itself, if it reports changes and Revoked is set.
 	Versioned Versioned
 }
 
-// recordManager seals every session with a secret of its own, which only the
-// browser has: its cookie is a ticket with that secret.
+// recordManager seals each session with a secret of its own. Only the browser has
+// it: its cookie is a ticket with that secret.
 type recordManager struct {
 	base
 	Records
@@ -67,27 +67,27 @@ func NewRecordManager(c Config, in Records) Manager {
 	return &recordManager{newBase(c), in}
 }
 
-// Load asks the store on every request, which answers from near by: for the
-// record of the session, and if the revocations are in the store, for those
-// that could be about the session. A record that is the same as before needs no
-// opening, and a store whose version is the same is not asked.
-func (m *recordManager) Load(ctx context.Context, ring *seal.Ring, place, value string, now time.Time) (*Loaded, error) {
-	k := m.key(ring, place, value)
+// Load implements Manager. It reads from the store on every request: the session's
+// record and, if revocations are in the store, those that could apply to the
+// session. An unchanged record is not opened again, and a store whose version is
+// unchanged is not read.
+func (m *recordManager) Load(ctx context.Context, ring *seal.Ring, aad, value string, now time.Time) (*Loaded, error) {
+	k := m.key(ring, aad, value)
 	l := m.Cache.get(&k)
 	found := l != nil
 	version := uint64(0)
 	if m.Versioned != nil {
-		version = m.Versioned.Version() // before the look, so that the next one sees what changes meanwhile
+		version = m.Versioned.Version() // before reading, so that the next Load sees concurrent changes
 	}
 	if found && version != 0 && l.version.Load() == version {
 		if m.expired(&l.Session, now) {
 			openedExpired.Inc()
 			return nil, nil
 		}
-		return l, nil // nothing has changed since it was checked
+		return l, nil // nothing has changed since the last check
 	}
 	if !found {
-		t, stale, err := openTicket(ring, place, value)
+		t, stale, err := openTicket(ring, aad, value)
 		if err != nil {
 			return nil, unlessUnknownKey(err)
 		}
@@ -103,12 +103,12 @@ func (m *recordManager) Load(ctx context.Context, ring *seal.Ring, place, value 
 		return nil, nil
 	}
 	if !bytes.Equal(records[0], l.record) {
-		newer, err := m.read(place, l, records[0])
+		newer, err := m.read(aad, l, records[0])
 		if err != nil {
 			openedInvalid.Inc()
-			return nil, nil // a record that does not open is no session
+			return nil, nil // a record that does not open is not a session
 		}
-		if !found && m.Revoked != nil { // now it is known which revocations count
+		if !found && m.Revoked != nil { // only now the keys of its revocations are known
 			if records, err = m.load(ctx, newer.keys); err != nil {
 				return nil, err
 			}
@@ -116,13 +116,13 @@ func (m *recordManager) Load(ctx context.Context, ring *seal.Ring, place, value 
 				openedEnded.Inc()
 				return nil, nil
 			}
-			if newer, err = m.read(place, l, records[0]); err != nil {
+			if newer, err = m.read(aad, l, records[0]); err != nil {
 				return nil, nil
 			}
 		}
 		l = newer
 		m.Cache.set(k.cloned(), l)
-		m.Opened(&l.Session, place, value)
+		m.Opened(&l.Session, aad, value)
 	}
 	if m.expired(&l.Session, now) {
 		openedExpired.Inc()
@@ -143,9 +143,9 @@ func (m *recordManager) load(ctx context.Context, keys []string) ([][]byte, erro
 	return records, err
 }
 
-// read makes a session of its record.
-func (m *recordManager) read(place string, l *Loaded, record []byte) (*Loaded, error) {
-	plain, err := l.ticket.secret.Open(place, record)
+// read decodes the session of a record.
+func (m *recordManager) read(aad string, l *Loaded, record []byte) (*Loaded, error) {
+	plain, err := l.ticket.secret.Open(aad, record)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func (m *recordManager) read(place string, l *Loaded, record []byte) (*Loaded, e
 	return newer, nil
 }
 
-// revoked reports whether the session was revoked; records are those of its keys.
+// revoked reports whether the session was revoked. records are those of l.keys.
 func (m *recordManager) revoked(ctx context.Context, l *Loaded, records [][]byte) (bool, error) {
 	if m.Revoked != nil {
 		records = records[1:]
@@ -212,7 +212,7 @@ func (m *recordManager) EndedByTime(ctx context.Context, s *session.Session, now
 	return !m.target(l).RevokedBy(records), nil
 }
 
-func (m *recordManager) Create(ctx context.Context, ring *seal.Ring, place string, fresh *session.Session) ([]string, error) {
+func (m *recordManager) Create(ctx context.Context, ring *seal.Ring, aad string, fresh *session.Session) ([]string, error) {
 	t, err := newTicket(seal.NewRecordSecret())
 	if err != nil {
 		return nil, err
@@ -224,7 +224,7 @@ func (m *recordManager) Create(ctx context.Context, ring *seal.Ring, place strin
 		err = errElsewhere
 	default:
 		var over bool
-		over, err = m.Revoked.Begin(ctx, fresh, m.IssuerOf(fresh), fresh.Began, m.lastUntil(fresh))
+		over, err = m.Revoked.Begin(ctx, fresh, m.IssuerOf(fresh), fresh.Began, m.revocationExpiry(fresh))
 		if err != nil {
 			err = fmt.Errorf("keep the session: %w", err)
 		} else if over {
@@ -234,34 +234,34 @@ func (m *recordManager) Create(ctx context.Context, ring *seal.Ring, place strin
 	if err != nil {
 		return nil, err
 	}
-	record, err := m.seal(place, t, fresh)
+	record, err := m.seal(aad, t, fresh)
 	if err != nil {
 		return nil, err
 	}
 	if err := m.Store.Save(ctx, t.key, record, fresh.Expires); err != nil {
 		return nil, fmt.Errorf("keep the session: %w", err)
 	}
-	return t.seal(ring, place), nil
+	return t.seal(ring, aad), nil
 }
 
-func (m *recordManager) seal(place string, t *ticket, state *session.Session) ([]byte, error) {
-	record, err := t.secret.Seal(place, state.Encode())
+func (m *recordManager) seal(aad string, t *ticket, state *session.Session) ([]byte, error) {
+	record, err := t.secret.Seal(aad, state.Encode())
 	if err == nil && len(record) > maxRecord {
 		err = &TooLargeError{m.TooLarge(state, len(record), maxRecord)}
 	}
 	return record, err
 }
 
-// Update replaces the record as long as it is the one that was read: a session
-// that was revoked meanwhile stays so, and newer tokens stay.
-func (m *recordManager) Update(ctx context.Context, ring *seal.Ring, place string, l *Loaded, newer *session.Session) (chunks []string, err error) {
+// Update implements Manager. It replaces the record only if it is the one that was
+// read, so that a revoked session remains revoked and newer tokens are kept.
+func (m *recordManager) Update(ctx context.Context, ring *seal.Ring, aad string, l *Loaded, newer *session.Session) (chunks []string, err error) {
 	if l.Stale {
-		chunks = l.ticket.seal(ring, place)
+		chunks = l.ticket.seal(ring, aad)
 	}
 	if !newer.Updated().After(l.Session.Updated()) && !m.UpdateDue(&l.Session, newer.Seen) {
-		return chunks, nil // only the ticket has to be sealed again
+		return chunks, nil // at most the ticket has to be sealed again
 	}
-	record, err := m.seal(place, l.ticket, newer)
+	record, err := m.seal(aad, l.ticket, newer)
 	if err != nil {
 		return nil, err
 	}
@@ -281,20 +281,20 @@ func (m *recordManager) Update(ctx context.Context, ring *seal.Ring, place strin
 		if len(records) != 1 || records[0] == nil {
 			return nil, ErrRevoked
 		}
-		current, err := m.read(place, l, records[0])
+		current, err := m.read(aad, l, records[0])
 		if err != nil {
 			return nil, ErrRevoked
 		}
 		if !newer.Updated().After(current.Session.Updated()) {
-			return chunks, nil // another node has kept this state, or a later one
+			return chunks, nil // another node has stored this state or a newer one
 		}
 		old = records[0]
 	}
 	return nil, errContended
 }
 
-// Revoke deletes the record. If the store does not show that to all nodes at
-// once, it is also in the log.
+// Revoke implements Manager. It deletes the record. If the store does not show that
+// to all nodes at once, it also writes a revocation to the log.
 func (m *recordManager) Revoke(ctx context.Context, l *Loaded) error {
 	var logged error
 	if m.Revoked == nil {
@@ -342,5 +342,6 @@ func (m *recordManager) Ready(ctx context.Context) error {
 	return err
 }
 
-// Superseded is always false: the browser's ticket is the same for every state.
+// Superseded implements Manager. The browser's ticket is the same for all states of
+// a session.
 func (m *recordManager) Superseded(*session.Session) bool { return false }

@@ -11,11 +11,11 @@ const (
 	recordFolder = "session/"
 )
 
-// ticket is what a session in a store is found and opened with: the content of
-// the browser's cookie.
+// ticket is the content of the browser's cookie for a session in a store. It names
+// the record and opens it.
 type ticket struct {
 	secret seal.RecordSecret
-	key    string // of the record
+	key    string // the key of the record
 }
 
 func newTicket(secret seal.RecordSecret) (*ticket, error) {
@@ -27,15 +27,15 @@ func newTicket(secret seal.RecordSecret) (*ticket, error) {
 }
 
 // seal returns the value of the browser's cookie.
-func (t *ticket) seal(ring *seal.Ring, place string) []string {
+func (t *ticket) seal(ring *seal.Ring, aad string) []string {
 	plain := append([]byte{ticketVersion}, t.secret[:]...)
-	chunks, _ := cookie.Split(ring.Seal(seal.ForTicket, place, plain), 1)
+	chunks, _ := cookie.Split(ring.Seal(seal.ForTicket, aad, plain), 1)
 	return chunks
 }
 
-// openTicket reads the value of a cookie.
-func openTicket(ring *seal.Ring, place, value string) (t *ticket, stale bool, err error) {
-	plain, stale, err := ring.Open(seal.ForTicket, place, value)
+// openTicket opens the value of a cookie.
+func openTicket(ring *seal.Ring, aad, value string) (t *ticket, stale bool, err error) {
+	plain, stale, err := ring.Open(seal.ForTicket, aad, value)
 	if err != nil {
 		return nil, false, err
 	}

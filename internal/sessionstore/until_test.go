@@ -19,7 +19,7 @@ func TestRevocationsLastAsLongAsAnyCookieOfTheSession(t *testing.T) {
 		"a session of a longer lifetime before": {2 * time.Hour, 2 * time.Hour},
 	} {
 		s := &session.Session{SignedIn: began, Expires: began.Add(row.lasts)}
-		if got := b.lastUntil(s).Sub(began); got != row.want+RevocationMargin {
+		if got := b.revocationExpiry(s).Sub(began); got != row.want+RevocationMargin {
 			t.Errorf("%s: expected the revocation to last %v, seen %v", name, row.want+RevocationMargin, got)
 		}
 	}
