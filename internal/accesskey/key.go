@@ -1,5 +1,5 @@
-// Package accesskey has the access keys of programs: their form, the file that lists
-// their hashes, and which of them count now.
+// Package accesskey implements the access keys of programs: their form, the file that
+// lists their hashes, and their verification.
 //
 // A key is random, so that a plain hash of it tells nothing, and the file can be read
 // by whoever may read configurations. The package knows files and the time. It does
@@ -19,20 +19,20 @@ import (
 )
 
 const (
-	// maxName is the length of the longest name.
+	// maxName is the maximum length of a name.
 	maxName = 64
-	// secretBytes is how much of a key is random, and secretSize how many characters
-	// that is.
+	// secretBytes is the number of random bytes in a key, and secretSize that of
+	// the characters encoding them.
 	secretBytes, secretSize = 32, 43
 	checksumSize            = 8
-	// tailSize is what follows a name: the secret and the checksum, each after an
-	// underscore.
+	// tailSize is the length of what follows a name: the secret and the checksum,
+	// each after an underscore.
 	tailSize = 1 + secretSize + 1 + checksumSize
-	// maxKey is the length of the longest key.
+	// maxKey is the maximum length of a key.
 	maxKey = len(program.KeyPrefix) + maxName + tailSize
 )
 
-// Hash is what a file keeps of a key: its SHA-256.
+// Hash is the SHA-256 of a key, which files contain.
 type Hash [sha256.Size]byte
 
 // HashOf returns the hash of a key.
@@ -58,8 +58,8 @@ var (
 	errChecksum = errors.New("its checksum is wrong: a character is missing or another one")
 )
 
-// NameIn returns the name in a key, if the whole has the form of one. That is cheap,
-// and proves nothing.
+// NameIn returns the name in a key, if it has the form of one. It is cheap, and
+// proves nothing.
 func NameIn(key string) (name string, err error) {
 	end := len(key) - tailSize
 	if len(key) > maxKey || end <= len(program.KeyPrefix) || !strings.HasPrefix(key, program.KeyPrefix) {
@@ -76,8 +76,8 @@ func NameIn(key string) (name string, err error) {
 	return name, nil
 }
 
-// checksumOf returns the checksum of what comes before it in a key. It finds typing
-// errors, and protects nothing.
+// checksumOf returns the checksum of the preceding part of a key. It detects typing
+// errors and has no security function.
 func checksumOf(text string) (hex [checksumSize]byte) {
 	const digits = "0123456789abcdef"
 	var room [maxKey]byte

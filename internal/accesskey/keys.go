@@ -16,15 +16,16 @@ import (
 )
 
 const (
-	// MaxFile is the size of the largest file: about 100,000 keys.
+	// MaxFile is the maximum size of a file in bytes: about 100,000 keys.
 	MaxFile = 16 << 20
-	// keptFor is how long the last content of a file counts that cannot be read.
+	// keptFor is how long the last content of a file remains in use if it cannot be
+	// read.
 	keptFor = time.Hour
-	// loggedLines is how many bad lines are logged one by one.
+	// loggedLines is how many invalid lines are logged individually.
 	loggedLines = 10
 )
 
-// GroupsClaim is the claim of a key's session that has its groups.
+// GroupsClaim is the claim with the groups in a key's session.
 const GroupsClaim = "groups"
 
 // Keys are the keys of one file, which is read again within seconds when it changes.
@@ -35,25 +36,25 @@ type Keys struct {
 	logger *slog.Logger
 
 	value *livefile.Value[set]
-	// unreadable is since when the file cannot be read, in Unix nanoseconds; zero if
-	// it can. over reports whether its last content has stopped to count.
+	// unreadable is since when the file cannot be read, in Unix nanoseconds, or
+	// zero. over reports whether its last content is no longer used.
 	unreadable atomic.Int64
 	over       atomic.Bool
 }
 
-// set is what a file holds: its keys by their hashes.
+// set is the content of a file: its keys by their hashes.
 type set map[Hash]*key
 
 // key is one of them.
 type key struct {
 	Line
-	// loaded is the session that it stands for, once somebody has used it.
+	// loaded is the session of the key, once it has been used.
 	loaded atomic.Pointer[sessionstore.Loaded]
 }
 
 var _ program.Verifier = (*Keys)(nil)
 
-// Open reads a file of keys, which has to be there.
+// Open returns the keys of a file, which must exist.
 func Open(path string, now func() time.Time, logger *slog.Logger) (*Keys, error) {
 	k := &Keys{path: path, now: now, logger: logger.With(slog.String("file", path))}
 	var err error
@@ -83,7 +84,7 @@ func (k *Keys) read(read livefile.Read) (set, error) {
 	return found, nil
 }
 
-// notify logs what happens to the file, and notes since when it cannot be read.
+// notify logs events of the file, and records since when it cannot be read.
 func (k *Keys) notify(e livefile.Event) {
 	switch e.Kind {
 	case livefile.Changed:
@@ -98,7 +99,7 @@ func (k *Keys) notify(e livefile.Event) {
 	}
 }
 
-// keys returns the keys that count now.
+// keys returns the keys that are in use.
 func (k *Keys) keys() set {
 	all := k.value.Get()
 	since := k.unreadable.Load()
@@ -117,8 +118,8 @@ func (k *Keys) Kind() program.Kind { return program.Key }
 // Recognizes implements program.Verifier.
 func (k *Keys) Recognizes(token string) bool { return strings.HasPrefix(token, program.KeyPrefix) }
 
-// Verify implements program.Verifier. A key is found by its hash: what it takes to
-// find one says nothing about others.
+// Verify implements program.Verifier. The key is looked up by its hash, so that
+// timing reveals nothing about other keys.
 func (k *Keys) Verify(_ context.Context, token string) (*sessionstore.Loaded, error) {
 	name, err := NameIn(token)
 	if err != nil {
@@ -136,8 +137,8 @@ func (k *Keys) Verify(_ context.Context, token string) (*sessionstore.Loaded, er
 	return found.session(), nil
 }
 
-// session returns the session that the key stands for, made once: rules, groups and
-// headers are remembered in it for as long as the file does not change.
+// session returns the session of the key. It is created once, so that its caches
+// last as long as the file is unchanged.
 func (k *key) session() *sessionstore.Loaded {
 	if made := k.loaded.Load(); made != nil {
 		return made
@@ -145,7 +146,7 @@ func (k *key) session() *sessionstore.Loaded {
 	made := &sessionstore.Loaded{Session: session.Session{
 		Kind: session.Key, Provider: program.KeyProvider, Subject: k.Name, Username: k.Name, Expires: k.Expires,
 	}}
-	copy(made.Session.ID[:], k.Hash[:]) // in logs, its hash tells keys of one name apart
+	copy(made.Session.ID[:], k.Hash[:]) // distinguishes keys of the same name in logs
 	if len(k.Groups) > 0 {
 		groups, _ := json.Marshal(k.Groups) // texts always marshal
 		made.Session.Claims, _ = claims.Encode(map[string]json.RawMessage{GroupsClaim: groups})

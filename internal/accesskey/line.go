@@ -11,26 +11,27 @@ import (
 	"unicode/utf8"
 )
 
-// This file reads and writes the file of keys: one key a line, as
+// This file parses and formats the file of keys, which has one key per line:
 // name:hash[:groups[:expires]].
 
 const (
-	// maxLine bounds a line, in bytes, and maxGroups how many groups one has.
+	// maxLine is the maximum length of a line in bytes, and maxGroups the maximum
+	// number of groups in one.
 	maxLine   = 8 << 10
 	maxGroups = 200
 )
 
-// Line is what a file says about one key.
+// Line is a line of a file.
 type Line struct {
 	Number int // in the file, from 1
 	Name   string
 	Hash   Hash
 	Groups []string
-	// Expires is when the key stops to count; zero for never.
+	// Expires is when the key expires; zero for never.
 	Expires time.Time
 }
 
-// String returns the line as it is written.
+// String returns the formatted line.
 func (l *Line) String() string {
 	text := l.Name + ":" + hex.EncodeToString(l.Hash[:])
 	if len(l.Groups) > 0 || !l.Expires.IsZero() {
@@ -42,16 +43,17 @@ func (l *Line) String() string {
 	return text
 }
 
-// IsExpired reports whether the key does not count any more.
+// IsExpired reports whether the key has expired.
 func (l *Line) IsExpired(now time.Time) bool { return !l.Expires.IsZero() && !now.Before(l.Expires) }
 
-// BadLine is a line that counts as absent, and why. The reason repeats nothing of it.
+// BadLine is a line that is ignored because it is not valid, and the reason, which
+// does not repeat its content.
 type BadLine struct {
 	Number int
 	Reason string
 }
 
-// Parse reads a file. What is wrong with a line is not wrong with the others.
+// Parse parses a file. Invalid lines do not affect others.
 func Parse(text string) (lines []Line, bad []BadLine) {
 	seen := make(map[Hash]int)
 	number := 0
@@ -94,12 +96,12 @@ func parseLine(text string) (l Line, err error) {
 	if !hasGroups {
 		return l, nil
 	}
-	groups, expires, hasExpires := strings.Cut(rest, ":") // it has colons itself
+	groups, expires, hasExpires := strings.Cut(rest, ":") // expires contains colons
 	if l.Groups, err = ParseGroups(groups); err != nil {
 		return l, err
 	}
 	if hasExpires {
-		if l.Expires, err = time.Parse(time.RFC3339, expires); err != nil || l.Expires.Unix() <= 0 { // the zero time would be never
+		if l.Expires, err = time.Parse(time.RFC3339, expires); err != nil || l.Expires.Unix() <= 0 { // the zero time would mean never
 			return l, errors.New("expires is not a time as in RFC 3339, such as 2030-01-31T12:00:00Z; groups have no colons")
 		}
 	}

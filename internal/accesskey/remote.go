@@ -13,24 +13,23 @@ import (
 )
 
 const (
-	// remembered is how long the answer about a key counts: a key that is removed
-	// counts no longer after that.
+	// remembered is how long the result of a lookup is cached, and so how long a
+	// removed key remains valid.
 	remembered = 3 * time.Second
-	// maxRemembered bounds the keys that are remembered.
+	// maxRemembered is the maximum number of cached keys.
 	maxRemembered = 10_000
-	// lookupTimeout bounds one question, and retryAfter is when to ask again after
-	// one that had no answer.
+	// lookupTimeout limits a lookup, and retryAfter is the wait after a failed one.
 	lookupTimeout, retryAfter = 5 * time.Second, 5 * time.Second
 )
 
-// ErrUnknown is returned by a Lookup for a key that does not count.
+// ErrUnknown is returned by a Lookup for a key that is not valid.
 var ErrUnknown = errors.New("no such access key")
 
-// Lookup returns what another keeper of keys says of one.
+// Lookup looks a key up elsewhere.
 type Lookup func(ctx context.Context, key string) (*Line, error)
 
-// Remote are keys that something else keeps. Its word counts for a few seconds. It is
-// a program.Verifier.
+// Remote verifies keys that are kept elsewhere. It caches results for a few
+// seconds. It is a program.Verifier.
 type Remote struct {
 	lookup Lookup
 	now    func() time.Time
@@ -39,7 +38,7 @@ type Remote struct {
 	good expiring.Map[Hash, *answer]
 }
 
-// answer is what is known about a key that counts.
+// answer is the cached result for a valid key.
 type answer struct {
 	key   key
 	until time.Time
@@ -47,7 +46,7 @@ type answer struct {
 
 var _ program.Verifier = (*Remote)(nil)
 
-// NewRemote returns a verifier that has asked nothing yet.
+// NewRemote returns a Remote with an empty cache.
 func NewRemote(lookup Lookup, now func() time.Time) *Remote {
 	return &Remote{lookup: lookup, now: now, good: expiring.Map[Hash, *answer]{Within: remembered, Max: maxRemembered}}
 }
@@ -58,8 +57,8 @@ func (r *Remote) Kind() program.Kind { return program.Key }
 // Recognizes implements program.Verifier.
 func (r *Remote) Recognizes(token string) bool { return strings.HasPrefix(token, program.KeyPrefix) }
 
-// Verify implements program.Verifier. What has not the form of a key is never asked
-// about, and what is no key is not remembered: others cannot fill the memory.
+// Verify implements program.Verifier. It does not look up tokens without the form
+// of a key, and does not cache unknown keys, so that clients cannot fill the cache.
 func (r *Remote) Verify(ctx context.Context, token string) (*sessionstore.Loaded, error) {
 	name, err := NameIn(token)
 	if err != nil {

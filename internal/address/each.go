@@ -5,17 +5,16 @@ import (
 	"slices"
 )
 
-// HasOneReading reports whether the path of a request can be read in one way alone,
-// as most can. original is its URL before any rewrite, current the one of now.
+// HasOneReading reports whether the path of a request has only one reading, as most
+// do. original is its URL before any rewrite, current the present one.
 func HasOneReading(original, current *url.URL) bool {
 	return original.Path == current.Path && original.RawPath == current.RawPath && current.RawPath == "" && Plain(current.Path)
 }
 
-// EachReading puts every reading of the path into both URLs of a request, one after
-// the other, until visit returns false. The current path is the first reading, and
-// visited last: what matchers leave behind for placeholders is of that. Afterwards the
-// URLs are as before. It returns false if there are too many readings, and then visits
-// none, or if one was not visited.
+// EachReading sets both URLs of a request to each reading of the path in turn,
+// until visit returns false, and then restores them. The current path is visited
+// last, so that what matchers set for placeholders is from it. It returns false if
+// a reading was not visited; if there are too many, it visits none.
 func EachReading(original, current *url.URL, visit func() bool) bool {
 	var buffer [8]Reading
 	readings, complete := Readings(buffer[:0],

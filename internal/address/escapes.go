@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// decodedEscapes decodes every percent-escape once (RFC 3986 §2.1). What is no
-// escape stays, as lenient servers let it.
+// decodedEscapes decodes every percent-escape once (RFC 3986, section 2.1). Invalid
+// escapes stay, as in lenient servers.
 func decodedEscapes(p string) string {
 	return decodeIf(p, func(byte) bool { return true })
 }
@@ -19,11 +19,10 @@ func decodedUnreserved(p string) string {
 	})
 }
 
-// asSent is the text of an escaped path with those escapes decoded that have no
-// meaning of their own: of valid non-ASCII UTF-8, and of spaces and ASCII
-// punctuation, except the characters that one of the views looks at. Escaped
-// letters, digits, "-" and "_" stay, since only somebody with something to hide
-// escapes them.
+// asSent returns an escaped path with harmless escapes decoded: those of valid
+// non-ASCII UTF-8, spaces and ASCII punctuation, except for characters that one of
+// the views looks at. Escaped letters, digits, "-" and "_" stay, since only
+// attackers escape them.
 func asSent(p string) string {
 	p = decodeIf(p, func(c byte) bool {
 		return c >= ' ' && c <= '~' && !isAlphanumeric(c) && strings.IndexByte(`-_./\;%?#`, c) < 0
@@ -45,8 +44,8 @@ func asSent(p string) string {
 	return b.String()
 }
 
-// escapedRune reads a non-ASCII character all of whose bytes are escaped from
-// the start of s. The size is zero if there is none.
+// escapedRune decodes a non-ASCII character whose bytes are all escaped, from the
+// start of s. The size is zero if there is none.
 func escapedRune(s string) (char rune, size int) {
 	var buf [utf8.UTFMax]byte
 	n := 0
@@ -64,10 +63,9 @@ func escapedRune(s string) (char rune, size int) {
 	return 0, 0
 }
 
-// decodedOverlong replaces ASCII characters that are written with more bytes
-// than they need: C0 AF is "/", C1 9C is "\", C0 AE is ".", C0 80 is NUL. UTF-8
-// forbids them (RFC 3629 §3), but some decoders read them. They occur in no
-// honest path.
+// decodedOverlong replaces overlong encodings of ASCII characters: C0 AF is "/", C1
+// 9C is "\", C0 AE is ".", C0 80 is NUL. UTF-8 forbids them (RFC 3629, section 3),
+// but some decoders accept them. Legitimate paths do not contain them.
 func decodedOverlong(p string) string {
 	for i := 0; i < len(p); i++ {
 		if _, size := overlongAt(p[i:]); size == 0 {
@@ -88,9 +86,9 @@ func decodedOverlong(p string) string {
 	return p
 }
 
-// overlongAt reads an ASCII character in two, three or four bytes from the start
-// of s: C0 or C1 and a continuation byte, or the same seven bits with leading
-// zeros after E0 or F0. The size is zero if there is none.
+// overlongAt decodes an overlong ASCII character of two, three or four bytes from
+// the start of s: C0 or C1 and a continuation byte, or the same seven bits with
+// leading zeros after E0 or F0. The size is zero if there is none.
 func overlongAt(s string) (c byte, size int) {
 	lead, high := s[0], byte(0)
 	switch {
@@ -126,7 +124,7 @@ func decodeIf(p string, wanted func(byte) bool) string {
 	return string(b)
 }
 
-// escapeAt reads the percent-escape at the start of s, if there is one.
+// escapeAt decodes the percent-escape at the start of s, if there is one.
 func escapeAt(s string) (c byte, ok bool) {
 	if len(s) < 3 || s[0] != '%' {
 		return 0, false

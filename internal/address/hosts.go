@@ -2,21 +2,21 @@ package address
 
 import "strings"
 
-// Coverage is how much of what a host pattern stands for is under a domain.
+// Coverage is how many of the hosts that match a pattern are under a domain.
 type Coverage int
 
 const (
-	// CoversNone: no host of the pattern.
+	// CoversNone means no host of the pattern.
 	CoversNone Coverage = iota
-	// CoversSome: hosts that a wildcard stands for, and not all of them.
+	// CoversSome means some, but not all, of the hosts that match a wildcard.
 	CoversSome
-	// CoversAll: every host of the pattern.
+	// CoversAll means every host of the pattern.
 	CoversAll
 )
 
-// CookieDomainCovers reports which hosts of a pattern a cookie with the
-// attribute Domain is sent to (RFC 6265, section 5.1.3). An asterisk in the
-// pattern stands for one label, as in Caddy's host matcher.
+// CookieDomainCovers reports to which hosts of a pattern a cookie with the
+// attribute Domain is sent (RFC 6265, section 5.1.3). An asterisk in the pattern
+// matches one label, as in Caddy's host matcher.
 func CookieDomainCovers(pattern, domain string) Coverage {
 	host := strings.Split(hostOnly(pattern), ".")
 	under := strings.Split(hostOnly(strings.TrimPrefix(domain, ".")), ".")
@@ -37,12 +37,12 @@ func CookieDomainCovers(pattern, domain string) Coverage {
 	return coverage
 }
 
-// HostMatches reports whether a host is one that a pattern stands for.
+// HostMatches reports whether a host matches a pattern.
 func HostMatches(pattern, host string) bool {
 	return Overlap(pattern, hostOnly(host))
 }
 
-// Overlap reports whether two patterns stand for a common host.
+// Overlap reports whether any host matches both patterns.
 func Overlap(a, b string) bool {
 	left, right := strings.Split(hostOnly(a), "."), strings.Split(hostOnly(b), ".")
 	if len(left) != len(right) {
@@ -56,7 +56,7 @@ func Overlap(a, b string) bool {
 	return true
 }
 
-// hostOnly is a host without its port, in lower case, without a dot at the end.
+// hostOnly returns a host without its port and a dot at its end, in lower case.
 func hostOnly(host string) string {
 	if !strings.HasSuffix(host, "]") {
 		if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.Contains(host[:i], ":") || i >= 0 && strings.HasSuffix(host[:i], "]") {

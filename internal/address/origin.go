@@ -1,4 +1,4 @@
-// Package address judges the addresses that strangers give us: the origin a
+// Package address validates addresses from untrusted sources: the origin a
 // request claims to be for, the place a browser wants to return to after a
 // login, and everything that the path of a request may mean to the
 // application behind us.
@@ -16,8 +16,8 @@ import (
 	"strings"
 )
 
-// maxHost bounds a host with its port. A DNS name has at most 253 bytes
-// (RFC 1035 §2.3.4).
+// maxHost is the maximum length of a host with its port. A DNS name has at most 253
+// bytes (RFC 1035, section 2.3.4).
 const maxHost = 255
 
 // Origin is a web origin (RFC 6454 §4): who is meant by a URL, without what is
@@ -156,8 +156,8 @@ func parseScheme(s string) (string, bool) {
 	return "", false
 }
 
-// What may be wrong with a host. Values, because FromRequest drops them on the
-// way of every request.
+// Errors about hosts. They are allocated once, because FromRequest discards them on
+// every request.
 var (
 	errNoHost   = errors.New("the host is missing")
 	errHostSize = errors.New("the host is too long")
@@ -203,7 +203,7 @@ func parseHost(scheme, authority string) (string, error) {
 		return canonical, nil
 	}
 	if len(canonical) == len(host) && canonical == authority[:len(host)] {
-		return authority, nil // nothing changed, nothing to allocate
+		return authority, nil // unchanged, without allocation
 	}
 	return canonical + ":" + port, nil
 }
@@ -218,7 +218,7 @@ func canonicalHost(host string) (string, error) {
 		if err != nil || !addr.Is6() || addr.Zone() != "" {
 			return "", errHostIPv6
 		}
-		if addr.Is4In6() { // browsers write the last 32 bits in hexadecimal, too
+		if addr.Is4In6() { // browsers also write the last 32 bits in hexadecimal
 			b := addr.As16()
 			return fmt.Sprintf("[::ffff:%x:%x]", uint16(b[12])<<8|uint16(b[13]), uint16(b[14])<<8|uint16(b[15])), nil
 		}
@@ -244,8 +244,8 @@ func canonicalHost(host string) (string, error) {
 	return host, nil
 }
 
-// isNumber reports whether a browser would take the last label of a host for a
-// part of an IPv4 address: decimal, or hexadecimal after "0x".
+// isNumber reports whether a browser would parse the last label of a host as part
+// of an IPv4 address: decimal, or hexadecimal after "0x".
 func isNumber(label string) bool {
 	digits, hex := strings.CutPrefix(label, "0x")
 	for i := 0; i < len(digits); i++ {

@@ -7,11 +7,10 @@ import (
 	"strings"
 )
 
-// This file checks the addresses that an operator gives to a site: its own paths,
-// and where it sends browsers.
+// This file checks configured addresses: a site's own paths, and redirect targets.
 
-// CheckPath refuses what is not an address of the site itself, as the home page
-// is: a path, which may have a query.
+// CheckPath returns an error unless value is an address of the site itself: a path,
+// optionally with a query.
 func CheckPath(value string) error {
 	if _, ok := Return(value, Origin{}, nil); !ok || strings.ContainsAny(value, "{}") {
 		return fmt.Errorf("%q is not a path", value)
@@ -19,8 +18,8 @@ func CheckPath(value string) error {
 	return nil
 }
 
-// CheckPlainPath refuses what is not a path that a browser would send as it is
-// written: requests are compared with it byte for byte.
+// CheckPlainPath returns an error unless value is a path that browsers send
+// unchanged, since requests are compared with it byte for byte.
 func CheckPlainPath(value string) error {
 	if err := CheckPath(value); err != nil {
 		return err
@@ -31,7 +30,8 @@ func CheckPlainPath(value string) error {
 	return nil
 }
 
-// CheckEndpointPath refuses what is not a plain path, and a slash at its end.
+// CheckEndpointPath returns an error unless value is a plain path without a slash
+// at its end.
 func CheckEndpointPath(value string) error {
 	if strings.HasSuffix(value, "/") {
 		return fmt.Errorf("%q has a slash at its end", value)
@@ -39,8 +39,8 @@ func CheckEndpointPath(value string) error {
 	return CheckPlainPath(value)
 }
 
-// CheckOrigin refuses what is not an origin. A text with a placeholder, which is
-// not resolved yet, counts as a good one.
+// CheckOrigin returns an error unless text is an origin. It accepts text with
+// placeholders, which are not expanded yet.
 func CheckOrigin(text string) error {
 	if strings.Contains(text, "{") {
 		return nil
@@ -49,8 +49,8 @@ func CheckOrigin(text string) error {
 	return err
 }
 
-// CheckTarget refuses what is neither a path nor an http or https URL that a
-// browser could be sent to. A text with a placeholder counts as a good one.
+// CheckTarget returns an error unless text is a path or an http or https URL to
+// which a browser can be redirected. It accepts text with placeholders.
 func CheckTarget(text string) error {
 	if _, isPath := Return(text, Origin{}, nil); isPath || strings.Contains(text, "{") {
 		return nil

@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// MaxReadings is how many readings of one request are looked at. Honest paths
-// have one to a dozen; whatever has more was made to have them.
+// MaxReadings is how many readings of one request are considered. Legitimate paths
+// have at most a dozen.
 const MaxReadings = 64
 
 // MaxPath is the longest path that is read in more than one way.
 const MaxPath = 8 << 10
 
-// maxText bounds the readings of one request together, and so the time that
-// finding them takes: a long path may have fewer than MaxReadings.
+// maxText limits the total length of the readings of one request, and so the time
+// for finding them: a long path may have fewer than MaxReadings.
 const maxText = 8 * MaxPath
 
 // Path is the path of a request: Path is decoded once, RawPath as it was sent,
@@ -72,7 +72,7 @@ func Readings(dst []Reading, original, current Path) (readings []Reading, ok boo
 	return s.list, !s.full
 }
 
-// plain reports whether a path has one reading, as far as it can be seen quickly.
+// plain reports whether a path evidently has only one reading.
 func (p Path) plain() bool {
 	return (p.RawPath == "" || p.RawPath == p.Path) && Plain(p.Path)
 }
@@ -113,8 +113,8 @@ type readingSet struct {
 	full bool
 }
 
-// addPath adds what is known of a path without looking at its text: what the
-// matchers see as things are, and what was sent.
+// addPath adds the paths themselves: the decoded one that matchers see, and the one
+// that was sent.
 func (s *readingSet) addPath(p Path) {
 	u := url.URL{Path: p.Path, RawPath: p.RawPath}
 	sent := u.EscapedPath()
@@ -128,12 +128,12 @@ func (s *readingSet) addPath(p Path) {
 	}
 	s.addText(p.Path)
 	s.addText(asSent(sent))
-	if p.RawPath != "" && p.RawPath != sent { // no encoding of Path: believe both
+	if p.RawPath != "" && p.RawPath != sent { // not an encoding of Path, so consider both
 		s.addText(asSent(p.RawPath))
 	}
 }
 
-// addText adds a reading that has no encoding of its own.
+// addText adds a reading without RawPath.
 func (s *readingSet) addText(text string) {
 	text = rooted(text)
 	for _, r := range s.list[s.from:] {

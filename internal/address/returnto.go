@@ -71,21 +71,21 @@ func ReturnWhole(raw string, own Origin) (location string, ok bool) {
 	return raw, true
 }
 
-// Escape percent-encodes what Return refuses in the path, query and fragment of
-// an address that somebody wrote down: bytes of other characters than ASCII. A
-// browser would send it in the same way (RFC 3987 §3.1).
+// Escape percent-encodes non-ASCII bytes in the path, query and fragment of an
+// address, which Return refuses. Browsers send them in the same form (RFC 3987,
+// section 3.1).
 func Escape(raw string) string {
 	return escape(raw, func(c byte) bool { return c >= 0x80 })
 }
 
-// EscapeTarget does the same with a request target, as a client sent it, and
-// with what else servers let through there.
+// EscapeTarget does the same for a request target as a client sent it, with all
+// bytes that servers accept there.
 func EscapeTarget(raw string) string {
 	return escape(raw, func(c byte) bool { return c <= ' ' || c >= 0x7f || c == '\\' })
 }
 
-// escape leaves the scheme and the host as they are: a character there means
-// another host.
+// escape leaves the scheme and host unchanged, because escaping would change the
+// host.
 func escape(raw string, which func(byte) bool) string {
 	start := 0
 	if i := strings.Index(raw, "://"); i >= 0 && strings.IndexAny(raw, "/?#") > i {
@@ -114,9 +114,9 @@ func escape(raw string, which func(byte) bool) string {
 	return b.String()
 }
 
-// Shorten makes a location that Return accepted fit into max bytes: one that is
-// too long loses its query and its fragment, and if that is not enough there
-// is none, and the result is empty. What remains would still pass Return.
+// Shorten makes a location that Return accepted fit into max bytes: it drops the
+// query and the fragment, and if that is not sufficient, returns "". The result
+// would still pass Return.
 func Shorten(location string, max int) string {
 	if len(location) <= max {
 		return location

@@ -5,28 +5,27 @@ import (
 	"strings"
 )
 
-// views are the single steps that some server takes with a path. Each gives
-// back its argument where there is nothing to do. Their order is that of
-// discovery and decides nothing.
+// views are the individual transformations that some server applies to a path. Each
+// returns its argument if there is nothing to do. Their order does not matter.
 var views = [...]func(string) string{
 	cleaned,                       // Caddy, and whoever uses path.Clean: "//" is "/"
 	withoutDotSegments,            // RFC 3986 §5.2.4: "//" is an empty name
-	dotSegmentsAsNames,            // routers that compare the path as it came
-	decodedEscapes,                // once more than its author thought
+	dotSegmentsAsNames,            // routers that do not clean paths
+	decodedEscapes,                // double decoding
 	decodedUnreserved,             // RFC 3986 §6.2.2.2 and WHATWG URL: "%2e" but not "%2f"
 	decodedOverlong,               // lax UTF-8 decoders
 	backslashesAsSlashes,          // Windows, WHATWG URL
 	withoutParameters,             // Java servlet containers
-	cutAt(';'),                    // servers that know parameters at the end only
-	cutAt(0),                      // whoever hands the path to C
-	cutAt('?'),                    // whoever decodes before splitting off the query
+	cutAt(';'),                    // servers that support parameters only at the end
+	cutAt(0),                      // C strings
+	cutAt('?'),                    // decoding before the query is split off
 	cutAt('#'),                    // and the fragment
-	withoutControls,               // WHATWG URL, and filters that mean well
+	withoutControls,               // WHATWG URL, and sanitizing filters
 	withoutDotsAndSpacesAtTheEnds, // Windows file names
 	withoutAuthority,              // WHATWG URL of "//name/x" against a base
 }
 
-// rooted puts a slash before a path that has none, as after an odd rewrite.
+// rooted adds a leading slash to a path without one, which some rewrites produce.
 func rooted(p string) string {
 	if strings.HasPrefix(p, "/") {
 		return p
@@ -47,8 +46,9 @@ func cleaned(p string) string {
 // isDots reports whether a segment is "." or "..".
 func isDots(segment string) bool { return segment == "." || segment == ".." }
 
-// withoutDotSegments is remove_dot_segments of RFC 3986 §5.2.4. Unlike cleaned
-// it lets ".." take away an empty name: "/private//../x" is "/private/x".
+// withoutDotSegments implements remove_dot_segments of RFC 3986, section 5.2.4.
+// Unlike in cleaned, ".." removes an empty segment: "/private//../x" is
+// "/private/x".
 func withoutDotSegments(p string) string {
 	if !strings.Contains(p, "/.") {
 		return p
@@ -70,9 +70,9 @@ func withoutDotSegments(p string) string {
 	return "/" + strings.Join(kept, "/")
 }
 
-// dotSegmentsAsNames escapes the dots of dot segments. For a router that does
-// not resolve them "/private/../x" lies below "/private"; written plainly, a
-// path matcher would clean the reading before it looks at it.
+// dotSegmentsAsNames escapes the dots of dot segments. For a router that does not
+// resolve them, "/private/../x" is below "/private"; without the escapes, a path
+// matcher would clean the reading first.
 func dotSegmentsAsNames(p string) string {
 	if !strings.Contains(p, "/.") {
 		return p
@@ -136,7 +136,7 @@ func withoutDotsAndSpacesAtTheEnds(p string) string {
 	})
 }
 
-// withoutAuthority takes what follows "//" for a host name.
+// withoutAuthority treats what follows "//" as a host name, and removes it.
 func withoutAuthority(p string) string {
 	if !strings.HasPrefix(p, "//") {
 		return p

@@ -1,7 +1,6 @@
-// Package authz decides what happens to a request that the guard covers: it is
-// served, becomes a login, or is refused. Evaluate says what the rules of a
-// configuration, require and deny, make of a user. Decide takes one struct of facts
-// and returns a decision with its reason.
+// Package authz decides what happens to a guarded request: it is served, begins a login,
+// or is refused. Evaluate evaluates the rules of a configuration, require and deny, for a
+// user. Decide takes facts and returns a decision with its reason.
 //
 // It is pure: the facts are gathered by the caller, and the decision is carried
 // out by the caller. It does not know matchers, handlers, cookies, providers or
@@ -14,75 +13,74 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 )
 
-// Facts are all that a decision depends on.
+// Facts is everything that a decision depends on.
 type Facts struct {
-	// User is who makes the request: name, claims, groups, provider and session.
-	// The zero value is an unauthenticated user.
+	// User is the user of the request; the zero value if it is unauthenticated.
 	User identity.User
 	// Shortfall is what the session of a signed-in user lacks.
 	Shortfall Shortfall
-	// Outcome is what the rules of the policy say about a signed-in user.
+	// Outcome is the result of the policy's rules for a signed-in user.
 	Outcome Outcome
-	// Request is what the request itself shows. It may be left empty if
-	// DependsOnRequest reports false.
+	// Request has the relevant properties of the request. It may be empty if
+	// DependsOnRequest returns false.
 	Request Request
-	// Policy is what the configuration says about the request.
+	// Policy is the configured policy for the request.
 	Policy Policy
 }
 
-// Shortfall is why a session is not enough for an instance.
+// Shortfall is why a session is not sufficient for an instance.
 type Shortfall uint8
 
 const (
-	// Enough: the session lacks nothing.
+	// Enough means that the session lacks nothing.
 	Enough Shortfall = iota
-	// ShortOfProof: auth_time or acr are not what authorization_params demand.
+	// ShortOfProof means that auth_time or acr do not satisfy authorization_params.
 	ShortOfProof
-	// ShortOfClaims: the session is outdated. Its login did not request all that
-	// is needed.
+	// ShortOfClaims means that the session is outdated: its login did not request
+	// everything that is needed.
 	ShortOfClaims
-	// ShortOfBoth: of proof and of claims.
+	// ShortOfBoth means both.
 	ShortOfBoth
 )
 
-// Request is what a request shows about itself. A browser can be made to send any
-// of it, so that none of it grants access.
+// Request has properties of a request. A browser can be made to send any of them,
+// so none grants access.
 type Request struct {
-	// PageLoad reports whether a person opens a page. Only that begins a login, as
-	// a redirect serves nothing else and each login costs a cookie.
+	// PageLoad reports whether a user opens a page. Only then a login begins: a
+	// redirect would not help other requests, and each login costs a cookie.
 	PageLoad bool
 	// Read reports whether the method is GET or HEAD.
 	Read bool
 	// Preflight reports whether the request is a CORS preflight without a body.
 	Preflight bool
-	// KnownError reports whether the query names one of the error codes, because a
+	// KnownError reports whether the query has one of our error codes, because a
 	// login that began here has failed.
 	KnownError bool
 }
 
-// Policy is what the configuration says about a request.
+// Policy is the configured policy for a request.
 type Policy struct {
-	Guarded bool // the guard covers it
-	Public  bool // it needs no session
-	// Named reports whether a public route names it, so that its responses are the
-	// same for everyone.
+	Guarded bool // whether the guard covers the request
+	Public  bool // whether no session is needed
+	// Named reports whether a public route matches the request, so that the
+	// response is the same for all users.
 	Named bool
 	// Unauthenticated is how to respond to unauthenticated requests.
 	Unauthenticated Unauthenticated
 	// PassPreflights reports whether CORS preflights need no session.
 	PassPreflights bool
-	// Rules are the sets of rules that users have to satisfy. Those of a public
-	// address refuse no request: users who do not satisfy them are anonymous there.
+	// Rules are the sets of rules to satisfy. On a public address they refuse no
+	// request: users who do not satisfy them are anonymous there.
 	Rules []*Set
-	// Matchers reports whether matchers behind the guard are about users. They must
-	// not see one whose session lacks what they are about.
+	// Matchers reports whether there are matchers about users behind the guard.
+	// They must not see users whose session may lack what they match.
 	Matchers bool
-	// Explain reports whether refused users read which rule they do not satisfy.
+	// Explain reports whether refused users are shown the rule.
 	Explain bool
 }
 
-// Unauthenticated is how to respond to unauthenticated requests, as a configuration
-// writes it. Anything else than these is UnauthenticatedAuto.
+// Unauthenticated is how to respond to unauthenticated requests, in the form of the
+// configuration. Other values mean UnauthenticatedAuto.
 type Unauthenticated string
 
 const (
@@ -91,8 +89,8 @@ const (
 	UnauthenticatedDeny     Unauthenticated = "deny"     // deny everything with 401
 )
 
-// Restrict makes a policy that is at least as strict as both, for a request that
-// applications could understand in several ways.
+// Restrict makes p at least as strict as both policies, for a request that
+// applications could interpret in several ways.
 func (p *Policy) Restrict(other Policy) {
 	if !other.Guarded {
 		return
@@ -128,20 +126,20 @@ func (p *Policy) addRules(sets []*Set) {
 type Action int
 
 const (
-	// Serve: the request goes on, with the user's identity if there is one.
+	// Serve forwards the request, with the user's identity if there is one.
 	Serve Action = iota
-	// PassAnonymous: the request goes on without an identity.
+	// PassAnonymous forwards the request without an identity.
 	PassAnonymous
-	// Login: an unauthenticated user goes to the login.
+	// Login begins a login for an unauthenticated user.
 	Login
-	// StepUp: a signed-in user goes to the login again, since the session is not
-	// enough.
+	// StepUp begins another login for a signed-in user whose session is not
+	// sufficient.
 	StepUp
-	// Forbidden: a signed-in user is refused with 403.
+	// Forbidden refuses a signed-in user with 403.
 	Forbidden
-	// Unauthorized: the response is 401.
+	// Unauthorized responds with 401.
 	Unauthorized
-	// ShowError: the response is the page for the error that the query names.
+	// ShowError shows the error in the query.
 	ShowError
 )
 

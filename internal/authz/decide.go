@@ -1,30 +1,29 @@
 package authz
 
-// DependsOnRequest reports whether the decision depends on Facts.Request. It does
-// not for most requests, which are spared the look at their header.
+// DependsOnRequest reports whether the decision depends on Facts.Request. For most
+// requests it does not, which saves looking at their header.
 func (f *Facts) DependsOnRequest() bool {
 	return !f.Policy.Public && !f.isEnough()
 }
 
-// isEnough reports whether the user is signed in with a session that is enough,
-// and satisfies all rules.
+// isEnough reports whether the user is signed in with a sufficient session and
+// satisfies all rules.
 func (f *Facts) isEnough() bool {
 	return f.User.SignedIn() && f.Shortfall == Enough && f.Outcome.Allowed()
 }
 
-// isRefused reports whether a rule refuses the user, whom no proof would help. An
+// isRefused reports whether a rule refuses the user regardless of proof. An
 // outdated session is updated first, since it may lack what the rule is about.
 func (f *Facts) isRefused() bool {
 	return f.User.SignedIn() && (f.Shortfall == Enough || f.Shortfall == ShortOfProof) && f.Outcome.Refused != nil
 }
 
-// isShortOfProof reports whether authorization_params demand more than the session has.
+// isShortOfProof reports whether the session does not satisfy authorization_params.
 func (f *Facts) isShortOfProof() bool {
 	return f.Shortfall == ShortOfProof || f.Shortfall == ShortOfBoth
 }
 
-// Decide makes the whole decision about a request that the guard covers, from the
-// facts alone.
+// Decide decides about a guarded request.
 func Decide(f *Facts) Decision {
 	switch {
 	case f.Policy.Public:
@@ -36,7 +35,7 @@ func Decide(f *Facts) Decision {
 	case f.isRefused():
 		return Decision{Forbidden, ReasonRefused, f.Outcome.Refused}
 	case f.Request.KnownError && f.Request.PageLoad:
-		return Decision{Action: ShowError, Reason: ReasonKnownError} // a login that just failed does not begin again by itself
+		return Decision{Action: ShowError, Reason: ReasonKnownError} // do not begin another login right after a failed one
 	}
 	d := f.missing()
 	switch {
@@ -54,14 +53,14 @@ func Decide(f *Facts) Decision {
 	return d
 }
 
-// decidePublic makes the decision about a public address. It refuses no request,
-// but users whose sign-in is not enough are anonymous there.
+// decidePublic decides about a public address. It refuses no request, but users
+// whose sign-in is not sufficient are anonymous there.
 func (f *Facts) decidePublic() Decision {
 	switch {
 	case f.User.SignedIn() && f.isShortOfProof():
 		return Decision{Action: PassAnonymous, Reason: ReasonShortOfProof}
 	case f.User.SignedIn() && f.Shortfall == ShortOfClaims && (len(f.Policy.Rules) > 0 || f.Policy.Matchers):
-		return Decision{Action: PassAnonymous, Reason: ReasonShortOfClaims} // which rules and matchers may be about
+		return Decision{Action: PassAnonymous, Reason: ReasonShortOfClaims} // rules and matchers may be about the missing claims
 	case f.User.SignedIn() && f.Outcome.Refused != nil:
 		return Decision{PassAnonymous, ReasonRefused, f.Outcome.Refused}
 	case f.User.SignedIn() && f.Outcome.Unproved != nil:
@@ -70,7 +69,7 @@ func (f *Facts) decidePublic() Decision {
 	return Decision{Action: Serve, Reason: ReasonPublic}
 }
 
-// missing returns what the request lacks: a session, or enough of one.
+// missing returns the decision for a request without a sufficient session.
 func (f *Facts) missing() Decision {
 	switch {
 	case !f.User.SignedIn():

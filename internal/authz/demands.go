@@ -5,19 +5,18 @@ import (
 	"time"
 )
 
-// Demands are what rules demand of how and when a user signs in, and what a login
-// asks the provider for: those of the kinds acr, amr and max_age that stand alone, and
-// not among the alternatives of any.
+// Demands are what rules demand of how and when users authenticate, and what a
+// login requests from the provider: the kinds acr, amr and max_age outside of any.
 type Demands struct {
-	// MaxAge is how long ago the user may have signed in; zero for any time.
+	// MaxAge is how long ago the user may have authenticated; zero for no limit.
 	MaxAge time.Duration
-	// ACR are lists of values of acr. One value of each list must be there.
+	// ACR are lists of acr values. One value of each list is required.
 	ACR [][]string
-	// AMR are lists of values of amr, of which one must be there. A login can ask for
-	// those that the provider has an acr for.
+	// AMR are lists of amr values. One value of each list is required. A login can
+	// request those for which the provider has an acr.
 	AMR [][]string
-	// Scopes are those that programs may ask for: of each rule about scopes the first.
-	// No login asks for them.
+	// Scopes are the scopes to mention to programs: the first of each rule about
+	// scopes. Logins do not request them.
 	Scopes []string
 }
 
@@ -39,7 +38,7 @@ func (d *Demands) add(c *condition) {
 	}
 }
 
-// withList adds a list of values that is not there yet.
+// withList adds a list of values, unless it is already there.
 func withList(lists [][]string, values []string) [][]string {
 	if slices.ContainsFunc(lists, func(list []string) bool { return slices.Equal(list, values) }) {
 		return lists
@@ -55,7 +54,7 @@ func (d *Demands) addScopes(scopes []string) {
 	}
 }
 
-// DemandsOf returns what sets of rules demand together.
+// DemandsOf returns the combined demands of sets of rules.
 func DemandsOf(sets []*Set) (d Demands) {
 	for _, set := range sets {
 		if age := set.demands.MaxAge; age != 0 && (d.MaxAge == 0 || age < d.MaxAge) {

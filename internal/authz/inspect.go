@@ -6,7 +6,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 )
 
-// This file says what rules are about, for those who load a configuration.
+// This file inspects rules when a configuration is loaded.
 
 // Use is how a rule is used in a set.
 type Use int
@@ -17,8 +17,8 @@ const (
 	Alternative            // it is one of several, inside of any
 )
 
-// Each calls yield with each rule that stands for itself, also those of profiles and
-// inside of any, until yield returns false. A nil set has none.
+// Each calls yield with each rule, including those in profiles and inside of any,
+// until yield returns false. s may be nil.
 func (s *Set) Each(yield func(rule *Rule, use Use) bool) {
 	for _, l := range s.lines() {
 		if !l.each(Required, yield) {
@@ -50,7 +50,7 @@ func (c *condition) each(use Use, yield func(rule *Rule, use Use) bool) bool {
 	return true
 }
 
-// Needs returns what the rules need of sessions.
+// Needs returns what the rules need from sessions.
 func (s *Set) Needs() (n identity.Needs) {
 	s.Each(func(rule *Rule, _ Use) bool {
 		if needs := kinds[rule.Kind].needs; needs != nil {
@@ -62,8 +62,8 @@ func (s *Set) Needs() (n identity.Needs) {
 	return n
 }
 
-// LimitsUsers reports whether the rules let only some users of a provider in, or
-// say aloud that all of them may enter. A nil set does not.
+// LimitsUsers reports whether the rules admit only some users of a provider, or
+// explicitly all. s may be nil.
 func (s *Set) LimitsUsers() bool {
 	return slices.ContainsFunc(s.lines(), func(l *Line) bool { return l.limitsUsers() })
 }
@@ -80,15 +80,15 @@ func (c *condition) limitsUsers() bool {
 	return c.kind.limits || c.Kind == KindAnyUser
 }
 
-// Result is what one line makes of a user.
+// Result is the result of one line for a user.
 type Result struct {
-	Line      string // as it is written
+	Line      string // as written in the configuration
 	Satisfied bool
-	// Asks reports whether a new sign-in may satisfy the line.
+	// Asks reports whether another login may satisfy the line.
 	Asks bool
 }
 
-// Results evaluates all lines of a set, which may be nil, one by one.
+// Results evaluates each line of a set, which may be nil.
 func (s *Set) Results(subject *Subject) (results []Result) {
 	for _, l := range s.lines() {
 		results = append(results, Result{Line: l.String(), Satisfied: l.satisfied(subject), Asks: l.isAsked(subject)})

@@ -9,8 +9,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// This file has one function for each kind of rule. All are only called for users
-// who are signed in.
+// This file has a function for each kind of rule. They are called only for
+// signed-in users.
 
 func anyUser(*condition, *Subject) verdict { return yes }
 
@@ -79,8 +79,8 @@ func hasACR(c *condition, s *Subject) verdict { return holds(haveCommon(c.Values
 
 func hasAMR(c *condition, s *Subject) verdict { return holds(haveCommon(c.Values, s.User.AMR())) }
 
-// isRecent reports whether the user has signed in at the provider within the
-// duration, by the provider's own word.
+// isRecent reports whether the user has authenticated within the duration, by the
+// provider's auth_time.
 func isRecent(c *condition, s *Subject) verdict {
 	signedIn := s.User.AuthTime()
 	if signedIn.IsZero() {
@@ -92,8 +92,8 @@ func isRecent(c *condition, s *Subject) verdict {
 
 func hasScope(c *condition, s *Subject) verdict { return holds(haveCommon(c.Values, s.User.Scopes())) }
 
-// evaluates evaluates an expression. To refuse, it has to hold for one reading of
-// the path alone.
+// evaluates evaluates an expression. For deny, it is sufficient that it holds for
+// one reading of the path.
 func evaluates(c *condition, s *Subject) verdict {
 	is, err := c.Program.Eval(s.Request, !c.deny)
 	if err != nil {
@@ -106,7 +106,7 @@ func haveCommon(values, has []string) bool {
 	return slices.ContainsFunc(values, func(value string) bool { return slices.Contains(has, value) })
 }
 
-// test evaluates a condition of any kind.
+// test evaluates a condition.
 func (c *condition) test(s *Subject) verdict {
 	switch {
 	case c.any != nil:
@@ -117,8 +117,7 @@ func (c *condition) test(s *Subject) verdict {
 	return c.kind.test(c, s)
 }
 
-// anyOf reports whether one of the conditions holds. One that is unknown does not,
-// and the others still count.
+// anyOf reports whether one of the conditions holds. Unknown ones do not.
 func anyOf(conditions []condition, s *Subject) verdict {
 	for i := range conditions {
 		if conditions[i].test(s) == yes {
@@ -138,8 +137,8 @@ func allOf(conditions []condition, s *Subject) verdict {
 	return yes
 }
 
-// satisfied reports whether a condition lets the user in: one that is required
-// holds, and one of deny does not. In doubt it is not satisfied.
+// satisfied reports whether a condition admits the user: a required one holds, and
+// a denied one does not. An unknown one is not satisfied.
 func (c *condition) satisfied(s *Subject) bool {
 	if c.deny {
 		return c.test(s) == no

@@ -2,18 +2,19 @@ package authz
 
 import "fmt"
 
-// This file evaluates rules for matchers, whose results may be negated: what is
-// unknown must not become false, since its opposite would hold.
+// This file evaluates rules for matchers, whose results may be negated. Unknown
+// results must therefore not become false.
 
-// UnknownError is returned for rules about something that could not be had.
+// UnknownError means that the result of a rule is unknown because a claim is
+// unavailable.
 type UnknownError struct{ Line *Line }
 
 func (e *UnknownError) Error() string {
 	return fmt.Sprintf("%s: what it is about could not be had", e.Line)
 }
 
-// Match reports whether all rules are satisfied. It returns an error if that depends
-// on something that could not be had.
+// Match reports whether all rules are satisfied. It returns an error if that is
+// unknown.
 func (s *Set) Match(subject *Subject) (bool, error) {
 	var unknownLine *Line
 	for _, lines := range [][]*Line{s.lasting, s.passing} {
@@ -34,7 +35,7 @@ func (s *Set) Match(subject *Subject) (bool, error) {
 	return true, nil
 }
 
-// certain returns whether a condition is satisfied, of any kind.
+// certain returns whether a condition is satisfied, or unknown.
 func (c *condition) certain(s *Subject) verdict {
 	v := no
 	switch {
@@ -51,9 +52,9 @@ func (c *condition) certain(s *Subject) verdict {
 	return v
 }
 
-// certainOf returns the verdict that decides about several conditions, if one of
-// them has it: yes for alternatives, no where all have to hold. Without it, one that
-// is unknown leaves the result unknown.
+// certainOf returns the verdict that decides several conditions, if one of them has
+// it: yes for alternatives, no if all have to hold. Otherwise, unknown conditions
+// make the result unknown.
 func certainOf(conditions []condition, s *Subject, decides verdict) verdict {
 	result := yes - decides
 	for i := range conditions {

@@ -2,9 +2,9 @@ package authz
 
 import "sync/atomic"
 
-// Memory remembers what rules say about one session, for as long as the session
-// is remembered itself. It is safe for concurrent use. A configuration that is loaded
-// again makes new sets, so that no result of other rules is found.
+// Memory caches results of rules for one session. It lives as long as the cached
+// session, and is safe for concurrent use. A reloaded configuration has new sets,
+// so that results of old rules are not used.
 type Memory struct{ results atomic.Pointer[[]result] }
 
 type result struct {
@@ -12,12 +12,12 @@ type result struct {
 	outcome Outcome
 }
 
-// maxResults bounds the results of one session: those of an instance, of each of
-// its routes, and of what other instances of the site remember of the same session.
+// maxResults is the maximum number of results per session: those of an instance and
+// its routes, and of other instances of the site with the same session.
 const maxResults = 32
 
-// Recall returns what sets of rules say about the user, if it depends on the session
-// alone and is known. It costs less than Evaluate.
+// Recall returns the cached outcome of sets of rules, if it depends on the session
+// alone. It is cheaper than Evaluate.
 func (m *Memory) Recall(sets []*Set) (o Outcome, known bool) {
 	for _, set := range sets {
 		one, known := m.find(set)

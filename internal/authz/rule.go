@@ -16,8 +16,8 @@ import (
 type Rule struct {
 	// Kind is the name of the condition, as in `require group admins`.
 	Kind string
-	// Values are alternatives: one of them is enough. The value of a profile is its
-	// name, and that of an expression its text.
+	// Values are alternatives. The value of a profile is its name, and that of an
+	// expression its text.
 	Values []string
 	// Path is the claim path of the kind claim.
 	Path string
@@ -27,27 +27,27 @@ type Rule struct {
 	Any []Rule
 	// Program evaluates an expression.
 	Program Program
-	// Written is the rule as a configuration has it, which messages show: what
-	// placeholders stand for may be for the server alone. It is nil for a rule without
-	// any.
+	// Written is the rule as written in the configuration, for messages, since
+	// values of placeholders may be secret. It is nil for a rule without
+	// placeholders.
 	Written *Rule
 }
 
-// Program is a compiled expression over a request and its user. Package authz does
-// not know requests: it passes on what Subject has.
+// Program is a compiled expression over a request and its user. Package authz
+// passes the request on from Subject.
 type Program interface {
-	// Eval reports whether the expression holds for a request. What reads the path
-	// is evaluated for each reading: with all it has to hold for every one, otherwise
-	// for at least one.
+	// Eval reports whether the expression holds for a request. An expression that
+	// depends on the path is evaluated for each reading. With all it has to hold
+	// for each, otherwise for at least one.
 	Eval(request any, all bool) (bool, error)
-	// Claims returns the paths of the claims that the expression names, as
-	// identity.Needs has them.
+	// Claims returns the claim paths in the expression, in the form of
+	// identity.Needs.
 	Claims() []string
 	// Lasting reports whether the result depends on the session alone.
 	Lasting() bool
 }
 
-// String returns the rule as it is written, without require or deny.
+// String returns the rule as written in the configuration, without require or deny.
 func (r *Rule) String() string {
 	if r.Written != nil {
 		r = r.Written
@@ -71,7 +71,7 @@ func (r *Rule) String() string {
 	return strings.Join(words, " ")
 }
 
-// ValueAsWritten returns a value before its placeholders were resolved.
+// ValueAsWritten returns a value with its placeholders.
 func (r *Rule) ValueAsWritten(i int) string {
 	if r.Written != nil {
 		return r.Written.Values[i]
@@ -79,7 +79,7 @@ func (r *Rule) ValueAsWritten(i int) string {
 	return r.Values[i]
 }
 
-// durationText returns a duration without units that are zero at its end.
+// durationText formats a duration without trailing zero units.
 func durationText(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {
@@ -91,7 +91,7 @@ func durationText(d time.Duration) string {
 	return text
 }
 
-// quote writes a word as a Caddyfile has it.
+// quote quotes a word for a Caddyfile if necessary.
 func quote(word string) string {
 	if word == "" || word == "{" || word == "}" || strings.ContainsAny(word, " \t\"`#") {
 		return "`" + strings.ReplaceAll(word, "`", `\x60`) + "`"
@@ -123,8 +123,8 @@ type verdict int8
 const (
 	no verdict = iota
 	yes
-	// unknown: what the condition is about could not be had. It satisfies no
-	// require, and no deny lets it pass.
+	// unknown means that the claim is unavailable. It satisfies neither require nor
+	// deny.
 	unknown
 )
 
@@ -135,28 +135,29 @@ func holds(is bool) verdict {
 	return no
 }
 
-// kind is what all rules of one name have in common.
+// kind describes rules of one kind.
 type kind struct {
 	// test evaluates the condition.
 	test func(*condition, *Subject) verdict
-	// valueless kinds have no values; the values of optional ones may be absent.
+	// valueless kinds have no values; optional ones may have none.
 	valueless, optional bool
-	// check refuses a value when a configuration is loaded, and returns it as it is
-	// compared.
+	// check returns the value in the form in which it is compared, or an error. It
+	// is called when a configuration is loaded.
 	check func(value string) (string, error)
-	// deny reports whether deny takes the kind.
+	// deny reports whether the kind is allowed in deny.
 	deny bool
-	// limits reports whether the kind tells some users of a provider from others.
+	// limits reports whether the kind distinguishes users of a provider.
 	limits bool
-	// asked reports whether a new sign-in can ask for it.
+	// asked reports whether a login can request it.
 	asked bool
-	// passing reports whether the result changes although the session does not.
+	// passing reports whether the result can change while the session does not.
 	passing bool
-	// needs adds what the kind needs of sessions.
+	// needs adds what the kind needs from sessions.
 	needs func(*Rule, *identity.Needs)
 }
 
-// kinds lists the kinds of rules, except profile and any, which are made of others.
+// kinds lists the kinds of rules, except for profile and any, which consist of
+// other rules.
 var kinds = map[string]*kind{
 	KindAnyUser:     {test: anyUser, valueless: true},
 	KindGroup:       {test: inGroup, deny: true, limits: true, needs: needsGroups},
@@ -172,7 +173,7 @@ var kinds = map[string]*kind{
 	KindExpression:  {test: evaluates, optional: true, deny: true, limits: true, needs: func(r *Rule, n *identity.Needs) { n.Claims = append(n.Claims, r.Program.Claims()...) }},
 }
 
-// Kinds returns the names of all kinds of rules that require takes, or deny.
+// Kinds returns the names of all kinds that are allowed in require or deny.
 func Kinds(deny bool) (names []string) {
 	for name, kind := range kinds {
 		if !deny || kind.deny {
@@ -186,7 +187,7 @@ func Kinds(deny bool) (names []string) {
 	return names
 }
 
-// condition is a rule that is ready to be evaluated.
+// condition is a rule that is ready for evaluation.
 type condition struct {
 	Rule
 	kind     *kind
@@ -225,7 +226,7 @@ func newCondition(r Rule, deny bool) (c condition, err error) {
 	return c, nil
 }
 
-// checkForm returns an error about a rule that does not have what its kind needs.
+// checkForm returns an error if a rule lacks what its kind needs.
 func (k *kind) checkForm(r *Rule, deny bool) error {
 	switch {
 	case deny && !k.deny:
@@ -246,7 +247,7 @@ func (k *kind) checkForm(r *Rule, deny bool) error {
 	return nil
 }
 
-// checkValues returns the values of a rule as they are compared.
+// checkValues returns the values of a rule in the form in which they are compared.
 func (k *kind) checkValues(r *Rule) (values []string, err error) {
 	values = make([]string, len(r.Values))
 	for i, value := range r.Values {
@@ -265,8 +266,8 @@ func (k *kind) checkValues(r *Rule) (values []string, err error) {
 	return values, nil
 }
 
-// checkPaths refuses claims that no session has: a require about them would let no one
-// in, and a deny everyone.
+// checkPaths refuses claims that no session can have: require would admit no one,
+// and deny everyone.
 func (k *kind) checkPaths(r *Rule) error {
 	if r.Kind != KindClaim && r.Kind != KindExpression {
 		return nil

@@ -11,15 +11,15 @@ import (
 
 // Subject is what rules are evaluated for.
 type Subject struct {
-	User identity.User // who is signed in
+	User identity.User // the signed-in user
 	Now  time.Time
 	Skew time.Duration // how far the provider's clock may differ
-	// Request is what a Program gets.
+	// Request is passed to Programs.
 	Request any
 }
 
-// Lines are the rules of one place in a configuration, which must all be
-// satisfied: those of Require hold, and those of Deny do not.
+// Lines are the rules of one place in a configuration. All must be satisfied: those
+// of Require hold, and those of Deny do not.
 type Lines struct{ Require, Deny []Rule }
 
 // Profiles are named sets of rules.
@@ -28,7 +28,7 @@ type Profiles map[string]Lines
 // Line is a rule of a set.
 type Line struct{ condition }
 
-// String returns the line as it is written.
+// String returns the line as written in the configuration.
 func (l *Line) String() string {
 	if l.deny {
 		return "deny " + l.Rule.String()
@@ -45,15 +45,15 @@ func (l *Line) Scopes() []string {
 	return l.Values
 }
 
-// Set is a set of rules that is ready to be evaluated: those of an instance, or of
-// a route together with those of its instance. It is not changed once it is made.
+// Set is a set of rules that is ready for evaluation: those of an instance, or of a
+// route together with those of its instance. It is immutable.
 type Set struct {
 	lasting []*Line // those whose results depend on the session alone
 	passing []*Line
 	demands Demands
 }
 
-// Compile makes a set of the lines of several places.
+// Compile returns the set of the lines of several places.
 func Compile(profiles Profiles, places ...Lines) (*Set, error) {
 	s := new(Set)
 	for _, lines := range places {
@@ -64,7 +64,8 @@ func Compile(profiles Profiles, places ...Lines) (*Set, error) {
 	return s, nil
 }
 
-// CheckRule returns an error about a rule that can be found without profiles.
+// CheckRule returns an error about a rule that can be found without knowing the
+// profiles.
 func CheckRule(rule Rule, deny bool) error {
 	if rule.Kind == KindAny {
 		return nil
@@ -73,8 +74,8 @@ func CheckRule(rule Rule, deny bool) error {
 	return err
 }
 
-// add adds lines. Those of a profile are added in its place; within are the names
-// of the profiles that the lines belong to.
+// add adds lines. Profiles are replaced by their lines. within are the names of the
+// enclosing profiles.
 func (s *Set) add(profiles Profiles, lines Lines, within []string) error {
 	for _, rule := range lines.Require {
 		if rule.Kind == KindProfile {
@@ -112,7 +113,7 @@ func (s *Set) append(l *Line) {
 	s.demands.add(&l.condition)
 }
 
-// isPassing reports whether the result can change although the session does not.
+// isPassing reports whether the result can change while the session does not.
 func (c *condition) isPassing() bool {
 	inside := func(c condition) bool { return c.isPassing() }
 	switch {
@@ -142,13 +143,12 @@ func (p Profiles) find(rule Rule, within []string) (Lines, error) {
 	return lines, nil
 }
 
-// UnknownProfileError is returned for a rule that names a profile that is not
-// there.
+// UnknownProfileError means that a rule names a profile that does not exist.
 type UnknownProfileError struct{ Name string }
 
 func (e *UnknownProfileError) Error() string { return fmt.Sprintf("there is no profile %q", e.Name) }
 
-// condition prepares a rule that is required, of any kind but profile.
+// condition prepares a required rule of any kind except profile.
 func (p Profiles) condition(rule Rule, within []string) (c condition, err error) {
 	if rule.Kind != KindAny {
 		return newCondition(rule, false)
@@ -208,21 +208,21 @@ func (p Profiles) alternativeProfile(rule Rule, within []string) (c condition, e
 	return c, nil
 }
 
-// Outcome is what rules say about a signed-in user.
+// Outcome is the result of rules for a signed-in user.
 type Outcome struct {
-	// Refused is a line that refuses the user; nil if none does. No new sign-in of
-	// the same user can change that.
+	// Refused is a line that refuses the user regardless of another login; nil if
+	// there is none.
 	Refused *Line
-	// Unproved is a line that a new sign-in may satisfy; nil if there is none.
+	// Unproved is a line that another login may satisfy; nil if there is none.
 	Unproved *Line
 }
 
 // Allowed reports whether all rules are satisfied.
 func (o Outcome) Allowed() bool { return o.Refused == nil && o.Unproved == nil }
 
-// isAsked reports whether a new sign-in of the user can ask for what the line wants. A
-// method of amr can be asked for by the acr that the provider has for it, unless that
-// acr is there already.
+// isAsked reports whether another login of the user can request what the line
+// demands. An amr method is requested by the acr that the provider has for it,
+// unless the session already has that acr.
 func (l *Line) isAsked(s *Subject) bool {
 	if l.kind == nil || l.deny || l.Kind != KindAMR {
 		return l.kind != nil && l.kind.asked
@@ -231,7 +231,7 @@ func (l *Line) isAsked(s *Subject) bool {
 	return acr != "" && !slices.Contains(s.User.ACR(), acr)
 }
 
-// take notes that a line refuses.
+// take records that a line refuses.
 func (o *Outcome) take(l *Line, s *Subject) {
 	if l.isAsked(s) {
 		if o.Unproved == nil {
@@ -242,8 +242,8 @@ func (o *Outcome) take(l *Line, s *Subject) {
 	}
 }
 
-// Evaluate evaluates sets of rules, which must all be satisfied. Results that
-// depend on the session alone are kept in the memory, which may be nil.
+// Evaluate evaluates sets of rules, all of which must be satisfied. Results that
+// depend on the session alone are cached in memory, which may be nil.
 func Evaluate(sets []*Set, s *Subject, memory *Memory) (o Outcome) {
 	for _, set := range sets {
 		lasting, known := memory.find(set)

@@ -22,30 +22,29 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
-// Users makes sessions of the tokens of one issuer.
+// Users creates the sessions of the tokens of one issuer.
 type Users struct {
 	Mapping *identity.Mapping
 	Binding session.Binding
-	// Needs returns what instances need of a session.
+	// Needs returns what instances need from a session.
 	Needs func() *identity.Needs
-	// Lifetime returns how long a session lasts whose token does not say when it
-	// expires.
+	// Lifetime returns the lifetime of sessions of tokens without an expiry.
 	Lifetime func() time.Duration
-	// Disabled reports whether the provider is switched off.
+	// Disabled reports whether the provider is disabled.
 	Disabled bool
 }
 
-// Revocations reports whether the user of a token, or their session at the provider,
-// was signed out since the token was issued.
+// Revocations reports whether the user of a token, or their session at the
+// provider, was revoked since the token was issued.
 type Revocations func(context.Context, *revocation.Target) (bool, error)
 
-// retryAfter is how long to stay away if revocations are unknown or too many tokens
-// are being checked.
+// retryAfter is the Retry-After if revocations are unknown or too many tokens are
+// being verified.
 const retryAfter = time.Second
 
 var errDisabled = &program.Refusal{Reason: "disabled: the provider is switched off"}
 
-// accept makes the entry of a token that passed every check.
+// accept returns the cache entry of a verified token.
 func (u *Users) accept(key key, raw string, token *op.AccessToken, now time.Time) (*entry, error) {
 	if u.Disabled {
 		return nil, errDisabled
@@ -62,7 +61,7 @@ func (u *Users) accept(key key, raw string, token *op.AccessToken, now time.Time
 	return e, nil
 }
 
-// confirm returns the session of an entry, unless it was revoked meanwhile.
+// confirm returns the session of an entry, unless it has been revoked.
 func (revoked Revocations) confirm(ctx context.Context, e *entry) (*sessionstore.Loaded, error) {
 	is, err := revoked(ctx, &e.target)
 	if err != nil {
@@ -74,7 +73,7 @@ func (revoked Revocations) confirm(ctx context.Context, e *entry) (*sessionstore
 	return &e.loaded, nil
 }
 
-// failure is what an error of package op means for a request.
+// failure returns the error of package program for one of package op.
 func failure(err error) error {
 	var bad *op.TokenError
 	if errors.As(err, &bad) {

@@ -14,20 +14,21 @@ import (
 )
 
 const (
-	// MaxIntrospectionAge is the longest that a provider's word about a token counts.
+	// MaxIntrospectionAge is the longest time for which an introspection response
+	// is cached.
 	MaxIntrospectionAge = 30 * time.Second
-	// negativeAge is how long a token is known to be bad.
+	// negativeAge is how long a refusal is cached.
 	negativeAge = 5 * time.Second
-	// maxOpaque is the most bytes of a token that a provider is asked about.
+	// maxOpaque is the maximum size in bytes of a token to introspect.
 	maxOpaque = 8 << 10
-	// maxCalls bounds the calls in flight.
+	// maxCalls limits concurrent introspections.
 	maxCalls = 32
 )
 
-// Ask asks a provider about a token.
+// Ask introspects a token at a provider.
 type Ask func(ctx context.Context, token string) (*op.AccessToken, error)
 
-// Introspector asks a provider about tokens. It is safe for concurrent use.
+// Introspector verifies tokens by introspection. It is safe for concurrent use.
 type Introspector struct {
 	ask     Ask
 	users   Users
@@ -40,8 +41,8 @@ type Introspector struct {
 	flight singleflight.Group
 }
 
-// NewIntrospector returns a verifier that has asked nothing yet. What the provider
-// says counts for age, at most MaxIntrospectionAge; zero to ask it each time.
+// NewIntrospector returns an Introspector. Responses are cached for age, at most
+// MaxIntrospectionAge; zero disables caching.
 func NewIntrospector(ask Ask, users Users, age time.Duration, revoked Revocations, now func() time.Time) *Introspector {
 	return &Introspector{
 		ask: ask, users: users, age: min(age, MaxIntrospectionAge), revoked: revoked, now: now,
@@ -52,15 +53,15 @@ func NewIntrospector(ask Ask, users Users, age time.Duration, revoked Revocation
 // Kind implements program.Verifier.
 func (i *Introspector) Kind() program.Kind { return program.Introspection }
 
-// Recognizes reports whether a bearer token is for this verifier: all are.
+// Recognizes implements program.Verifier. All tokens are for this verifier.
 func (i *Introspector) Recognizes(string) bool { return true }
 
 var errNoToken = &program.Refusal{Reason: string(op.ReasonMalformed) + ": it is empty, has more than 8 KiB, or has characters that no bearer token has"}
 
-// errKey is the refusal of an access key, which no provider is to see.
+// errKey refuses an access key, which must not be sent to a provider.
 var errKey = &program.Refusal{Reason: "it is an access key, and none is accepted here"}
 
-// Verify returns the session that a token stands for.
+// Verify implements program.Verifier.
 func (i *Introspector) Verify(ctx context.Context, token string) (*sessionstore.Loaded, error) {
 	if len(token) > maxOpaque || !isB64Token(token) {
 		return nil, errNoToken
@@ -90,7 +91,7 @@ func (i *Introspector) Verify(ctx context.Context, token string) (*sessionstore.
 
 var errBusy = errors.New("too many tokens are being checked")
 
-// look asks the provider and remembers what it says.
+// look introspects a token and caches the result.
 func (i *Introspector) look(ctx context.Context, k key, token string) (*entry, error) {
 	if i.users.Disabled {
 		return nil, errDisabled
@@ -101,7 +102,7 @@ func (i *Introspector) look(ctx context.Context, k key, token string) (*entry, e
 	default:
 		return nil, &program.UnavailableError{Err: errBusy, RetryAfter: retryAfter}
 	}
-	asked := i.now() // before the answer, which is of some moment after
+	asked := i.now() // the response is not older than this
 	checked, err := i.ask(ctx, token)
 	var e *entry
 	if err != nil {

@@ -14,21 +14,21 @@ import (
 )
 
 const (
-	// jwtAge is after how long a token is checked again: a key that its issuer has
-	// withdrawn is noticed then.
+	// jwtAge is how long a verified token is cached, and so how long a key that its
+	// issuer has withdrawn remains effective.
 	jwtAge = 15 * time.Minute
-	// maxLook is the most of a token that is looked into to find its issuer, in
-	// bytes. A longer one that looks like a JWT is refused.
+	// maxLook is the maximum size in bytes of a token whose claims are parsed to
+	// find its issuer. Longer tokens in the form of a JWT are refused.
 	maxLook = 64 << 10
 )
 
-// Issuer is one whose access tokens are accepted.
+// Issuer is an issuer whose access tokens are accepted.
 type Issuer struct {
 	Tokens *op.AccessTokens
 	Users
 }
 
-// JWTs judges access tokens that are JWTs. It is safe for concurrent use.
+// JWTs verifies JWT access tokens. It is safe for concurrent use.
 type JWTs struct {
 	issuers []*Issuer
 	revoked Revocations
@@ -36,8 +36,7 @@ type JWTs struct {
 	memory  *memory
 }
 
-// NewJWTs returns a verifier for the tokens of some issuers, no two of which have the
-// same name.
+// NewJWTs returns a verifier for the tokens of issuers with distinct names.
 func NewJWTs(issuers []*Issuer, revoked Revocations, now func() time.Time) *JWTs {
 	return &JWTs{issuers, revoked, now, newMemory(jwtAge)}
 }
@@ -45,14 +44,13 @@ func NewJWTs(issuers []*Issuer, revoked Revocations, now func() time.Time) *JWTs
 // Kind implements program.Verifier.
 func (j *JWTs) Kind() program.Kind { return program.JWT }
 
-// Recognizes reports whether a token is a JWT of one of the issuers, by what it says
-// itself.
+// Recognizes implements program.Verifier. It reports whether a token claims to be a
+// JWT of one of the issuers.
 func (j *JWTs) Recognizes(token string) bool {
 	return j.memory.knows(token) || j.issuerOf(token) != nil
 }
 
-// issuerOf returns the issuer that a token names; nil if it names none of ours. The
-// one that it names judges it, and no other.
+// issuerOf returns the issuer that a token names; nil if it names none of ours.
 func (j *JWTs) issuerOf(token string) *Issuer {
 	first, rest, _ := strings.Cut(token, ".")
 	parts := strings.Count(rest, ".") + 1
@@ -62,7 +60,7 @@ func (j *JWTs) issuerOf(token string) *Issuer {
 	if len(token) > maxLook {
 		return j.issuers[0]
 	}
-	named := first // an encrypted token may repeat its issuer in the header (RFC 7519 5.3)
+	named := first // encrypted tokens may repeat iss in the header (RFC 7519, section 5.3)
 	if parts == 2 {
 		named, _, _ = strings.Cut(rest, ".")
 	}
@@ -76,8 +74,8 @@ func (j *JWTs) issuerOf(token string) *Issuer {
 	return nil
 }
 
-// issuersIn returns the values of iss in an encoded object, as any reader may
-// understand it.
+// issuersIn returns the values of iss in an encoded object, by any parser's
+// interpretation.
 func issuersIn(encoded string) (names []string) {
 	text, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(encoded, "="))
 	if err != nil {
@@ -104,7 +102,7 @@ func issuersIn(encoded string) (names []string) {
 	return names
 }
 
-// Verify returns the session that a token stands for.
+// Verify implements program.Verifier.
 func (j *JWTs) Verify(ctx context.Context, token string) (*sessionstore.Loaded, error) {
 	now := j.now()
 	k := j.memory.keyOf(token)
@@ -112,7 +110,7 @@ func (j *JWTs) Verify(ctx context.Context, token string) (*sessionstore.Loaded, 
 		return j.revoked.confirm(ctx, e)
 	}
 	issuer := j.issuerOf(token)
-	if issuer == nil { // it was remembered a moment ago
+	if issuer == nil { // it was cached when Recognizes was called
 		return nil, &program.Refusal{Reason: string(op.ReasonIssuer) + ": no issuer of ours"}
 	}
 	checked, err := issuer.Tokens.Verify(ctx, token)

@@ -17,36 +17,37 @@ import (
 
 const (
 	maxEntries = 10_000
-	maxMemory  = 32 << 20 // bytes of what is remembered of good tokens
-	// entrySize is about what an entry takes beside its session's texts.
+	maxMemory  = 32 << 20 // size in bytes of the cache of valid tokens
+	// entrySize is the approximate size in bytes of an entry without its session's
+	// strings.
 	entrySize = 1 << 10
 )
 
-// key is what a token is remembered by. Nothing of the token is kept: hashes with a
-// key of this process are, of which the short one finds an entry and the long one
-// confirms it.
+// key is the cache key of a token. It consists of two keyed hashes, with keys of
+// this process: the short one finds an entry and the long one confirms it. The
+// token itself is not kept.
 type key struct {
 	short uint64
 	sum   [sha256.Size]byte
 }
 
-// entry is a token that passed every check.
+// entry is a valid token.
 type entry struct {
 	sum    [sha256.Size]byte
 	token  *op.AccessToken
 	loaded sessionstore.Loaded
 	target revocation.Target
-	until  time.Time // it is checked again then
+	until  time.Time // when it has to be verified again
 }
 
-// verdict is a token that did not pass.
+// verdict is a refused token.
 type verdict struct {
 	sum   [sha256.Size]byte
 	err   error
 	until time.Time
 }
 
-// memory remembers the tokens of one verifier. It is safe for concurrent use.
+// memory caches the tokens of one verifier. It is safe for concurrent use.
 type memory struct {
 	seed   maphash.Seed
 	secret [sha256.Size]byte
@@ -61,7 +62,7 @@ var (
 	cacheMiss = observe.CacheLookups.With("program", "miss")
 )
 
-// newMemory returns a memory that remembers good tokens for at most this long.
+// newMemory returns a memory that caches valid tokens for at most the given time.
 func newMemory(within time.Duration) *memory {
 	m := &memory{seed: maphash.MakeSeed()}
 	rand.Read(m.secret[:])
@@ -70,9 +71,9 @@ func newMemory(within time.Duration) *memory {
 	return m
 }
 
-// keyOf returns what a token is remembered by.
+// keyOf returns the cache key of a token.
 func (m *memory) keyOf(token string) key {
-	var space [4 << 10]byte // enough for nearly all, and on the stack
+	var space [4 << 10]byte // on the stack, and usually large enough
 	b := append(space[:0], m.secret[:]...)
 	b = append(b, token...)
 	return key{m.short(token), sha256.Sum256(b)}
@@ -80,7 +81,7 @@ func (m *memory) keyOf(token string) key {
 
 func (m *memory) short(token string) uint64 { return maphash.String(m.seed, token) }
 
-// knows reports whether a token seems to be remembered as good.
+// knows reports whether a token is probably cached as valid.
 func (m *memory) knows(token string) bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -88,7 +89,7 @@ func (m *memory) knows(token string) bool {
 	return ok
 }
 
-// get returns the entry of a token that can be used without another check.
+// get returns the entry of a token that need not be verified again.
 func (m *memory) get(k *key, now time.Time) *entry {
 	m.mu.RLock()
 	e, ok := m.good.Get(k.short)
@@ -101,7 +102,7 @@ func (m *memory) get(k *key, now time.Time) *entry {
 	return e
 }
 
-// put remembers a good token.
+// put caches a valid token.
 func (m *memory) put(k *key, e *entry, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -109,7 +110,7 @@ func (m *memory) put(k *key, e *entry, now time.Time) {
 	m.good.Grow(entrySize + e.loaded.Session.Size())
 }
 
-// refusal returns why a token was found bad a moment ago, or nil.
+// refusal returns why a token was recently refused, or nil.
 func (m *memory) refusal(k *key, now time.Time) error {
 	m.mu.RLock()
 	v, ok := m.bad.Get(k.short)
@@ -120,7 +121,7 @@ func (m *memory) refusal(k *key, now time.Time) error {
 	return v.err
 }
 
-// putRefusal remembers a bad token.
+// putRefusal caches a refused token.
 func (m *memory) putRefusal(k *key, err error, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

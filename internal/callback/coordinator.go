@@ -1,10 +1,10 @@
-// Package callback takes each authorization response to the provider once,
-// however often a browser sends it: of all requests with the response to one
-// login, on all nodes that share a storage, one does the work, and the others
-// get its outcome. It also remembers which logins have had their response.
+// Package callback processes each authorization response once, however often a browser
+// sends it: of all requests with the response to one login, on all nodes that share a
+// storage, one does the work, and the others get its outcome. It also remembers which
+// logins have had their response.
 //
-// It knows nothing of tokens, cookies or HTTP: an Attempt brings the work and
-// the sealing.
+// It does not know tokens, cookies or HTTP: an Attempt has functions for the work and for
+// sealing.
 package callback
 
 import (
@@ -19,37 +19,35 @@ import (
 )
 
 const (
-	// outcomeKept is how long a repeated response leads where the first one led.
+	// outcomeKept is how long repeated responses get the first outcome.
 	outcomeKept = 60 * time.Second
-	// workWithin bounds the work on one response, including the wait for other
-	// nodes.
+	// workWithin limits the work on one response, including the wait for other nodes.
 	workWithin = 90 * time.Second
-	// lookWithin and storeWithin bound one look into the storage and one write: a
-	// login does not depend on them.
+	// lookWithin and storeWithin limit a read and a write of the storage. A login does
+	// not depend on them.
 	lookWithin  = 2 * time.Second
 	storeWithin = 5 * time.Second
-	// lockWithin is how long the same response waits at another node: longer than
-	// a provider that answers at all needs for its endpoints.
+	// lockWithin is how long the same response waits at another node: longer than the
+	// calls to a provider that responds at all.
 	lockWithin = 50 * time.Second
-	// maxOutcomes and maxBytes bound the outcomes in memory. Beyond them the older
-	// half is forgotten early; the storage still has them.
+	// maxOutcomes and maxBytes limit the outcomes in memory. Beyond them the older half
+	// is dropped early; the storage still has them.
 	maxOutcomes = 1 << 14
 	maxBytes    = 32 << 20
 )
 
-// ErrRepeated is the outcome of a response that was handled too long ago to be
-// handled again.
+// ErrRepeated is the outcome of a repeated response whose first outcome has
+// expired.
 var ErrRepeated = errors.New("the answer to this login was taken before")
 
 var errPanicked = errors.New("the work on this answer ended in a panic")
 
-// Outcome is what became of the response to a login: where the browser was sent,
-// with which cookies, or what went wrong.
+// Outcome is the outcome of a login: the redirect with its cookies, or an error.
 type Outcome struct {
-	Location string   // after a sign-in
-	Cookies  []string // Set-Cookie lines
-	Code     string   // of the error; empty after a sign-in
-	ErrorID  string   // of the log line about the error
+	Location string   // where a successful login redirects
+	Cookies  []string // Set-Cookie values
+	Code     string   // error code; empty after a successful login
+	ErrorID  string   // error_id of the log line
 	// Err is the error itself, if it occurred in this process.
 	Err error
 
@@ -64,23 +62,23 @@ func (o *Outcome) size() int {
 	return size
 }
 
-// Attempt is the response to one login, as one request brings it.
+// Attempt is the response to one login in one request.
 type Attempt struct {
-	// Name stands for the login. only the holder of its transaction knows it.
+	// Name identifies the login. Only the holder of its transaction knows it.
 	Name string
 	// Seal and Open protect the outcome from anyone who can read the storage.
 	Seal func([]byte) ([]byte, error)
 	Open func([]byte) ([]byte, error)
-	// Work takes the response to the provider.
+	// Work redeems the response at the provider.
 	Work func(context.Context) Outcome
 	// Lost is called when the outcome could not be stored for other nodes.
 	Lost func(error)
-	// Local says that the outcome follows from the response itself, without the
-	// provider: other nodes come to the same, and need not learn of it.
+	// Local reports whether the outcome depends on the response alone. Other nodes
+	// come to the same outcome, so it is not shared.
 	Local bool
 }
 
-// Coordinator handles the response to each login once. Requests that repeat it
+// Coordinator processes the response to each login once. Requests that repeat it
 // within a minute get the same outcome. It is safe for concurrent use.
 type Coordinator struct {
 	storage func() clusterstore.Storage
@@ -91,21 +89,20 @@ type Coordinator struct {
 	flights expiring.Map[string, *flight]
 }
 
-// flight is the work on one response. The outcome is set when done is closed.
+// flight is the work on one response. The outcome is valid once done is closed.
 type flight struct {
 	done    chan struct{}
 	outcome Outcome
 }
 
-// NewCoordinator returns a Coordinator that knows of no responses. It calls
-// storage at each use, since the storage may change with the configuration.
+// NewCoordinator returns an empty Coordinator. It calls storage at each use, since
+// the storage may change with the configuration.
 func NewCoordinator(storage func() clusterstore.Storage, now func() time.Time) *Coordinator {
 	return &Coordinator{storage: storage, now: now, flights: expiring.Map[string, *flight]{Within: workWithin, Max: maxOutcomes, MaxSize: maxBytes}}
 }
 
-// Do returns the outcome of the response. The work goes on when the caller's
-// context ends. Do returns that context's error only while another call is at
-// work.
+// Do returns the outcome of the response. The work continues if the context ends.
+// Do returns the context's error only while it waits for another call.
 func (c *Coordinator) Do(ctx context.Context, a Attempt) (Outcome, error) {
 	f, first := c.join(a.Name)
 	if first {
@@ -120,7 +117,7 @@ func (c *Coordinator) Do(ctx context.Context, a Attempt) (Outcome, error) {
 	}
 }
 
-// join returns the flight of a login, and whether it is a new one.
+// join returns the flight of a login. first reports whether it is new.
 func (c *Coordinator) join(name string) (f *flight, first bool) {
 	now := c.now()
 	c.mu.Lock()
@@ -133,8 +130,7 @@ func (c *Coordinator) join(name string) (f *flight, first bool) {
 	return f, true
 }
 
-// forget gives back the memory of outcomes that are over, which otherwise only
-// later logins would do.
+// forget drops expired outcomes from memory. Otherwise only later logins would.
 func (c *Coordinator) forget() {
 	now := c.now()
 	c.mu.Lock()
@@ -142,7 +138,7 @@ func (c *Coordinator) forget() {
 	c.flights.DeleteFunc(func(f *flight) bool { return !f.counts(now) })
 }
 
-// counts reports whether the work goes on, or its outcome is recent.
+// counts reports whether the work is in progress, or its outcome has not expired.
 func (f *flight) counts(now time.Time) bool {
 	select {
 	case <-f.done:
@@ -152,9 +148,9 @@ func (f *flight) counts(now time.Time) bool {
 	}
 }
 
-// work finds the outcome, under the lock of all nodes and after a look at what
-// another node may have stored. A storage that fails does not fail the login:
-// only other nodes do not learn of it.
+// work determines the outcome under the lock of all nodes, unless another node has
+// stored one. If the storage fails, the login goes on, but other nodes do not learn
+// of it.
 func (c *Coordinator) work(ctx context.Context, a *Attempt, f *flight) {
 	c.used.Store(true)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), workWithin)

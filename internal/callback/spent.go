@@ -8,14 +8,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// maxSpent bounds how many states are remembered. Beyond it the oldest are
-// forgotten early, and it only remains that a browser gives up its cookie.
+// maxSpent is the maximum number of remembered states. Beyond it the oldest are
+// forgotten early; the browser has still lost the transaction's cookie.
 const maxSpent = 1 << 16
 
-// Spent remembers the logins whose response was handled, for as long as a login
-// may take: otherwise a browser that keeps its cookie could send responses again
-// and again, each of which would cost a request to the provider. It knows of
-// this process alone. It is safe for concurrent use.
+// Spent remembers the logins whose response was processed, for as long as a login
+// may take. Otherwise a browser that keeps the transaction's cookie could send
+// responses again and again, and each would cost a request to the provider. It
+// covers this process only. It is safe for concurrent use.
 type Spent struct {
 	mu    sync.Mutex
 	known expiring.Map[session.StateHash, struct{}]
@@ -29,7 +29,7 @@ func (s *Spent) Knows(h session.StateHash) bool {
 	return known
 }
 
-// Spend marks a state as spent. It reports false if it was spent before.
+// Spend marks a state as spent. It returns false if it already was.
 func (s *Spent) Spend(h session.StateHash, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

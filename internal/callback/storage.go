@@ -12,9 +12,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/wire"
 )
 
-// This file is how nodes learn of each other's outcomes: one sealed file for
-// each login, in a folder named after the minute, so that a sweep knows by the
-// name what is old.
+// This file shares outcomes among nodes: one sealed file for each login, in a
+// folder named after the minute, so that names alone show what has expired.
 
 const (
 	root           = "oidc_rp/callback"
@@ -40,7 +39,7 @@ func (c *Coordinator) store(ctx context.Context, storage clusterstore.Storage, a
 	return nil
 }
 
-// look is lookUp that does not wait for a storage that hangs.
+// look is lookUp with a timeout that holds even if the storage hangs.
 func (c *Coordinator) look(ctx context.Context, storage clusterstore.Storage, a *Attempt) (found Outcome, ok bool, err error) {
 	seen, err := bounded.Within(ctx, lookWithin, func(ctx context.Context) (*Outcome, error) {
 		found, ok, err := c.lookUp(ctx, storage, a)
@@ -55,8 +54,8 @@ func (c *Coordinator) look(ctx context.Context, storage clusterstore.Storage, a 
 	return *seen, true, nil
 }
 
-// lookUp finds what another node, or this one before a restart, has stored. What
-// does not open counts as absent.
+// lookUp returns an outcome that another node, or this one before a restart, has
+// stored. Files that do not open are ignored.
 func (c *Coordinator) lookUp(ctx context.Context, storage clusterstore.Storage, a *Attempt) (found Outcome, ok bool, err error) {
 	now := c.now()
 	last := int64(-1)
@@ -114,8 +113,8 @@ func (o *Outcome) decode(plain []byte) error {
 	return nil
 }
 
-// Sweep forgets outcomes that are over, and deletes those that are stored. Call
-// it every minute. It does nothing on a node that has seen no login.
+// Sweep deletes expired outcomes from memory and storage. It should be called every
+// minute. It does nothing on a node that has seen no login.
 func (c *Coordinator) Sweep(ctx context.Context) error {
 	if !c.used.Load() {
 		return nil

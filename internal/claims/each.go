@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 )
 
-// PathEach returns the value at a path that may lead through lists of objects:
-// of these it is the list of the members that are there. So groups.name names
-// both names in {"groups": [{"name": "a"}, {"name": "b"}]}.
+// PathEach returns the value at a path that may lead through lists of objects. For
+// a list, it returns the list of the members that are present: in {"groups":
+// [{"name": "a"}, {"name": "b"}]}, groups.name is ["a", "b"].
 func (s Set) PathEach(path string) (Value, bool) {
 	if value, ok := s.Path(path); ok {
 		return value, true

@@ -18,11 +18,11 @@ func Clean(s string) string {
 	return Encoded(s, "%")
 }
 
-// maxNested is how often a text is looked at that was encoded several times.
+// maxNested limits how many levels of encoding are considered.
 const maxNested = 4
 
-// isUnclean reports whether Clean changes a text: one that needs it, or that
-// could be what Clean made of another one.
+// isUnclean reports whether Clean changes a text, because it needs encoding or
+// could be the encoding of another one.
 func isUnclean(s string) bool {
 	for range maxNested {
 		if needsEncoding(s, "") {
@@ -37,7 +37,7 @@ func isUnclean(s string) bool {
 	return true
 }
 
-// decode undoes percent-encoding as Encoded writes it. All else stays.
+// decode reverses the percent-encoding of Encoded.
 func decode(s string) string {
 	if strings.IndexByte(s, '%') < 0 {
 		return s

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Operand is a text of a configuration that claims are compared with.
+// Operand is a configured text that claims are compared with.
 type Operand struct {
 	text   string
 	number string // the canonical form of a number; empty for other texts
@@ -105,10 +105,10 @@ func isNumber(text string) bool {
 	return text != "" && (text[0] == '-' || '0' <= text[0] && text[0] <= '9')
 }
 
-// canonicalNumber returns one text for all spellings of a number, as JSON has
-// them: the digits without zeros at either end, and the exponent. So numbers of any
-// size are compared by value. It is empty for what is no number, and for an
-// exponent that no number needs.
+// canonicalNumber returns the same text for all JSON spellings of a number: the
+// digits without zeros at either end, and the exponent. Numbers of any size can
+// thus be compared by value. It is "" for texts that are not numbers, and for
+// excessive exponents.
 func canonicalNumber(text string) string {
 	if !isNumber(text) || !json.Valid([]byte(text)) {
 		return ""

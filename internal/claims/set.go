@@ -1,7 +1,6 @@
-// Package claims keeps what a provider said about a user in a flat form: a
-// session that travels in a cookie is opened on every request, and most
-// requests look at three claims or none, so that nothing is decoded before it
-// is asked for.
+// Package claims encodes claims about a user in a flat form. A session in a cookie
+// is opened on every request, but most requests look at few claims or none, so
+// claims are decoded on demand.
 package claims
 
 import (
@@ -30,11 +29,11 @@ const (
 	kindJSON   = 'j' // any other JSON value, as it was sent
 )
 
-// ErrNotJSON is returned for a claim whose value is not JSON.
+// ErrNotJSON means that the value of a claim is not JSON.
 var ErrNotJSON = errors.New("is not JSON")
 
-// Encode makes a set of decoded members. Names are sorted, so that the same
-// claims always make the same set.
+// Encode returns the set of members. Names are sorted, so that equal claims have
+// equal encodings.
 func Encode(members map[string]json.RawMessage) (Set, error) {
 	names := make([]string, 0, len(members))
 	size := 0
@@ -61,7 +60,7 @@ func appendText(dst []byte, text string) []byte {
 	return append(dst, text...)
 }
 
-// FromJSON makes a value of JSON text.
+// FromJSON returns the value of JSON text.
 func FromJSON(raw json.RawMessage) (Value, error) {
 	if !json.Valid(raw) {
 		return Value{}, ErrNotJSON
@@ -77,7 +76,7 @@ func FromJSON(raw json.RawMessage) (Value, error) {
 	return Value{kindString, s}, nil
 }
 
-// FromString makes a value of text.
+// FromString returns a string value.
 func FromString(s string) Value { return Value{kindString, s} }
 
 // Each calls yield with each claim until it returns false.
@@ -113,7 +112,7 @@ func cutText(s string) (text, rest string, ok bool) {
 	return "", "", false
 }
 
-// Get returns the claim of exactly this name.
+// Get returns the claim of exactly the given name.
 func (s Set) Get(name string) (value Value, ok bool) {
 	s.Each(func(n string, v Value) bool {
 		if n == name {
@@ -142,7 +141,7 @@ func (s Set) Path(path string) (Value, bool) {
 	return value, ok
 }
 
-// SplitPath cuts a claim path at its dots and resolves the escapes.
+// SplitPath splits a claim path at its dots and resolves escapes.
 func SplitPath(path string) []string {
 	if !strings.ContainsAny(path, `.\`) {
 		return []string{path}

@@ -7,12 +7,11 @@ import (
 	"strings"
 )
 
-// List is a claim of several texts. As text it is comma-separated, with commas
-// and percent signs inside its values percent-encoded; as a list it can be
-// searched by an expression.
+// List is a claim of several strings. Its text is comma-separated, with commas and
+// percent signs in values percent-encoded. Expressions can use it as a list.
 type List []string
 
-// String joins the list so that no value can pretend to be two.
+// String joins the list unambiguously.
 func (l List) String() string {
 	var b strings.Builder
 	for i, value := range l {
@@ -33,8 +32,8 @@ func (l List) Value() Value {
 	return Value{kindJSON, string(text)}
 }
 
-// Text is the value for people and headers: texts as Clean makes them, lists
-// joined, numbers as they were sent, null empty, and all else JSON.
+// Text returns the value for display and headers: strings as returned by Clean,
+// lists joined, numbers as they were sent, null as "", and other values as JSON.
 func (v Value) Text() string {
 	if v.kind == kindString {
 		return Clean(v.data)
@@ -59,8 +58,7 @@ func (v Value) compact() string {
 	return b.String()
 }
 
-// Plain is the text of a string or a number: what can name somebody. Other
-// values have none.
+// Plain returns a string or a number as text; "" for other values. It is for names.
 func (v Value) Plain() string {
 	if v.kind == kindString {
 		return v.data
@@ -71,7 +69,7 @@ func (v Value) Plain() string {
 	return ""
 }
 
-// JSON is the value as JSON text.
+// JSON returns the value as JSON text.
 func (v Value) JSON() json.RawMessage {
 	if v.kind == kindJSON {
 		return json.RawMessage(v.data)
@@ -164,7 +162,7 @@ func typed(decoded any) any {
 	case map[string]any:
 		cleaned := make(map[string]any, len(d))
 		for name, member := range d {
-			// What had to be cleaned takes the place of nothing.
+			// A name that had to be encoded must not replace an existing one.
 			if clean := Printable(name); clean == name || !has(d, clean) {
 				cleaned[clean] = typed(member)
 			}

@@ -9,11 +9,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// This file decides which e-mail addresses count as verified, and for which domains
-// a provider is believed.
+// This file determines which e-mail addresses count as verified, and for which
+// domains a provider is trusted.
 
-// Email returns the e-mail address if it counts as verified; empty otherwise, since
-// users can enter any other.
+// Email returns the e-mail address if it counts as verified; otherwise "", since
+// users may have entered any address.
 func (u User) Email() string {
 	if value, ok := u.verifiedEmail(); ok {
 		return value.Text()
@@ -22,10 +22,10 @@ func (u User) Email() string {
 }
 
 // EmailDomain returns the domain of the user's e-mail address, in lower case. It is
-// empty without an address that counts as verified, has exactly one @ and has an
-// ASCII domain. believed reports whether the provider can vouch for a domain at
-// this site: of several providers only the default one can, and those whose
-// domains are configured.
+// "" unless the address counts as verified, has exactly one @ and has an ASCII
+// domain. believed reports whether the provider can vouch for a domain at this
+// site: of several providers, only the default one and those with configured
+// domains can.
 func (u User) EmailDomain() (domain string, believed bool) {
 	if !u.SignedIn() {
 		return "", false
@@ -38,8 +38,9 @@ func (u User) EmailDomain() (domain string, believed bool) {
 	return domain, domain != "" && (!u.Prefixed || len(u.Mapping.Domains) > 0)
 }
 
-// verifiedEmail returns the claim email if it counts as verified. An address that
-// the configuration makes of another claim never does: nothing vouches for it.
+// verifiedEmail returns the claim email if it counts as verified. An email claim
+// that the configuration derives from another claim never does, since
+// email_verified does not vouch for it.
 func (u User) verifiedEmail() (claims.Value, bool) {
 	m := u.Mapping
 	value, ok := u.Session.Claims.Get("email")
@@ -54,21 +55,19 @@ func (u User) verifiedEmail() (claims.Value, bool) {
 }
 
 // believes reports whether an e-mail address of the provider counts as verified.
-// verified is what the source of the address says itself.
+// verified is the email_verified of its source.
 func (m *Mapping) believes(address claims.Value, verified bool) bool {
 	return (verified || m.EmailTrusted) && (len(m.Domains) == 0 || slices.Contains(m.Domains, DomainOf(address.Plain())))
 }
 
-// makes reports whether the configuration makes the claim of this name of another
-// one.
+// makes reports whether the configuration derives the named claim from another one.
 func (m *Mapping) makes(name string) bool {
 	path, local := m.Claims[name]
 	return local && path != name
 }
 
-// DomainOf returns the domain of an e-mail address in lower case; empty for what
-// does not have exactly one @ with something on both sides, and for a domain that
-// is not ASCII.
+// DomainOf returns the domain of an e-mail address in lower case; "" if it does not
+// have exactly one @ with something on both sides, or the domain is not ASCII.
 func DomainOf(address string) string {
 	local, domain, ok := strings.Cut(address, "@")
 	if !ok || local == "" || strings.Contains(domain, "@") {
@@ -82,8 +81,8 @@ func DomainOf(address string) string {
 	return strings.ToLower(domain)
 }
 
-// emailFlaw returns why the address of one source does not count as verified; empty
-// if it does.
+// emailFlaw returns why the address of a source does not count as verified; "" if
+// it does.
 func (m *Mapping) emailFlaw(source op.Claims) string {
 	address, err := claims.FromJSON(source["email"])
 	if err != nil {
@@ -103,8 +102,7 @@ func isEmailVerified(source op.Claims) bool {
 	return err == nil && value.True()
 }
 
-// emailVerifiedAs returns what email_verified is where it is not true, as a word
-// for messages.
+// emailVerifiedAs describes an email_verified that is not true, for messages.
 func emailVerifiedAs(source op.Claims) string {
 	if _, ok := source["email_verified"]; !ok {
 		return "absent"

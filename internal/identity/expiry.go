@@ -8,14 +8,13 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// ErrSessionOver is the error for an ID token whose session_expiry is past: the
-// provider's session is over, and so is ours.
+// ErrSessionOver means that the session_expiry of an ID token is past: the
+// provider's session has ended, and so has ours.
 var ErrSessionOver = errors.New("session_expiry is past: the provider's session is over; if it is not, check the clocks here and at the provider")
 
-// Bound shortens a session to the time that its ID token names in session_expiry.
-// It never makes one longer: what ended the session is remembered for as long as
-// its earlier states can last. A claim of another form counts as absent and is a
-// finding.
+// Bound shortens a session to the session_expiry of its ID token. It never extends
+// one: revocations are only kept for as long as the session's earlier states can
+// last. A session_expiry that is not valid is ignored, and reported as a finding.
 func Bound(s *session.Session, idToken op.Claims, now time.Time) ([]Finding, error) {
 	expiry, err := op.SessionExpiry(idToken)
 	if err != nil {

@@ -8,41 +8,43 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// Finding is something that a configuration names and that a provider did not
-// send as the configuration counts on. Callers log it: no login fails for it.
+// Finding is something that the configuration names and the provider did not send
+// as expected. Callers log it; it does not fail the login.
 type Finding struct {
 	Kind FindingKind
-	Name string // of the claim or scope, or the path of the groups
-	// Detail is what was there instead, for the kinds that say so.
+	Name string // the claim or scope, or the path of the groups
+	// Detail is what was found instead, for some kinds.
 	Detail string
 }
 
-// FindingKind is what kind of thing is missing.
+// FindingKind is the kind of a finding.
 type FindingKind int
 
 // The kinds of findings.
 const (
-	// ClaimAbsent: neither the ID token nor userinfo has a claim.
+	// ClaimAbsent means that neither the ID token nor userinfo has a claim.
 	ClaimAbsent FindingKind = iota
-	// EmailUnverified: the e-mail address does not count as verified. Detail is why.
+	// EmailUnverified means that the e-mail address does not count as verified.
+	// Detail is why.
 	EmailUnverified
-	// GroupsUnreadable: the groups claim is not a list of names. Detail is its form.
+	// GroupsUnreadable means that the groups claim is not a list of names. Detail
+	// is its form.
 	GroupsUnreadable
-	// GroupsWithheld: the provider left the groups out because they are too many.
-	// They stay absent, so that nothing is granted for a group that is not known.
-	// But a rule such as «not in this group» must not fail silently.
+	// GroupsWithheld means that the provider omitted the groups because there are
+	// too many. They remain absent, so that unknown groups grant nothing, but rules
+	// such as «not in this group» must not fail silently.
 	GroupsWithheld
-	// ScopeNotGranted: the provider did not grant a scope that was requested.
+	// ScopeNotGranted means that the provider did not grant a requested scope.
 	ScopeNotGranted
-	// ClaimGone: a recheck by userinfo does not find a claim that the session had.
+	// ClaimGone means that a recheck by userinfo did not find a claim that the
+	// session had.
 	ClaimGone
-	// SessionExpiryUnreadable: session_expiry is not a number of seconds. Detail
-	// says so.
+	// SessionExpiryUnreadable means that session_expiry is not a number of seconds.
 	SessionExpiryUnreadable
 )
 
 // Missing returns what a login did not bring although the configuration names it:
-// claims, a verified address, and scopes, of those that were requested beside
+// claims, a verified address, and scopes, of those that were requested besides
 // openid.
 func (m *Mapping) Missing(n *Needs, scopes []string, tokens op.Tokens, from Sources) (findings []Finding) {
 	named := slices.Clone(n.Claims)
@@ -66,8 +68,8 @@ func (m *Mapping) Missing(n *Needs, scopes []string, tokens op.Tokens, from Sour
 	return append(findings, scopesNotGranted(scopes, tokens)...)
 }
 
-// unverifiedEmail finds out whether the e-mail address counts. Its source is
-// chosen by whether the address is present, as for the claims that are kept.
+// unverifiedEmail returns a finding if the e-mail address does not count as
+// verified. Like for kept claims, the source is the one that has an address.
 func (m *Mapping) unverifiedEmail(from Sources) []Finding {
 	source := from.Userinfo
 	if present(from.IDToken, "email") {
@@ -80,8 +82,8 @@ func (m *Mapping) unverifiedEmail(from Sources) []Finding {
 	return []Finding{{Kind: EmailUnverified, Name: "email", Detail: flaw}}
 }
 
-// groupsForm returns what a value is, in words, if it cannot be read as groups;
-// empty for a list of names and for null.
+// groupsForm describes a value that cannot be read as groups; "" for a list of
+// names and for null.
 func groupsForm(value claims.Value) string {
 	raw := value.JSON()
 	if _, ok := value.List(); ok || string(raw) == "null" {
@@ -100,8 +102,8 @@ func groupsForm(value claims.Value) string {
 	return "a single value"
 }
 
-// scopesNotGranted returns which of the requested scopes were not granted. A token
-// response that names none grants all (RFC 6749 5.1).
+// scopesNotGranted returns the requested scopes that were not granted. A token
+// response without scope grants all (RFC 6749, section 5.1).
 func scopesNotGranted(requested []string, tokens op.Tokens) (findings []Finding) {
 	granted := strings.Fields(tokens.Scope)
 	if len(granted) == 0 {

@@ -10,23 +10,21 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// This file is about groups: which of the provider's exist here, and under which
-// names.
+// This file determines which of the provider's groups exist at this site, and their
+// names here.
 
-// groupsEntry is the name under which a session's claims hold the groups, if the
-// claim that they are part of is not kept. No claim has such a name.
+// groupsEntry is the entry of a session's claims that holds the groups, if the
+// claim that contains them is not kept. No claim has such a name.
 const groupsEntry = "\x01groups"
 
-// Groups returns the user's groups under the names that they have at this site: of
-// what groups_claim names in the session's claims, or of what is kept apart if the
-// session does not keep that claim. It is nil if they are absent or not a list of
-// names. The list must not be changed.
+// Groups returns the user's groups by their names at this site. It is nil if they
+// are absent or not a list of names. The list must not be changed.
 //
-// Where there are several providers, or a provider has several tenants, a group's
-// name begins as the user's does, and a slash or percent sign inside is encoded: so
-// no provider and no tenant can name a group of another. A group that the provider's
-// configuration gives a local name has that name without a prefix, and so have the
-// groups of access keys.
+// With several providers, or several tenants of a provider, group names have the
+// same prefix as user names, and slashes and percent signs in them are encoded, so
+// that no provider or tenant can name a group of another. Groups to which the
+// configuration gives a local name have no prefix, and neither have groups of
+// access keys.
 func (u User) Groups() claims.List {
 	if !u.SignedIn() {
 		return nil
@@ -67,12 +65,12 @@ func (u User) readGroups() claims.List {
 // limitsGroups reports whether only some of the provider's groups exist here.
 func (m *Mapping) limitsGroups() bool { return len(m.GroupList)+len(m.GroupNames) > 0 }
 
-// isLocalGroup reports whether a name is one that the configuration gives a group.
+// isLocalGroup reports whether a name is a local name of a group.
 func (m *Mapping) isLocalGroup(name string) bool {
 	return slices.Contains(slices.Collect(maps.Values(m.GroupNames)), name)
 }
 
-// localGroups returns those of the provider's groups that exist here, under their
+// localGroups returns those of the provider's groups that exist here, by their
 // names here.
 func (m *Mapping) localGroups(theirs claims.List) claims.List {
 	ours := make(claims.List, 0, len(theirs))
@@ -88,7 +86,7 @@ func (m *Mapping) localGroups(theirs claims.List) claims.List {
 	return ours
 }
 
-// keptGroups returns what a session keeps of the value of the groups claim.
+// keptGroups returns what a session keeps of the groups claim.
 func (m *Mapping) keptGroups(value claims.Value) json.RawMessage {
 	if !m.limitsGroups() {
 		return value.JSON()
@@ -101,17 +99,17 @@ func (m *Mapping) keptGroups(value claims.Value) json.RawMessage {
 	return ours
 }
 
-// cutGroups removes the claim that the groups are part of, if only some of them exist
-// here: the others must not make a session large. It stays if something names it.
+// cutGroups removes the claim that contains the groups if only some of them exist
+// here, so that the others do not make the session large. The claim stays if
+// something else names it.
 func (m *Mapping) cutGroups(n *Needs, kept map[string]json.RawMessage) {
 	if name := claims.SplitPath(m.Groups)[0]; m.limitsGroups() && !m.makes(name) && !n.namesClaim(name) {
 		delete(kept, name)
 	}
 }
 
-// CanHaveGroup reports whether a user of the provider can have a group of this name
-// at this site, as far as the configuration says: if it lists the provider's groups,
-// the name is of one of them. The user need not be signed in.
+// CanHaveGroup reports whether a user of the provider can have the named group at
+// this site, according to the configuration. The user need not be signed in.
 func (u User) CanHaveGroup(name string) bool {
 	m := u.Mapping
 	if !m.limitsGroups() {

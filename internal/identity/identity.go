@@ -1,6 +1,6 @@
-// Package identity turns what a provider said about a user into the user that a
-// site sees: the user's name, the claims that a session keeps, groups and tenant.
-// It also knows what logins request for that, and what a session lacks.
+// Package identity maps the claims of a provider to the user of a site: the user's name,
+// the claims that a session keeps, groups and tenant. It also determines what logins have
+// to request, and what a session lacks.
 //
 // It starts from the claims of an ID token and of a userinfo response that were
 // checked before. It is pure: no network, no clock, no logger, no request. What
@@ -18,59 +18,59 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// Userinfo policies: when the userinfo endpoint is called at a login.
+// Userinfo policies determine whether a login calls the userinfo endpoint.
 const (
-	UserinfoAuto   = "auto" // when a claim that is named is not in the ID token
+	UserinfoAuto   = "auto" // if the ID token lacks a claim that the configuration names
 	UserinfoAlways = "always"
 	UserinfoNever  = "never"
 )
 
-// Mapping is how the claims of one provider become a user, by its configuration.
-// It is not changed once it is in use.
+// Mapping is the configured mapping from the claims of one provider to users. It
+// must not be changed once it is in use.
 type Mapping struct {
 	Provider string // the provider's id
 	Issuer   string // the provider's issuer, as configured
-	// Tenants is the issuer with op.TenantPart in the place of the tenant, if there
-	// can be several, each an issuer of its own. Empty for a single issuer.
+	// Tenants is the issuer, with op.TenantPart for the tenant, of a provider with
+	// several tenants; empty for a single issuer.
 	Tenants string
 
-	// ACRs are the acr that a login asks for to have a method in amr, by the method,
-	// where the provider says that one leads to the other.
+	// ACRs has the acr to request for a method in amr, for providers where one
+	// leads to the other.
 	ACRs map[string]string
 
-	// Usernames are the claim paths that can name the user; the first that does
-	// counts. There is at least one.
+	// Usernames are the claim paths that can name the user, at least one. The first
+	// one with a value is used.
 	Usernames []string
-	// Claims are claims that the configuration makes: their names, each with the
-	// path of the claim that it is made of.
+	// Claims maps the names of derived claims to the paths of the claims that they
+	// are derived from.
 	Claims map[string]string
 	// Groups is the claim path of the user's groups. It may lead through lists.
 	Groups string
-	// GroupsNamed reports whether the configuration names Groups, so that it is
-	// not the default, or says which of them exist here.
+	// GroupsNamed reports whether the configuration sets Groups or which groups
+	// exist here.
 	GroupsNamed bool
-	// GroupList and GroupNames, if there are any, are the groups that exist here: by
-	// the provider's names, and by the provider's names with those here. No name
-	// here is in both.
+	// GroupList and GroupNames, if not empty, are the groups that exist here: by
+	// the provider's names, and by the provider's names with their local names. No
+	// local name is in both.
 	GroupList  []string
 	GroupNames map[string]string
-	// TenantList are the tenants whose users may sign in. Empty for all.
+	// TenantList are the tenants whose users may sign in; empty for all.
 	TenantList []string
-	// EmailTrusted reports whether e-mail addresses count as verified, whatever the
-	// provider says of them.
+	// EmailTrusted reports whether e-mail addresses count as verified regardless of
+	// email_verified.
 	EmailTrusted bool
-	// Domains are the domains, in lower case, whose addresses the provider is
-	// believed for. Empty for all.
+	// Domains are the domains, in lower case, for whose addresses the provider is
+	// trusted; empty for all.
 	Domains []string
 	// Userinfo is the policy: UserinfoAuto, UserinfoAlways or UserinfoNever.
 	Userinfo string
 }
 
-// Sources are the checked claims about one user: those of the ID token, and those
-// of userinfo, which are nil if it was not called.
+// Sources are the verified claims about one user: those of the ID token, and those
+// of userinfo, or nil if it was not called.
 type Sources struct {
 	IDToken, Userinfo op.Claims
-	// Lost reports whether userinfo was called and did not answer.
+	// Lost reports whether userinfo was called and failed.
 	Lost bool
 }
 
@@ -80,8 +80,8 @@ func (s *Sources) has(path string) bool {
 	return presentEach(s.IDToken, path) || presentEach(s.Userinfo, path)
 }
 
-// ofEmail returns the source that the e-mail address is taken from: an address
-// and what vouches for it come from one source.
+// ofEmail returns the source of the e-mail address. An address and its
+// email_verified must come from the same source.
 func (s *Sources) ofEmail() op.Claims {
 	if _, ok := s.IDToken["email"]; ok {
 		return s.IDToken
@@ -89,8 +89,8 @@ func (s *Sources) ofEmail() op.Claims {
 	return s.Userinfo
 }
 
-// tenantOf returns the tenant of a checked ID token; empty if the provider has
-// only one issuer.
+// tenantOf returns the tenant of a verified ID token; "" if the provider has only
+// one issuer.
 func (m *Mapping) tenantOf(idToken op.Claims) string {
 	var issuer, tenant string
 	if m.Tenants == "" || json.Unmarshal(idToken["tid"], &tenant) != nil || json.Unmarshal(idToken["iss"], &issuer) != nil || issuer != m.issuerIn(tenant) {
@@ -123,8 +123,8 @@ func (m *Mapping) TenantOf(s *session.Session) string {
 	return ""
 }
 
-// IssuerOf returns the issuer of a session. Only together with it does sub
-// identify a user (Core 5.7): users of two tenants are two.
+// IssuerOf returns the issuer of a session. Only issuer and sub together identify a
+// user (OpenID Connect Core 5.7): users of different tenants are different users.
 func (m *Mapping) IssuerOf(s *session.Session) string {
 	if tenant := m.TenantOf(s); tenant != "" {
 		return m.issuerIn(tenant)
@@ -132,8 +132,8 @@ func (m *Mapping) IssuerOf(s *session.Session) string {
 	return m.Issuer
 }
 
-// RevocationIssuer returns the issuer that revocations are kept under, for a name
-// that was checked to be an issuer of the provider: each tenant has its own.
+// RevocationIssuer returns the issuer that revocations are stored with, for a name
+// that is known to be an issuer of the provider.
 func (m *Mapping) RevocationIssuer(name string) string {
 	if m.Tenants != "" && (&op.Metadata{Issuer: m.Tenants}).IsIssuer(name) {
 		return name
@@ -141,8 +141,8 @@ func (m *Mapping) RevocationIssuer(name string) string {
 	return m.Issuer
 }
 
-// ACRFor returns the acr that a login asks for to have one of these methods in amr;
-// empty if the provider has none for them.
+// ACRFor returns the acr to request to get one of the methods in amr; "" if the
+// provider has none for them.
 func (m *Mapping) ACRFor(methods []string) string {
 	for _, method := range methods {
 		if acr := m.ACRs[method]; acr != "" {

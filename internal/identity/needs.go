@@ -10,9 +10,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// The names that stand for tokens and facts of the sign-in among those of claims,
-// and one that every login requests: so no set of names is empty, as those of
-// earlier releases are.
+// Names for tokens and for facts of the sign-in, which are not claims, and one that
+// every login requests. Because of the latter no set of names is empty, except for
+// those of earlier releases.
 const (
 	needAccessToken  = "\x01access_token"
 	needIDToken      = "\x01id_token"
@@ -27,12 +27,12 @@ const (
 	needSubject      = "sub"
 )
 
-// groupsClaim is the claim groups as the provider sends it. The path groups alone
-// stands for the user's groups.
+// groupsClaim is the path of the claim groups as the provider sends it. The path
+// groups means the user's groups.
 const groupsClaim = "claims.groups"
 
-// NeedOf returns a claim path as Needs has it: without `claims.` in front, except
-// for the claim groups.
+// NeedOf returns a claim path in the form of Needs: without the prefix `claims.`,
+// except for the claim groups.
 func NeedOf(path string) string {
 	if path == groupsClaim {
 		return path
@@ -40,38 +40,38 @@ func NeedOf(path string) string {
 	return BareClaim(path)
 }
 
-// Needs is what instances need of a session: what logins request and keep. Which
-// instance serves a callback is chance, so logins use the union over all instances
-// that share sessions, which is made by Union.
+// Needs is what instances need from a session: what logins request and keep. Any
+// instance may serve a callback, so logins use the union of all instances that
+// share sessions; see Union.
 type Needs struct {
-	// Claims are the paths that upstream headers, placeholders and rules name. Of
-	// groups and claims.groups, the first are the user's groups and the second the
-	// provider's claim.
+	// Claims are the claim paths in upstream headers, placeholders and rules.
+	// groups means the user's groups, and claims.groups the provider's claim.
 	Claims []string
-	// Ruled are those of Claims that rules name. A session that may lack one of them
-	// must not decide.
+	// Ruled are those of Claims that are in rules. A session that may lack one of
+	// them must not decide.
 	Ruled []string
-	// Kept are the paths of `session { claims … }`; KeepAll is set without it.
+	// Kept are the paths of `session { claims … }`. Without that option, KeepAll is
+	// set.
 	Kept    []string
 	KeepAll bool
-	// The tokens that applications receive, and that refreshes use.
+	// The tokens for applications and refreshes.
 	AccessToken, IDToken, RefreshToken bool
-	// Recheck reports whether claims are refreshed when they are old: with the
-	// access token if there is no refresh token.
+	// Recheck reports whether claims are rechecked, which needs the access token if
+	// there is no refresh token.
 	Recheck bool
-	// The facts of the sign-in that rules name, see the methods of User.
+	// Facts of the sign-in that rules use; see the methods of User.
 	ACR, AMR, AuthTime, Tenant, Scopes bool
-	// Sources reports whether sessions keep the claims as the provider has sent them,
-	// for the sites that they are handed over to.
+	// Sources reports whether sessions keep the claims as the provider sent them,
+	// for sites that they are handed over to.
 	Sources bool
 
-	names session.Names // of all that
-	// more are names that another instance requested and this one does not know:
-	// one of a newer configuration, or on another node.
+	names session.Names // all of the above
+	// more are names that another instance requested, of a newer configuration or
+	// on another node, and that this one does not know.
 	more session.Names
 }
 
-// Union returns what all these instances need together.
+// Union returns the combined needs of instances.
 func Union(instances ...Needs) *Needs {
 	n := new(Needs)
 	for _, one := range instances {
@@ -88,12 +88,12 @@ func Union(instances ...Needs) *Needs {
 	return n
 }
 
-// Names returns the names of all that a login requests, for its transaction and
-// its session.
+// Names returns the names of everything that a login requests, for its transaction
+// and session.
 func (n *Needs) Names() session.Names { return n.names }
 
-// With returns these needs of a union together with what was requested before, by
-// the transaction or the session at hand.
+// With returns these needs and what was requested before, by the transaction or the
+// session at hand.
 func (n *Needs) With(before session.Names) *Needs {
 	both := *n
 	both.more = before.Without(n.names)
@@ -104,7 +104,7 @@ func (n *Needs) With(before session.Names) *Needs {
 	return &both
 }
 
-// needSwitch is a part of what is needed that has no name of a claim.
+// needSwitch is a need that is not a claim.
 type needSwitch struct {
 	name string
 	on   *bool
@@ -114,22 +114,22 @@ type needSwitch struct {
 	has func(User) bool
 }
 
-// needSwitches are all of them: an array, since each new session is looked at.
+// needSwitches is an array, to avoid allocations for each new session.
 type needSwitches [10]needSwitch
 
-// switches returns the parts of n that have no name of a claim.
+// switches returns the needs that are not claims.
 func (n *Needs) switches() needSwitches {
 	return needSwitches{
 		{needAccessToken, &n.AccessToken, false, func(u User) bool { return u.Session.AccessToken != "" && u.Session.TokenKey == "" }},
 		{needIDToken, &n.IDToken, false, func(u User) bool { return u.Session.IDToken != "" }},
 		{needRefreshToken, &n.RefreshToken, false, func(u User) bool { return u.Session.Grant.RefreshToken != "" }},
-		{needRecheck, &n.Recheck, false, func(User) bool { return true }}, // what is missing is noticed when it is due
+		{needRecheck, &n.Recheck, false, func(User) bool { return true }}, // checked when it is due
 		{needACR, &n.ACR, true, func(u User) bool { return len(u.ACR()) > 0 }},
 		{needAMR, &n.AMR, true, func(u User) bool { return len(u.AMR()) > 0 }},
 		{needAuthTime, &n.AuthTime, true, func(u User) bool { return !u.AuthTime().IsZero() }},
 		{needTenant, &n.Tenant, true, func(u User) bool { return u.Tenant() != "" }},
 		{needScopes, &n.Scopes, true, func(u User) bool { return len(u.Scopes()) > 0 }},
-		{needSources, &n.Sources, false, func(User) bool { return true }}, // what is missing is noticed at a handover
+		{needSources, &n.Sources, false, func(User) bool { return true }}, // checked at a handover
 	}
 }
 
@@ -151,7 +151,7 @@ func (n *Needs) list() []string {
 	return names
 }
 
-// keeps reports whether a session keeps a claim: all are kept, or it is in the
+// keeps reports whether a session keeps a claim: because all are kept, it is in the
 // list of claims to keep, or something names it.
 func (n *Needs) keeps(name string) bool {
 	begins := func(path string) bool {
@@ -163,8 +163,8 @@ func (n *Needs) keeps(name string) bool {
 	return slices.ContainsFunc(n.Claims, func(path string) bool { return begins(path) || path == groupsClaim && name == "groups" })
 }
 
-// namesClaim reports whether something names a claim, or a part of it, as the
-// provider sends it.
+// namesClaim reports whether something names a claim of the provider, or a part of
+// it.
 func (n *Needs) namesClaim(name string) bool {
 	if name == "groups" {
 		named := func(path string) bool { return path == groupsClaim || strings.HasPrefix(path, "groups.") }
@@ -190,9 +190,9 @@ func (n *Needs) lacksMore(idToken op.Claims) bool {
 	return n.more.Without(session.NamesOf(there...)) != ""
 }
 
-// NeedsUserinfo reports whether a claim that is needed is not in the ID token, so
-// that the policy UserinfoAuto calls for userinfo. The first username claim counts
-// as needed, since it comes before those that are there.
+// NeedsUserinfo reports whether the ID token lacks a needed claim, so that the
+// policy UserinfoAuto calls userinfo. The first username claim is needed, since it
+// takes precedence over others.
 func (m *Mapping) NeedsUserinfo(n *Needs, idToken op.Claims) bool {
 	lacks := func(path string) bool { return !present(idToken, path) }
 	if !m.IsNamedBy(idToken) {
@@ -225,10 +225,9 @@ func (m *Mapping) NeedsUserinfo(n *Needs, idToken op.Claims) bool {
 }
 
 // IsOutdated reports whether the login of a session did not request a claim or
-// token that an instance needs. A claim that was requested and that the provider
-// does not send makes no session outdated. Sessions of earlier releases, which do
-// not know what was requested, are outdated only for facts of the sign-in and for
-// claims that rules name.
+// token that an instance needs. Claims that were requested but not sent do not make
+// a session outdated. Sessions of earlier releases, which do not record what was
+// requested, are outdated only for facts of the sign-in and for claims in rules.
 func (u User) IsOutdated(n *Needs) bool {
 	requested, needed := u.Session.Requested, n.Claims
 	if requested == "" {
@@ -244,8 +243,8 @@ func (u User) IsOutdated(n *Needs) bool {
 	})
 }
 
-// requestName returns the name by which a login requested what a path names: one for
-// both groups and the claim groups, if all of the provider's groups exist here.
+// requestName returns the name by which a login requests a path. It is the same for
+// groups and the claim groups if all groups exist here.
 func (m *Mapping) requestName(path string) string {
 	if path == groupsClaim && !m.limitsGroups() {
 		return BareClaim(path)
@@ -253,7 +252,7 @@ func (m *Mapping) requestName(path string) string {
 	return path
 }
 
-// hasClaim reports whether the session holds what a path names; for an address, also
+// hasClaim reports whether the session has the claim at a path; for email, also
 // whether it is verified.
 func (u User) hasClaim(path string) bool {
 	switch path {

@@ -9,13 +9,13 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// This file finds claims by the paths that a configuration names.
+// This file resolves configured claim paths.
 
-// BareClaim returns a claim path without `claims.` in front, which is how
-// placeholders name claims.
+// BareClaim returns a claim path without the prefix `claims.` that placeholders
+// use.
 func BareClaim(path string) string { return strings.TrimPrefix(path, "claims.") }
 
-// PathFlaw returns why no session has anything at a claim path; empty if one can.
+// PathFlaw returns why no session can have a claim at a path; "" if one can.
 func PathFlaw(path string) string {
 	steps := claims.SplitPath(BareClaim(path))
 	switch {
@@ -27,8 +27,8 @@ func PathFlaw(path string) string {
 	return ""
 }
 
-// valueAt returns the value at a claim path: email alone is the address if it counts
-// as verified, claims.email the claim.
+// valueAt returns the value at a claim path. email means the address if it counts
+// as verified, and claims.email the claim.
 func (m *Mapping) valueAt(set claims.Set, path string) (claims.Value, bool) {
 	if path == "email" {
 		address, _ := set.Get("email")
@@ -62,7 +62,7 @@ func presentEach(members op.Claims, path string) bool {
 	return ok
 }
 
-// membersFor returns the claims that a path can begin with.
+// membersFor returns the claims whose names a path can begin with.
 func membersFor(members op.Claims, path string) map[string]json.RawMessage {
 	found := make(map[string]json.RawMessage, 2)
 	for _, name := range []string{path, claims.SplitPath(path)[0]} {

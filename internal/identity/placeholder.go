@@ -10,17 +10,16 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 )
 
-// The names of placeholders about users begin with UserPrefix, and those about
-// their sessions with OwnPrefix.
+// Prefixes of placeholders about users, and about their sessions.
 const (
 	UserPrefix = "http.auth.user."
 	OwnPrefix  = "http.oidc_rp."
 )
 
-// Placeholder returns the value of a placeholder that follows from the session
-// alone. known reports whether its name has one of the two prefixes: all such
-// names are known, and what has no value is empty, since an unknown placeholder
-// would be passed on as it is written.
+// Placeholder returns the value of a placeholder that depends on the session alone.
+// known reports whether its name has one of the two prefixes. All such names are
+// known, and empty if they have no value, because Caddy leaves unknown placeholders
+// as they are.
 func (u User) Placeholder(name string) (value any, known bool) {
 	if rest, ok := strings.CutPrefix(name, UserPrefix); ok {
 		return u.userValue(rest), true
@@ -35,7 +34,7 @@ func (u User) Placeholder(name string) (value any, known bool) {
 func (u User) userValue(name string) any {
 	if !u.SignedIn() {
 		if name == "groups" {
-			return claims.List(nil) // so that «in» is false, and no error
+			return claims.List(nil) // so that «in» is false, rather than an error
 		}
 		return ""
 	}
@@ -83,7 +82,7 @@ func (u User) sessionValue(name string) any {
 	case "issuer":
 		return u.Issuer()
 	case "expires":
-		if u.Session.Expires.IsZero() { // an access key without an end
+		if u.Session.Expires.IsZero() { // an access key without expiry
 			return ""
 		}
 		return u.Session.Expires.UTC().Format(time.RFC3339)
@@ -91,19 +90,19 @@ func (u User) sessionValue(name string) any {
 	return ""
 }
 
-// printed is a claim's value that Caddy would print otherwise than it was sent:
-// an object, a list of more than plain values, or a number such as 1.50. To an
-// expression it is the map, list or double that it holds.
+// printed is a claim's value that Caddy would format differently from what was
+// sent: an object, a list of more than plain values, or a number such as 1.50. In
+// expressions it is the map, list or double.
 type printed struct {
 	*structpb.Value
 	text string
 }
 
-// String returns what Caddy prints for a placeholder.
+// String implements fmt.Stringer, for placeholders.
 func (p printed) String() string { return p.text }
 
-// typedValue returns a claim's value for a placeholder: it has a type, and prints
-// as in a header.
+// typedValue returns a claim's value for a placeholder: typed, and formatted like
+// in a header.
 func typedValue(value claims.Value) any {
 	typed := value.Typed()
 	switch t := typed.(type) {

@@ -10,16 +10,17 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// This file puts what a token refresh brought into a session. Whose session it is
-// never changes, and it never lasts longer than before.
+// This file updates a session after a token refresh. The session's user never
+// changes, and its lifetime is never extended.
 
-// ApplyTokens puts checked tokens into a session, and takes away the facts of the
-// sign-in that a new ID token does not repeat. idToken is nil if the refresh brought none, which is allowed (Core
-// 12.2).
+// ApplyTokens stores verified tokens in a session, and removes the facts of the
+// sign-in that a new ID token does not repeat. idToken is nil if the refresh
+// brought none, which is allowed (OpenID Connect Core 12.2).
 func ApplyTokens(n *Needs, fresh *session.Session, tokens op.Tokens, idToken op.Claims) {
 	fresh.AccessTokenExpires = tokens.Expires
 	reduceFacts(fresh, tokens, idToken)
-	// A token that is there must not get old, whoever needs it.
+	// Replace an existing token even if it is not needed, so that it does not
+	// become stale.
 	if fresh.AccessToken != "" || n.AccessToken && tokens.Key == nil { // see User.AccessToken
 		fresh.AccessToken = tokens.AccessToken
 	}
@@ -31,8 +32,8 @@ func ApplyTokens(n *Needs, fresh *session.Session, tokens op.Tokens, idToken op.
 	}
 }
 
-// Replace gives a session the claims of a new ID token, and of userinfo with it,
-// as a login does. With an error the session stays as it is.
+// Replace replaces the claims of a session by those of a new ID token and userinfo,
+// as a login does. If it fails, the session is unchanged.
 func (m *Mapping) Replace(n *Needs, fresh *session.Session, from Sources) ([]Finding, error) {
 	selected, err := m.selectClaims(n, from, func(kept map[string]json.RawMessage) {
 		copyFacts(kept, fresh)
@@ -48,11 +49,11 @@ func (m *Mapping) Replace(n *Needs, fresh *session.Session, from Sources) ([]Fin
 	return selected.findings, nil
 }
 
-// ReplaceByUserinfo gives a session the claims of userinfo, for a recheck that
-// brought no ID token. What userinfo does not say is gone, whichever source said it
-// before, except for what is about the sign-in, which only an ID token can say.
-// The user's name changes only with the claim that comes first among those that
-// can name users. With an error the session stays as it is.
+// ReplaceByUserinfo replaces the claims of a session by those of userinfo, for a
+// recheck without an ID token. Claims that userinfo does not have are removed,
+// whatever their source, except for those about the sign-in, which only an ID token
+// can have. The user's name changes only with the first of the claims that can name
+// users. If it fails, the session is unchanged.
 func (m *Mapping) ReplaceByUserinfo(n *Needs, fresh *session.Session, info op.Claims) ([]Finding, error) {
 	from := Sources{Userinfo: info}
 	selected, err := m.selectClaims(n, from, func(kept map[string]json.RawMessage) {
@@ -78,8 +79,8 @@ func (m *Mapping) ReplaceByUserinfo(n *Needs, fresh *session.Session, info op.Cl
 	return findings, nil
 }
 
-// isOfSignIn reports whether a kept claim is about the sign-in, under its own name or
-// under a local one.
+// isOfSignIn reports whether a kept claim is about the sign-in, under its own name
+// or a local one.
 func (m *Mapping) isOfSignIn(name string) bool {
 	if path, local := m.Claims[name]; local {
 		name = claims.SplitPath(BareClaim(path))[0]
@@ -87,8 +88,8 @@ func (m *Mapping) isOfSignIn(name string) bool {
 	return slices.Contains(signInClaims, name)
 }
 
-// gone returns those claims that the configuration names, that a session has and
-// that its next claims do not have.
+// gone returns the claims in the configuration that a session has and its next
+// claims do not have.
 func (m *Mapping) gone(n *Needs, old *session.Session, next Sources) (findings []Finding) {
 	u := User{Mapping: m, Session: old}
 	for _, f := range m.Missing(n, nil, op.Tokens{}, next) {
@@ -103,10 +104,10 @@ func (m *Mapping) gone(n *Needs, old *session.Session, next Sources) (findings [
 	return findings
 }
 
-// Merge puts new userinfo over the claims of a session, for a refresh that brought
-// no ID token. What userinfo says is newer than what is kept. Of the claims that
-// it does not have, those that came from userinfo are gone; those of the ID token
-// stay, and so does the user's name. With an error the session stays as it is.
+// Merge merges new userinfo into the claims of a session, for a refresh without an
+// ID token. Of the claims that it does not have, those that came from userinfo are
+// removed; those of the ID token remain, as does the user's name. If it fails, the
+// session is unchanged.
 func (m *Mapping) Merge(n *Needs, fresh *session.Session, info op.Claims) error {
 	old := make(map[string]json.RawMessage)
 	fresh.Claims.Each(func(name string, value claims.Value) bool {
@@ -127,8 +128,8 @@ func (m *Mapping) Merge(n *Needs, fresh *session.Session, info op.Claims) error 
 	return nil
 }
 
-// merge returns the claims of old with new userinfo over them, and the names of
-// those that come from it. wasUserinfo are those that came from userinfo before.
+// merge returns the claims of old updated by userinfo, and the names of those that
+// come from it. wasUserinfo are those that came from userinfo before.
 func (m *Mapping) merge(n *Needs, old map[string]json.RawMessage, wasUserinfo session.Names, info op.Claims) (map[string]json.RawMessage, session.Names, error) {
 	set, err := claims.Encode(info)
 	if err != nil {
@@ -142,7 +143,7 @@ func (m *Mapping) merge(n *Needs, old map[string]json.RawMessage, wasUserinfo se
 		names = append(names, name)
 	}
 	if _, ok := info["email"]; ok {
-		delete(kept, "email_verified") // it vouched for the address of before
+		delete(kept, "email_verified") // it vouched for the old address
 	}
 	for name, raw := range info {
 		path, local := m.Claims[name]

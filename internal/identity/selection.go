@@ -11,17 +11,17 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// protocolClaims are about the token and not the user. They are not kept.
+// protocolClaims are about the token rather than the user. They are not kept.
 var protocolClaims = []string{
 	"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "nonce", "azp", "at_hash", "c_hash", "s_hash",
 	"sid", "_claim_names", "_claim_sources",
 }
 
-// signInClaims are about the sign-in. Only an ID token can say them.
+// signInClaims are about the sign-in. Only an ID token can have them.
 var signInClaims = []string{"acr", "acrs", "amr", "auth_time", "tid"}
 
-// DropSignInClaims removes from userinfo the claims about how and when the user
-// signed in, for which it cannot vouch.
+// DropSignInClaims removes from userinfo the claims about the sign-in, for which it
+// cannot vouch.
 func DropSignInClaims(info op.Claims) {
 	for _, name := range signInClaims {
 		delete(info, name)
@@ -35,9 +35,9 @@ type selection struct {
 	findings     []Finding
 }
 
-// selectClaims makes the claims of a session: those of userinfo under those of the
-// ID token, which is signed, then those that the configuration makes. putFacts adds
-// the facts of the sign-in.
+// selectClaims returns the claims of a session: those of userinfo, overridden by
+// those of the ID token, which is signed, and those that the configuration derives.
+// putFacts adds the facts of the sign-in.
 func (m *Mapping) selectClaims(n *Needs, from Sources, putFacts func(kept map[string]json.RawMessage)) (selected selection, err error) {
 	from.IDToken, from.Userinfo = withoutMarked(from.IDToken), withoutMarked(from.Userinfo)
 	all := make(map[string]json.RawMessage, len(from.IDToken)+len(from.Userinfo))
@@ -80,8 +80,8 @@ func isKeepable(name string) bool {
 
 func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
 
-// setLocal sets a claim that the configuration makes of another one. If that is
-// absent, so is this one, whatever the provider sends under its name.
+// setLocal sets a claim that the configuration derives from another one. If that is
+// absent, so is this one, even if the provider sends a claim of its name.
 func (m *Mapping) setLocal(kept map[string]json.RawMessage, local, path string, set claims.Set) {
 	if local == path {
 		return
@@ -96,8 +96,8 @@ func (m *Mapping) setLocal(kept map[string]json.RawMessage, local, path string, 
 	}
 }
 
-// selectGroups keeps the user's groups apart if the claim that they are part of is
-// not kept, and finds out whether they are known and can be read.
+// selectGroups keeps the user's groups separately if the claim that contains them
+// is not kept. It reports groups that are withheld or unreadable.
 func (m *Mapping) selectGroups(n *Needs, kept map[string]json.RawMessage, set claims.Set, from Sources) (findings []Finding) {
 	source := m.sourceOf("groups")
 	name := claims.SplitPath(source)[0]
@@ -105,7 +105,7 @@ func (m *Mapping) selectGroups(n *Needs, kept map[string]json.RawMessage, set cl
 	m.cutGroups(n, kept)
 	switch {
 	case ok && n.keeps("groups") && (m.limitsGroups() || !present(kept, m.Groups)):
-		kept[groupsEntry] = m.keptGroups(value) // without all that they are part of
+		kept[groupsEntry] = m.keptGroups(value) // without the claim that contains them
 	case !ok && (n.keeps("groups") || n.keeps(name)) && (from.IDToken.Withholds(name) || from.Userinfo.Withholds(name)):
 		findings = append(findings, Finding{Kind: GroupsWithheld, Name: name})
 	}
@@ -117,8 +117,8 @@ func (m *Mapping) selectGroups(n *Needs, kept map[string]json.RawMessage, set cl
 	return findings
 }
 
-// namesFromUserinfo returns the names of those kept claims whose values come from
-// userinfo. If that did not respond, these are the needed ones that only it could have.
+// namesFromUserinfo returns the names of the kept claims whose values come from
+// userinfo. If userinfo failed, these are the needed ones that only it could have.
 func (m *Mapping) namesFromUserinfo(n *Needs, kept map[string]json.RawMessage, from Sources) session.Names {
 	var names []string
 	if from.Lost {
@@ -150,9 +150,8 @@ func (m *Mapping) namesFromUserinfo(n *Needs, kept map[string]json.RawMessage, f
 	return session.NamesOf(names...)
 }
 
-// LargestClaims returns a session's largest claims, at most count of them: their
-// names as a configuration writes them, each with its size. The Mapping may be
-// nil.
+// LargestClaims returns the names of a session's largest claims, at most count,
+// each with its size. m may be nil.
 func (m *Mapping) LargestClaims(s *session.Session, count int) []string {
 	largest := s.Claims.Largest(count)
 	if m == nil {

@@ -7,13 +7,13 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 )
 
-// This file gives out the claims of a session as they are kept: under their own
-// names, and without what a session keeps beside them.
+// This file provides access to the claims of a session, without the other entries
+// that a session keeps among them.
 
-// hiddenPrefix is what the names of entries begin with that are no claims.
+// hiddenPrefix is the prefix of the names of entries that are not claims.
 const hiddenPrefix = "\x01"
 
-// SessionClaim returns the claim of this name, of a signed-in user.
+// SessionClaim returns the named claim of a signed-in user.
 func (u User) SessionClaim(name string) (claims.Value, bool) {
 	if name == "sub" {
 		return claims.FromString(u.Session.Subject), true
@@ -50,8 +50,8 @@ func (u User) allClaims() claims.Value {
 	return value
 }
 
-// PathOf returns the path of a claim for Needs.Claims, from the names that lead to it:
-// its own, and those of members.
+// PathOf returns a path for Needs.Claims: the escaped names of a claim and of
+// members, joined by dots.
 func PathOf(steps []string) string {
 	escaped := make([]string, len(steps))
 	for i, step := range steps {

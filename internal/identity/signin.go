@@ -9,15 +9,15 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// SignIn is a login whose response passed every check.
+// SignIn is a login whose response has been verified.
 type SignIn struct {
 	Transaction *session.Transaction
 	Tokens      op.Tokens
 	Sources     Sources
-	Scopes      []string // that the login requested
-	// AuthTime counts as auth_time if the ID token has none; may be zero.
+	Scopes      []string // the requested scopes
+	// AuthTime replaces auth_time if the ID token has none; may be zero.
 	AuthTime time.Time
-	// Asked is the mark of what the login demanded, see User.Asked.
+	// Asked is the mark of the login's demands; see User.Asked.
 	Asked string
 
 	Binding  session.Binding // what the session is bound to
@@ -25,13 +25,13 @@ type SignIn struct {
 	Lifetime time.Duration // of the session
 }
 
-// maxReturn bounds the return address that a session keeps, in bytes: the browser
-// sends it with every request.
+// maxReturn is the maximum length in bytes of the return address in a session,
+// which the browser sends with every request.
 const maxReturn = 200
 
-// NewSession makes the session of a login, with what is needed of the claims and
-// tokens. The findings are returned with an error, too. The error is ErrNoUsername
-// if no claim names the user; any other is about the form of a claim.
+// NewSession returns the session of a login, with the needed claims and tokens. It
+// returns findings even if it fails. The error is ErrNoUsername if no claim names
+// the user; other errors are about invalid claims.
 func (m *Mapping) NewSession(n *Needs, in SignIn) (*session.Session, []Finding, error) {
 	t, idToken := in.Transaction, in.Sources.IDToken
 	fresh := &session.Session{
@@ -83,8 +83,8 @@ func (m *Mapping) NewSession(n *Needs, in SignIn) (*session.Session, []Finding, 
 	return fresh, findings, nil
 }
 
-// saveAccessToken keeps the access token in a new session that has its grant, for the
-// application, or for rechecks by userinfo if it cannot be refreshed.
+// saveAccessToken keeps the access token in a new session that has its grant, for
+// the application, or for rechecks by userinfo if it cannot be refreshed.
 func (n *Needs) saveAccessToken(fresh *session.Session, tokens op.Tokens) {
 	forApplication := n.AccessToken && tokens.Key == nil
 	forRechecks := n.Recheck && fresh.Grant.RefreshToken == "" && tokens.NotBearer == nil
@@ -96,9 +96,9 @@ func (n *Needs) saveAccessToken(fresh *session.Session, tokens op.Tokens) {
 	}
 }
 
-// requestedBy returns the names of what a login with these tokens requested. One whose
-// access token is bound to a key of ours was not made for an application that gets it,
-// whatever is needed since it began.
+// requestedBy returns the names of what a login with these tokens requested. A
+// login whose access token is bound to a client key did not request it for an
+// application.
 func (n *Needs) requestedBy(tokens op.Tokens) session.Names {
 	if tokens.Key == nil {
 		return n.names
@@ -106,7 +106,7 @@ func (n *Needs) requestedBy(tokens op.Tokens) session.Names {
 	return n.names.Without(session.NamesOf(needAccessToken))
 }
 
-// saveGrant keeps in a new session what a refresh will need.
+// saveGrant stores in a new session what a refresh will need.
 func saveGrant(n *Needs, fresh *session.Session, tokens op.Tokens, idToken op.Claims) error {
 	if !n.RefreshToken || tokens.RefreshToken == "" || tokens.Expires.IsZero() {
 		return nil

@@ -11,22 +11,24 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// This file is about the facts of a sign-in: how, when and in which tenant the user
-// signed in, by the ID token of the login alone, and which scopes were granted. A
-// refreshed ID token only takes away: what it does not repeat no longer holds.
+// This file handles the facts of a sign-in: how, when and in which tenant the user
+// authenticated, by the ID token of the login alone, and which scopes were granted.
+// A refreshed ID token can only reduce them: facts that it does not repeat are
+// removed.
 
-// The names under which a session's claims hold facts of the sign-in. No claim has
-// such a name. auth_time and acr are fields of the session.
+// Names of the entries of a session's claims that hold facts of the sign-in. No
+// claim has such a name. auth_time and acr are fields of the session.
 const (
-	// tenantEntry is there if the provider has several tenants, or if it is needed.
+	// tenantEntry is present if the provider has several tenants, or if it is
+	// needed.
 	tenantEntry = "\x01tenant"
 	acrsEntry   = "\x01acrs"  // Entra ID's: further values of acr
 	amrEntry    = "\x01amr"   // the methods of authentication
-	scopeEntry  = "\x01scope" // the scopes that were granted
-	askedEntry  = "\x01asked" // what the login demanded of how and when the user signs in
+	scopeEntry  = "\x01scope" // the granted scopes
+	askedEntry  = "\x01asked" // the mark of the login's demands
 )
 
-// factEntries lists those of them that a session keeps when its claims change.
+// factEntries are the entries that a session keeps when its claims change.
 var factEntries = []string{tenantEntry, acrsEntry, amrEntry, scopeEntry, askedEntry}
 
 // ACR returns the authentication context classes of the sign-in: acr, and Entra
@@ -66,8 +68,8 @@ func (u User) AuthTime() time.Time {
 	return u.Session.AuthTime
 }
 
-// Asked returns the mark of what the login of the session demanded of how and when
-// the user signs in; empty if that was nothing.
+// Asked returns the mark of what the session's login demanded of the sign-in; "" if
+// it demanded nothing.
 func (u User) Asked() string {
 	if !u.SignedIn() {
 		return ""
@@ -76,8 +78,7 @@ func (u User) Asked() string {
 	return value.Plain()
 }
 
-// Tenant returns the tenant in which the user signed in, tid of the ID token; empty
-// if it has none.
+// Tenant returns the tid of the ID token; "" if it has none.
 func (u User) Tenant() string {
 	if !u.SignedIn() {
 		return ""
@@ -86,8 +87,8 @@ func (u User) Tenant() string {
 	return value.Plain()
 }
 
-// LostTenant reports whether the user signed in in a tenant that a later ID token did
-// not repeat, so that it is unknown.
+// LostTenant reports whether the tenant is unknown because a later ID token did not
+// repeat it.
 func (u User) LostTenant() bool {
 	if !u.SignedIn() {
 		return false
@@ -96,7 +97,7 @@ func (u User) LostTenant() bool {
 	return ok && u.Tenant() == ""
 }
 
-// fact returns the values of a fact that the session holds.
+// fact returns the values of a fact of the session.
 func (u User) fact(entry string) []string {
 	if !u.SignedIn() {
 		return nil
@@ -109,7 +110,7 @@ func (u User) fact(entry string) []string {
 	return list
 }
 
-// putFacts adds the needed facts of a login to what its session keeps.
+// putFacts adds the needed facts of a login to the claims of its session.
 func (m *Mapping) putFacts(n *Needs, kept map[string]json.RawMessage, in *SignIn) {
 	idToken := in.Sources.IDToken
 	putText(kept, tenantEntry, m.tenantOf(idToken))
@@ -135,7 +136,7 @@ func (m *Mapping) putFacts(n *Needs, kept map[string]json.RawMessage, in *SignIn
 	}
 }
 
-// copyFacts adds the facts of a session to what it keeps from now on.
+// copyFacts adds the facts of a session to its new claims.
 func copyFacts(kept map[string]json.RawMessage, s *session.Session) {
 	for _, entry := range factEntries {
 		if value, ok := s.Claims.Get(entry); ok {
@@ -144,9 +145,9 @@ func copyFacts(kept map[string]json.RawMessage, s *session.Session) {
 	}
 }
 
-// reduceFacts takes away from a session what a new ID token does not repeat, and
-// takes the scopes that were granted now. A later auth_time counts, and any if the
-// login stands for it. idToken is nil if there is no new one.
+// reduceFacts removes from a session the facts that a new ID token does not repeat,
+// and updates the granted scopes. A later auth_time is adopted, and any if the
+// login's time replaces it. idToken is nil if there is no new one.
 func reduceFacts(s *session.Session, tokens op.Tokens, idToken op.Claims) {
 	facts := make(map[string]json.RawMessage)
 	copyFacts(facts, s)
@@ -169,20 +170,20 @@ func reduceFacts(s *session.Session, tokens op.Tokens, idToken op.Claims) {
 		reduce(facts, acrsEntry, values)
 		reduce(facts, amrEntry, listOf(idToken["amr"]))
 		if tenant, ok := facts[tenantEntry]; ok && textOf(tenant) != textOf(idToken["tid"]) {
-			facts[tenantEntry] = json.RawMessage("null") // unknown, and not absent
+			facts[tenantEntry] = json.RawMessage("null") // unknown, as opposed to absent
 		}
 	}
 }
 
-// reduce takes away those values of a fact that are not among the new ones.
+// reduce removes the values of a fact that are not among the new ones.
 func reduce(facts map[string]json.RawMessage, entry string, values []string) {
 	if raw, ok := facts[entry]; ok {
 		putList(facts, entry, slices.DeleteFunc(listOf(raw), func(value string) bool { return !slices.Contains(values, value) }))
 	}
 }
 
-// withEntries returns a session's claims with these values of entries in the place of
-// those that it has. It is the same set if nothing changes.
+// withEntries returns a session's claims with the given values of entries. If
+// nothing changes, it returns the same set.
 func withEntries(set claims.Set, entries []string, values map[string]json.RawMessage) claims.Set {
 	all := make(map[string]json.RawMessage)
 	set.Each(func(name string, value claims.Value) bool {
@@ -197,19 +198,19 @@ func withEntries(set claims.Set, entries []string, values map[string]json.RawMes
 	}
 	changed, err := claims.Encode(all)
 	if err != nil {
-		return set // which was encoded before
+		return set // it has been encoded before
 	}
 	return changed
 }
 
-// putText sets a fact that is one text, if it is not empty.
+// putText sets a fact that is a string, if it is not empty.
 func putText(facts map[string]json.RawMessage, entry, text string) {
 	if text != "" {
 		facts[entry], _ = json.Marshal(text)
 	}
 }
 
-// putList sets a fact that is a list, or removes it if that is empty.
+// putList sets a fact that is a list, or removes it if the list is empty.
 func putList(facts map[string]json.RawMessage, entry string, list []string) {
 	delete(facts, entry)
 	if len(list) > 0 {
@@ -217,7 +218,7 @@ func putList(facts map[string]json.RawMessage, entry string, list []string) {
 	}
 }
 
-// textOf returns a claim that is a text; empty for any other.
+// textOf returns a claim that is a string; "" for others.
 func textOf(raw json.RawMessage) (text string) {
 	if json.Unmarshal(raw, &text) != nil {
 		return ""
@@ -225,7 +226,7 @@ func textOf(raw json.RawMessage) (text string) {
 	return text
 }
 
-// listOf returns a claim that is a list of texts, or one text; nil for any other.
+// listOf returns a claim that is a list of strings, or one string; nil for others.
 func listOf(raw json.RawMessage) []string {
 	value, err := claims.FromJSON(raw)
 	if err != nil {

@@ -10,15 +10,16 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// This file keeps the claims of a sign-in as the provider sent them, in the sessions of
-// login hosts: the sites that such a session is handed over to read them in their own
-// way.
+// This file keeps the claims of a sign-in as the provider sent them, in the
+// sessions of login hosts. Sites that such a session is handed over to apply their
+// own mapping.
 
-// sourcesEntry is the name under which a session's claims hold them. No claim has such
-// a name.
+// sourcesEntry is the entry of a session's claims that holds them. No claim has
+// such a name.
 const sourcesEntry = "\x01sources"
 
-// unkeptInSources are the claims about a token and not about the user or the sign-in.
+// unkeptInSources are the claims about a token, rather than the user or the
+// sign-in.
 var unkeptInSources = []string{"aud", "exp", "nbf", "jti", "nonce", "azp", "at_hash", "c_hash", "s_hash"}
 
 // KeptSources are the claims of a sign-in, or of what has replaced them.
@@ -26,11 +27,11 @@ type KeptSources struct {
 	IDToken  op.Claims `json:"id_token"`
 	Userinfo op.Claims `json:"userinfo,omitempty"`
 	Lost     bool      `json:"lost,omitempty"`
-	// Scopes are those that were granted.
+	// Scopes are the granted scopes.
 	Scopes []string `json:"scopes,omitempty"`
 }
 
-// SourcesOf returns the sources that a session keeps. ok is false if it keeps none.
+// SourcesOf returns the sources that a session keeps; ok is false if it keeps none.
 func SourcesOf(s *session.Session) (kept KeptSources, ok bool) {
 	value, ok := s.Claims.Get(sourcesEntry)
 	if !ok || json.Unmarshal(value.JSON(), &kept) != nil || kept.IDToken == nil {
@@ -45,7 +46,7 @@ func (k *KeptSources) Sources() Sources {
 }
 
 // Lacks reports whether the sign-in did not request a claim that a site needs, and
-// another one may bring it. requested is what the sign-in did request.
+// another one may bring it. requested is what the sign-in requested.
 func (k *KeptSources) Lacks(needed, requested session.Names) bool {
 	if k.Userinfo != nil {
 		return false // there is nothing else to ask
@@ -64,8 +65,8 @@ func (k KeptSources) put(kept map[string]json.RawMessage) {
 	}
 }
 
-// replaceSources sets the entry to what a refresh has brought. Without an ID token, only
-// what is about the sign-in remains of the one before.
+// replaceSources sets the entry to the result of a refresh. Without an ID token,
+// only the claims about the sign-in remain of the previous one.
 func replaceSources(n *Needs, kept map[string]json.RawMessage, old *session.Session, from Sources) {
 	if !n.Sources {
 		return
@@ -83,7 +84,7 @@ func replaceSources(n *Needs, kept map[string]json.RawMessage, old *session.Sess
 	next.put(kept)
 }
 
-// mergeSources puts new userinfo into the entry.
+// mergeSources merges new userinfo into the entry.
 func mergeSources(kept map[string]json.RawMessage, old *session.Session, info op.Claims) {
 	if before, ok := SourcesOf(old); ok {
 		before.Userinfo, before.Lost = info, false
@@ -91,8 +92,8 @@ func mergeSources(kept map[string]json.RawMessage, old *session.Session, info op
 	}
 }
 
-// reduceSources takes away what a new ID token does not repeat of how the user signed
-// in.
+// reduceSources removes the claims about the sign-in that a new ID token does not
+// repeat.
 func reduceSources(s *session.Session, idToken op.Claims) {
 	kept, ok := SourcesOf(s)
 	if !ok {
@@ -112,8 +113,8 @@ func reduceSources(s *session.Session, idToken op.Claims) {
 	}
 }
 
-// RequestedOf returns the names of the claims, as the provider sends them, that a site
-// needs of a sign-in elsewhere.
+// RequestedOf returns the names of the provider's claims that a site needs from a
+// sign-in elsewhere.
 func (m *Mapping) RequestedOf(n *Needs) session.Names {
 	var names []string
 	add := func(path string) { names = append(names, claims.SplitPath(BareClaim(path))[0]) }

@@ -5,19 +5,18 @@ import (
 	"strings"
 )
 
-// This file reads the value of an upstream header: the path of a claim, or a text
-// with placeholders.
+// This file parses the values of upstream headers: claim paths, or text with
+// placeholders.
 
-// HasPlaceholders reports whether a header's value is a text with placeholders,
-// and not the path of a claim.
+// HasPlaceholders reports whether a header's value is text with placeholders, and
+// not a claim path.
 func HasPlaceholders(value string) bool { return strings.Contains(value, "{") }
 
-// FollowsFromSession reports whether a header's value follows from the session
-// alone, so that it is the same for every request: it is a claim, or all its
-// placeholders are about the user.
+// FollowsFromSession reports whether a header's value depends on the session alone,
+// and so is the same for every request.
 func FollowsFromSession(value string) bool {
 	if strings.Contains(value, `\{`) || strings.Contains(value, `\}`) {
-		return false // braces that are text
+		return false // braces without a placeholder
 	}
 	for _, part := range strings.Split(value, "{")[1:] {
 		key, _, closed := strings.Cut(part, "}")
@@ -29,8 +28,7 @@ func FollowsFromSession(value string) bool {
 	return true
 }
 
-// ClaimsIn returns the paths of the claims that a header's value names, by itself
-// or by its placeholders.
+// ClaimsIn returns the claim paths in a header's value.
 func ClaimsIn(value string) []string {
 	if !HasPlaceholders(value) {
 		return []string{NeedOf(value)}
@@ -44,7 +42,7 @@ func ClaimsIn(value string) []string {
 		}
 		if path, ok := strings.CutPrefix(name, "claims."); ok {
 			found = append(found, NeedOf("claims."+path))
-		} else if name != "id" && name != "claims" { // which are all that are kept
+		} else if name != "id" && name != "claims" { // these are the claims that are kept anyway
 			found = append(found, name)
 		}
 	}

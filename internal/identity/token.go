@@ -10,25 +10,25 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// Bearer is an access token that passed every check, which came with a request.
+// Bearer is a verified access token that came with a request.
 type Bearer struct {
 	Token *op.AccessToken
-	// Raw is the token as it was sent. It is kept only if applications receive it.
+	// Raw is the token as it was sent; kept only if applications receive it.
 	Raw string
 
 	ID       session.ID
 	Binding  session.Binding
 	Now      time.Time
-	Lifetime time.Duration // of the session, where the token does not say when it expires
+	Lifetime time.Duration // of the session if the token has no expiry
 }
 
 // errSID is the error for a sid that is no text.
 var errSID = errors.New("sid is not a string")
 
-// NewBearerSession makes the session that an access token stands for: a user's by the
-// same rules as that of a login, or that of a client, which is named by its id. How
-// and when the user signed in is what the token itself says. The error is
-// ErrNoUsername if no claim names the user; any other is about the form of a claim.
+// NewBearerSession returns the session of an access token: of a user, by the same
+// mapping as for a login, or of a client, which is named by its id. The facts of
+// the sign-in are those in the token. The error is ErrNoUsername if no claim names
+// the user; other errors are about invalid claims.
 func (m *Mapping) NewBearerSession(n *Needs, in Bearer) (*session.Session, error) {
 	token := in.Token
 	s := &session.Session{
@@ -58,7 +58,8 @@ func (m *Mapping) NewBearerSession(n *Needs, in Bearer) (*session.Session, error
 		if s.Username, err = m.Username(from); err != nil {
 			return nil, err
 		}
-		// Userinfo is not asked: what it may say beyond the token is unknown, not absent.
+		// Userinfo is not called, so claims that the token lacks are unknown rather
+		// than absent.
 		from.Lost = m.Userinfo != UserinfoNever
 	}
 	selected, err := m.selectClaims(n, from, func(kept map[string]json.RawMessage) {

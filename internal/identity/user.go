@@ -9,29 +9,28 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// User is who a request comes from: a session, as the mapping of its provider
-// reads it. The zero value is an unauthenticated user. Nothing is decoded before a
-// method needs it.
+// User is the user of a request: a session, interpreted by its provider's Mapping.
+// The zero value is an unauthenticated user. Claims are decoded on demand.
 type User struct {
 	Mapping *Mapping
 	Session *session.Session
 	// Several reports whether the site has several providers.
 	Several bool
-	// Prefixed reports whether the provider's id comes before the names of the user
-	// and of groups: where there are several providers, for any but the default one.
+	// Prefixed reports whether names of the user and of groups have the provider's
+	// id as a prefix: with several providers, for all but the default one.
 	Prefixed bool
-	// GroupsCache keeps the groups once they are decoded; nil for no cache.
+	// GroupsCache caches the decoded groups; nil for no cache.
 	GroupsCache *atomic.Pointer[claims.List]
 }
 
 // SignedIn reports whether there is a session.
 func (u User) SignedIn() bool { return u.Session != nil }
 
-// ID returns the user's name at this site; empty for an unauthenticated user. The
-// provider's id comes before it where there are several providers, and so does the
-// tenant where a provider has several. No name contains the slash in between, so
-// that no provider and no tenant can name a user of another. Names of programs begin
-// with what no provider's id is.
+// ID returns the user's name at this site; "" for an unauthenticated user. It is
+// prefixed with the provider's id if there are several providers, and with the
+// tenant if a provider has several. Slashes in names are encoded, so that no
+// provider or tenant can name a user of another. The prefixes of programs are not
+// valid provider ids.
 func (u User) ID() string {
 	if !u.SignedIn() {
 		return ""
@@ -44,15 +43,14 @@ func (u User) ID() string {
 		return "client/" + name
 	case u.Session.Kind == session.Client:
 		return prefix + "client%2F" + name
-	case prefix != "" && strings.HasPrefix(name, "client%2F"): // no user is called like a client
+	case prefix != "" && strings.HasPrefix(name, "client%2F"): // no user has the name of a client
 		return prefix + "%63" + name[1:]
 	default:
 		return prefix + name
 	}
 }
 
-// Kind returns what the request comes from: person, client or key; empty for an
-// unauthenticated request.
+// Kind returns person, client or key; "" for an unauthenticated request.
 func (u User) Kind() string {
 	if !u.SignedIn() {
 		return ""
@@ -60,7 +58,7 @@ func (u User) Kind() string {
 	return u.Session.Kind.String()
 }
 
-// prefix returns what comes before the names of the user and of groups.
+// prefix returns the prefix of the names of the user and of groups.
 func (u User) prefix() string {
 	prefix := ""
 	if u.Prefixed {
@@ -72,15 +70,15 @@ func (u User) prefix() string {
 	return prefix
 }
 
-// Subject returns sub as text for headers and placeholders.
+// Subject returns sub in a form that is safe in headers and placeholders.
 func (u User) Subject() string { return claims.Clean(u.Session.Subject) }
 
-// Issuer returns the issuer that sub belongs to, as text for headers and
+// Issuer returns the issuer of sub in a form that is safe in headers and
 // placeholders.
 func (u User) Issuer() string { return claims.Clean(u.Mapping.IssuerOf(u.Session)) }
 
-// AccessToken returns the access token for an application; empty once it has expired,
-// and for one that is bound to a key, which the application does not have.
+// AccessToken returns the access token for an application; "" if it has expired or
+// is bound to a key, which the application does not have.
 func (u User) AccessToken(now time.Time) string {
 	if expires := u.Session.AccessTokenExpires; !expires.IsZero() && !now.Before(expires) || u.Session.TokenKey != "" {
 		return ""
@@ -88,8 +86,8 @@ func (u User) AccessToken(now time.Time) string {
 	return u.Session.AccessToken
 }
 
-// ClaimText returns the value of a claim path as the text of a header; empty if
-// there is none. groups are the user's groups, and email is the verified address.
+// ClaimText returns the value at a claim path as the text of a header; "" if there
+// is none. groups means the user's groups, and email the verified address.
 func (u User) ClaimText(path string) string {
 	switch path {
 	case "groups":
@@ -104,8 +102,8 @@ func (u User) ClaimText(path string) string {
 	return claim.Text()
 }
 
-// Claim returns the claim at a path, of a signed-in user. claims. may come before
-// it. groups alone are the user's groups, and email alone is the verified address.
+// Claim returns the claim at a path, with or without the prefix `claims.`, of a
+// signed-in user. groups means the user's groups, and email the verified address.
 func (u User) Claim(path string) (claims.Value, bool) {
 	if path == "groups" {
 		if groups := u.Groups(); groups != nil {

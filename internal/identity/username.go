@@ -9,14 +9,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// ErrNoUsername is returned if no claim names the user, although the provider's
-// response is good.
+// ErrNoUsername means that no claim names the user, although the provider's
+// response is valid.
 var ErrNoUsername = errors.New("no claim names the user")
 
-// Username returns the user's name: it tries claim by claim, each in the ID token,
-// then in userinfo. An e-mail address counts only if the same source says that it
-// is verified. The error is ErrNoUsername, with what is wrong with each claim, or
-// that of a claim that is not JSON.
+// Username returns the user's name. It tries the claims in order, each in the ID
+// token and then in userinfo. An e-mail address is used only if the same source
+// says that it is verified. The error is ErrNoUsername, with what is wrong with
+// each claim, or that of a claim that is not JSON.
 func (m *Mapping) Username(from Sources) (string, error) {
 	var why []string
 	for _, path := range m.Usernames {
@@ -38,8 +38,8 @@ func (m *Mapping) Username(from Sources) (string, error) {
 	return "", fmt.Errorf("%w: %s; set username_claim to a claim that the provider sends", ErrNoUsername, strings.Join(why, ", "))
 }
 
-// nameAt returns the name that one source has at a path, or why what is there
-// does not count.
+// nameAt returns the name at a path of one source, or why the value there cannot be
+// used.
 func (m *Mapping) nameAt(source op.Claims, path string) (name, flaw string, err error) {
 	set, err := claims.Encode(membersFor(source, path))
 	if err != nil {
@@ -60,8 +60,8 @@ func (m *Mapping) nameAt(source op.Claims, path string) (name, flaw string, err 
 	return name, flaw, nil
 }
 
-// IsNamedBy reports whether the ID token alone names the user. It does not if the
-// first username claim is absent there, since that may be in userinfo.
+// IsNamedBy reports whether the ID token alone determines the user's name. It does
+// not if it lacks the first username claim, which may be in userinfo.
 func (m *Mapping) IsNamedBy(idToken op.Claims) bool {
 	name, _, err := m.nameAt(idToken, m.Usernames[0])
 	return err == nil && name != ""

@@ -10,14 +10,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// withheldEntry is the name under which a session's claims hold the paths of the
-// claims that could not be had. No claim has such a name.
+// withheldEntry is the entry of a session's claims that lists the paths of
+// unavailable claims. No claim has such a name.
 const withheldEntry = "\x01withheld"
 
-// withheld returns the needed claims that could not be had, which is not the same
-// as absent: userinfo failed, the provider marks them as distributed or as too many
-// (Core 5.6.2), or the groups are in a form that cannot be read. set are all claims
-// of the sources.
+// withheld returns the needed claims that are unavailable, which is different from
+// absent: userinfo failed, the provider marks them as distributed or too many
+// (OpenID Connect Core 5.6.2), or the groups are unreadable. set are all claims of
+// the sources.
 func (m *Mapping) withheld(n *Needs, set claims.Set, from Sources) (paths []string) {
 	for _, path := range n.Claims {
 		if slices.Contains(paths, path) {
@@ -32,8 +32,8 @@ func (m *Mapping) withheld(n *Needs, set claims.Set, from Sources) (paths []stri
 	return paths
 }
 
-// withoutMarked returns the claims of a source without those that are null although
-// the provider says that they are elsewhere.
+// withoutMarked returns the claims of a source without those that are null and
+// marked as being elsewhere.
 func withoutMarked(all op.Claims) op.Claims {
 	known := all
 	for name, raw := range all {
@@ -48,7 +48,7 @@ func withoutMarked(all op.Claims) op.Claims {
 	return known
 }
 
-// sourceOf returns the path of the provider's claim that a path is about.
+// sourceOf returns the path of the provider's claim that a path refers to.
 func (m *Mapping) sourceOf(path string) string {
 	switch path {
 	case "groups":
@@ -62,30 +62,31 @@ func (m *Mapping) sourceOf(path string) string {
 	return path
 }
 
-// isSaid reports whether a source says anything at a path, also that there is nothing.
+// isSaid reports whether a source has a value at a path, including null.
 func (m *Mapping) isSaid(path string, from Sources) bool {
 	source := m.sourceOf(path)
 	return from.has(source) || from.has(BareClaim(source))
 }
 
-// hasUnreadableGroups reports whether the groups claim is there and is not a list of
+// hasUnreadableGroups reports whether the groups claim is present but not a list of
 // names.
 func (m *Mapping) hasUnreadableGroups(set claims.Set) bool {
 	value, ok := set.PathEach(m.sourceOf("groups"))
 	return ok && groupsForm(value) != ""
 }
 
-// keepWithheld notes which of the needed claims could not be had.
+// keepWithheld records which of the needed claims are unavailable.
 func (m *Mapping) keepWithheld(n *Needs, kept map[string]json.RawMessage, set claims.Set, from Sources) {
 	if paths := m.withheld(n, set, from); len(paths) > 0 {
 		kept[withheldEntry], _ = json.Marshal(paths) // strings always marshal
 	}
 }
 
-// keepUnknown notes which of the needed claims are unknown after a refresh, since the
-// session had them, or did not know them, and no source says anything of them now: new
-// tokens may say less than those of the login (Core 12.2). Claims of userinfo are gone
-// if that has responded. old is the session of before, and next its new claims.
+// keepUnknown records which of the needed claims are unknown after a refresh: the
+// session had them, or did not know them, and no source has them now. New tokens
+// may contain less than those of the login (OpenID Connect Core 12.2). Claims of
+// userinfo are absent if userinfo was fetched. old is the previous session, and
+// next its new claims.
 func (m *Mapping) keepUnknown(n *Needs, old *session.Session, next claims.Set, from Sources) claims.Set {
 	before, after := User{Mapping: m, Session: old}, User{Mapping: m, Session: &session.Session{Claims: next}}
 	paths := withheldPaths(after.Session)
@@ -105,8 +106,8 @@ func (m *Mapping) keepUnknown(n *Needs, old *session.Session, next claims.Set, f
 	return withEntries(next, []string{withheldEntry}, map[string]json.RawMessage{withheldEntry: unknown})
 }
 
-// isOfUserinfo reports whether userinfo had what a path names when the session got its
-// claims, or did not respond.
+// isOfUserinfo reports whether the value at a path came from userinfo when the
+// session got its claims, or userinfo failed.
 func (m *Mapping) isOfUserinfo(s *session.Session, path string) bool {
 	names := []string{path, claims.SplitPath(BareClaim(path))[0]}
 	if path == "groups" {
@@ -115,9 +116,8 @@ func (m *Mapping) isOfUserinfo(s *session.Session, path string) bool {
 	return slices.ContainsFunc(names, s.FromUserinfo.Has)
 }
 
-// Withholds reports whether what a session does not have at a path could not be
-// had when it was needed, so that it is unknown and not absent. It is for
-// signed-in users.
+// Withholds reports whether the value at a path is unavailable, rather than absent,
+// in the session of a signed-in user.
 func (u User) Withholds(path string) bool { return withholds(u.Session, path) }
 
 func withholds(s *session.Session, path string) bool {
@@ -133,13 +133,12 @@ func withheldPaths(s *session.Session) []string {
 	return paths
 }
 
-// WithholdsPartOf reports whether a claim of this name, or a part of it, could not
-// be had when it was needed.
+// WithholdsPartOf reports whether the named claim, or a part of it, is unavailable.
 func (u User) WithholdsPartOf(name string) bool {
 	return slices.ContainsFunc(withheldPaths(u.Session), func(path string) bool {
 		return path == name || claims.SplitPath(BareClaim(path))[0] == name
 	})
 }
 
-// WithholdsAny reports whether any claim could not be had when it was needed.
+// WithholdsAny reports whether any claim is unavailable.
 func (u User) WithholdsAny() bool { return len(withheldPaths(u.Session)) > 0 }

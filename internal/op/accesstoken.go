@@ -12,68 +12,68 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// maxAccessToken is the most bytes of an access token that is a JWT.
+// maxAccessToken is the maximum size in bytes of a JWT access token.
 const maxAccessToken = 16 << 10
 
-// AccessTokens verifies access tokens of one issuer that are JWTs (RFC 9068). It
-// is for a resource server: the issuer need not be a provider that we are a client
-// of. Everything in it is set before the first use, and not changed afterwards.
+// AccessTokens verifies JWT access tokens of one issuer (RFC 9068). It is for
+// resource servers: we need not be a client of the issuer. Its fields must not be
+// changed after the first use.
 type AccessTokens struct {
 	// Discovery has the issuer's metadata and keys.
 	Discovery *Discovery
-	// Audiences are the names of this resource; a token names one of them, or an address
-	// of which IsResource is true.
+	// Audiences are the names of this resource. A token must name one of them, or a
+	// URL for which IsResource returns true.
 	Audiences []string
-	// IsResource reports whether an audience is the address of a part of this site. Such
-	// an audience counts there alone, see AccessToken.Resources. Nil for none.
+	// IsResource reports whether an audience is the URL of a part of this site.
+	// Such an audience is valid only there; see AccessToken.Resources. May be nil.
 	IsResource func(audience string) bool
-	// AnyType also accepts tokens whose header has the typ JWT or none. Then what
-	// shows that a token is of another kind is looked for among its claims.
+	// AnyType also accepts tokens whose typ is JWT or absent. Their claims are then
+	// checked for signs of another kind of token.
 	AnyType bool
-	// Algs are the signature algorithms that are accepted; empty for all that are
-	// asymmetric.
+	// Algs are the accepted signature algorithms; empty for all asymmetric ones.
 	Algs []string
-	// Tenants are those whose tokens are accepted, if the issuer has several; empty
-	// for all.
+	// Tenants are the accepted tenants of an issuer that has several; empty for
+	// all.
 	Tenants   []string
 	ClockSkew time.Duration
 	// IsClientID reports whether an audience is the client id of one of our
-	// clients: ID tokens have it, too, so that only a typ of access tokens tells
-	// the two apart.
+	// clients. ID tokens have it as well, so that only the typ distinguishes them
+	// from access tokens.
 	IsClientID func(audience string) bool
 	Now        func() time.Time
 }
 
-// AccessToken is an access token that passed all checks.
+// AccessToken is a verified access token.
 type AccessToken struct {
 	Claims Claims
 	// Expires is exp. It is zero if an introspection response has none.
 	Expires time.Time
 	// Issued is iat; zero if there is none.
 	Issued time.Time
-	// Client is the client that the token was issued to; empty if it does not say.
+	// Client is the client that the token was issued to; empty if the token does
+	// not say.
 	Client string
-	// IsClient reports whether the token is the client's own: no user is involved.
+	// IsClient reports whether the token is the client's own and involves no user.
 	IsClient bool
-	// Scopes are those that were granted.
+	// Scopes are the granted scopes.
 	Scopes []string
-	// Resources are the addresses that the token is for, if it is for no audience that
-	// counts on the whole site.
+	// Resources are the URLs that the token is for, if none of its audiences is
+	// valid for the whole site.
 	Resources []string
 
 	keys   *KeySet
-	signer *jose.JSONWebKey // the first of the keys that the signature was checked with
+	signer *jose.JSONWebKey // the first of the keys that the signature was verified with
 }
 
-// IsCurrent reports whether the issuer's keys are those that the token's signature
-// was checked with.
+// IsCurrent reports whether the issuer's keys are still those that the token was
+// verified with.
 func (t *AccessToken) IsCurrent() bool { return t.keys == nil || t.keys.first() == t.signer }
 
-// Verify checks a token and returns what it says. The error is a *TokenError if
-// the token is bad, and an *UnavailableError if that is unknown now.
+// Verify verifies a token. The error is a *TokenError if the token is not valid,
+// and an *UnavailableError if that cannot be determined now.
 //
-// What can be seen without a signature is looked at first, so that tokens that
-// strangers make up cause no request to the issuer.
+// Checks that need no signature come first, so that made-up tokens cause no request
+// to the issuer.
 func (a *AccessTokens) Verify(ctx context.Context, raw string) (*AccessToken, error) {
 	c := &accessTokenCheck{AccessTokens: a, now: a.Now()}
 	jws, err := c.parse(raw)
@@ -103,7 +103,8 @@ func (a *AccessTokens) Verify(ctx context.Context, raw string) (*AccessToken, er
 	return token, nil
 }
 
-// signatureError distinguishes a wrong signature from one that cannot be checked.
+// signatureError distinguishes wrong signatures from those that cannot be verified
+// now.
 func signatureError(err error) error {
 	var unavailable *UnavailableError
 	switch {
@@ -115,15 +116,15 @@ func signatureError(err error) error {
 	return refused(ReasonSignature, err)
 }
 
-// accessTokenCheck is what one access token is held to. All of it is pure.
+// accessTokenCheck checks one access token. It is pure.
 type accessTokenCheck struct {
 	*AccessTokens
 	now time.Time
-	// typed reports whether the header says that it is an access token.
+	// typed reports whether the typ is that of access tokens.
 	typed bool
 }
 
-// parse reads the form and the header of a token.
+// parse parses a token and checks its header.
 func (c *accessTokenCheck) parse(raw string) (*jose.JSONWebSignature, error) {
 	if len(raw) > maxAccessToken {
 		return nil, refusedf(ReasonMalformed, "it has more than %d bytes", maxAccessToken)
@@ -162,13 +163,14 @@ func (c *accessTokenCheck) parse(raw string) (*jose.JSONWebSignature, error) {
 	return jws, nil
 }
 
-// isNotCompact reports whether a character is in no token (RFC 7515 7.1).
+// isNotCompact reports whether a character is not allowed in compact serialization
+// (RFC 7515, section 7.1).
 func isNotCompact(r rune) bool {
 	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == '.')
 }
 
-// algs returns the algorithms that are accepted. Those with a shared secret never
-// are: whoever can check such a signature can make it.
+// algs returns the accepted algorithms. Symmetric ones are never accepted:
+// verifiers could also sign.
 func (c *accessTokenCheck) algs() []string {
 	if len(c.Algs) == 0 {
 		return asymmetric
@@ -192,8 +194,8 @@ func (c *accessTokenCheck) checkHeader(header object) error {
 	return c.checkType(header)
 }
 
-// checkType refuses what is no access token by the header's typ (RFC 9068 2.1,
-// RFC 8725 3.11).
+// checkType checks the typ in the header (RFC 9068, section 2.1; RFC 8725, section
+// 3.11).
 func (c *accessTokenCheck) checkType(header object) error {
 	typ, err := header.text("typ")
 	if err != nil {
@@ -212,7 +214,7 @@ func (c *accessTokenCheck) checkType(header object) error {
 	return refusedf(ReasonType, "it is a token of another kind, typ %q", clip(typ))
 }
 
-// checkAll checks the claims and returns what they say.
+// checkAll checks the claims and returns the token.
 func (c *accessTokenCheck) checkAll(claims object) (*AccessToken, error) {
 	token := &AccessToken{Claims: Claims(claims)}
 	for _, check := range []func(object, *AccessToken) error{
@@ -225,19 +227,19 @@ func (c *accessTokenCheck) checkAll(claims object) (*AccessToken, error) {
 	return token, nil
 }
 
-// foreignMembers are claims that access tokens do not have, with the kind of token
+// foreignMembers are claims that access tokens do not have, and the kind of token
 // that has them.
 var foreignMembers = []struct{ name, kind string }{
 	{"nonce", "an ID token"}, {"at_hash", "an ID token"}, {"c_hash", "an ID token"}, {"s_hash", "an ID token"},
 	{"events", "a logout token or another security event"},
 }
 
-// foreignKinds are values of the claim typ, as Keycloak has it, and of token_use, as
-// Amazon Cognito and Ory Hydra have it, of tokens that are no access tokens.
+// foreignKinds are values of the claims typ (Keycloak) and token_use (Amazon
+// Cognito, Ory Hydra) of other kinds of tokens.
 var foreignKinds = []string{"id", "refresh", "offline", "logout", "id_token", "refresh_token"}
 
-// checkKind refuses tokens of another kind by their claims, if the header does not
-// say what they are.
+// checkKind refuses other kinds of tokens by their claims, if the header does not
+// have the typ of access tokens.
 func (c *accessTokenCheck) checkKind(claims object, _ *AccessToken) error {
 	if c.typed {
 		return nil
@@ -263,8 +265,8 @@ func checkKindClaims(claims object) error {
 	return nil
 }
 
-// checkBound refuses tokens that are bound to a key or a certificate (RFC 8705,
-// RFC 9449): that the client has it is not checked here.
+// checkBound refuses tokens that are bound to a key or a certificate (RFC 8705, RFC
+// 9449), because proof of possession is not checked here.
 func checkBound(claims object, _ *AccessToken) error {
 	if _, present := claims["cnf"]; present { // be it null
 		return refusedf(ReasonBound, "it is bound to a key of its client (cnf), and is accepted from no one as a plain bearer token")
@@ -272,7 +274,8 @@ func checkBound(claims object, _ *AccessToken) error {
 	return nil
 }
 
-// checkIssuer checks the issuer as far as it is known without asking, and the tenant.
+// checkIssuer checks the issuer, as far as that is possible without metadata, and
+// the tenant.
 func (c *accessTokenCheck) checkIssuer(claims object, _ *AccessToken) error {
 	issuer, err := claims.text("iss")
 	if err != nil {
@@ -317,7 +320,7 @@ func (c *accessTokenCheck) checkAudience(claims object, token *AccessToken) erro
 	return refused(ReasonAudience, notAnAudience(named, c.Audiences))
 }
 
-// resourcesAmong returns the audiences that are addresses of this site.
+// resourcesAmong returns the audiences that are URLs of this site.
 func resourcesAmong(named []string, isResource func(string) bool) (resources []string) {
 	for _, audience := range named {
 		if isResource != nil && isResource(audience) {
@@ -338,7 +341,7 @@ func (c *accessTokenCheck) checkTimes(claims object, token *AccessToken) error {
 	return checkTokenTimes(claims, token, c.now, c.ClockSkew)
 }
 
-// checkTokenTimes checks the times that are there.
+// checkTokenTimes checks exp, nbf and iat, as far as they are present.
 func checkTokenTimes(claims object, token *AccessToken, now time.Time, skew time.Duration) error {
 	expires, hasExpiry, err := claims.moment("exp")
 	if err != nil {

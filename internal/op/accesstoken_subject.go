@@ -7,15 +7,16 @@ import (
 	"strings"
 )
 
-// This file finds out whom an access token is about: a user, or the client itself.
+// This file determines the subject of an access token: a user, or the client
+// itself.
 
-// clientMembers are the claims that name the client, the standard's first (RFC 9068
-// 2.2), then those of OpenID Connect, Okta, and Entra ID's version 1.
+// clientMembers are the claims that name the client: those of RFC 9068 (section
+// 2.2), OpenID Connect, Okta, and version 1 of Entra ID.
 var clientMembers = []string{"client_id", "azp", "cid", "appid"}
 
-// checkSubject reads sub and the client. That a token is the client's own is
-// said by sub, which is the client then (RFC 9068 2.2), or in one of the words of
-// providers that put another name there.
+// checkSubject determines the subject and the client. If the token is the client's
+// own, sub is the client (RFC 9068, section 2.2), unless the provider is known to
+// express that in another way.
 func checkSubject(claims object, token *AccessToken) error {
 	subject, err := claims.text("sub")
 	if err == nil {
@@ -40,8 +41,9 @@ func checkSubject(claims object, token *AccessToken) error {
 	return checkWhose(claims, subject, token)
 }
 
-// checkIntrospectedSubject is checkSubject for an introspection response, where sub
-// is optional: providers leave it out if no user is involved (RFC 7662 2.2).
+// checkIntrospectedSubject is checkSubject for an introspection response, in which
+// sub is optional: providers omit it if no user is involved (RFC 7662, section
+// 2.2).
 func checkIntrospectedSubject(claims object, token *AccessToken) error {
 	if claims.has("sub") || claims.has("username") {
 		return checkSubject(claims, token)
@@ -57,15 +59,15 @@ func checkIntrospectedSubject(claims object, token *AccessToken) error {
 	return checkWhose(claims, "", token)
 }
 
-// checkWhose refuses a token of which it is unclear whether it is a user's or the
-// client's own.
+// checkWhose refuses a token if it is ambiguous whether it belongs to a user or the
+// client.
 func checkWhose(claims object, subject string, token *AccessToken) error {
 	if subject == "" && !token.IsClient {
 		return refusedf(ReasonSubject, "sub is missing")
 	}
 	if token.IsClient && ofSignIn(claims) {
-		// RFC 9068 5: a user whom the issuer lets choose a sub must not be taken for
-		// the client, nor the client for the user.
+		// A user who can choose their sub must not be taken for a client, nor a client
+		// for a user (RFC 9068, section 5).
 		return refusedf(ReasonSubject, "sub is the client, and the token says that a user has signed in")
 	}
 	return nil
@@ -93,12 +95,12 @@ func isClient(claims object, subject, client string) bool {
 	return true
 }
 
-// ofSignIn reports whether a token belongs to a session of a user at the issuer.
+// ofSignIn reports whether a token belongs to a user's session at the issuer.
 func ofSignIn(claims object) bool {
 	return claims.has("sid") || claims.has("auth_time")
 }
 
-// checkName refuses names that are none, which Core 2 says of sub.
+// checkName checks the form of a name, as OpenID Connect Core 2 defines it for sub.
 func checkName(member, name string) error {
 	if len(name) > maxSubject || strings.ContainsFunc(name, func(r rune) bool { return r > 0x7e || r < 0x20 }) {
 		return fmt.Errorf("%s is not at most %d ASCII characters: it has %d bytes", member, maxSubject, len(name))
@@ -106,8 +108,8 @@ func checkName(member, name string) error {
 	return nil
 }
 
-// checkScopes reads the granted scopes: scope, as RFC 9068 has it or as a list, or
-// scp.
+// checkScopes reads the granted scopes: from scope, as a string (RFC 9068) or a
+// list, or from scp.
 func checkScopes(claims object, token *AccessToken) error {
 	for _, name := range []string{"scope", "scp"} {
 		if !claims.has(name) {

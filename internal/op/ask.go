@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// This file writes what a login demands into its authorization request. The fixed
-// parameters are merged with it, so that neither weakens the other.
+// This file adds the demands of a login to its authorization request, merged with
+// the fixed parameters such that neither weakens the other.
 
-// DemandsOf returns the demands of a login that is to prove more than the fixed
-// parameters demand. With loginIsAuthTime it asks the user to sign in again if the
-// time matters.
+// DemandsOf returns the demands of a login that has to satisfy proof in addition to
+// the fixed parameters. With loginIsAuthTime, the login asks the user to
+// authenticate again if the time matters.
 func (c *Client) DemandsOf(proof Proof, loginIsAuthTime bool) Demands {
 	d := c.Demands
 	d.Proof = proof
@@ -22,18 +22,19 @@ func (c *Client) DemandsOf(proof Proof, loginIsAuthTime bool) Demands {
 	return d
 }
 
-// promptsNone reports whether the fixed parameters let the provider show nothing.
+// promptsNone reports whether the fixed parameters have prompt=none.
 func (c *Client) promptsNone() bool { return hasWord(c.Parameters.Get("prompt"), "none") }
 
 func hasWord(text, word string) bool { return slices.Contains(strings.Fields(text), word) }
 
-// isOneWord reports whether a value can be in a list that is separated by spaces.
+// isOneWord reports whether a value can be an element of a space-separated list.
 func isOneWord(value string) bool {
 	return len(strings.Fields(value)) == 1 && !strings.ContainsAny(value, " \t\r\n")
 }
 
-// parameters returns the parameters of an authorization request that are not the
-// login's own: extra ones, the fixed ones, which win, and what is demanded.
+// parameters returns the parameters of an authorization request besides those of
+// the login itself: extra ones, the fixed ones, which take precedence, and the
+// demands.
 func (c *Client) parameters(extra url.Values, d *Demands) url.Values {
 	all := make(url.Values)
 	for _, parameters := range []url.Values{extra, c.Parameters} {
@@ -60,15 +61,14 @@ func (c *Client) parameters(extra url.Values, d *Demands) url.Values {
 		all.Set("prompt", prompt)
 	}
 	if all.Get("max_age") == "0" && c.promptsNone() {
-		// The two exclude each other (Core 3.1.2.1); a link that says both means it. The provider is still asked for a
-		// recent sign-in, and the ID token is held to the demand as it is.
+		// prompt=none and max_age=0 exclude each other (OpenID Connect Core 3.1.2.1). Ask for a recent
+		// authentication instead; the ID token is still checked against the demand.
 		all.Set("max_age", "1")
 	}
 	return all
 }
 
-// preferred sorts values: those that are also in the order of another list come
-// first, in that order.
+// preferred sorts values: those that are in order come first, in that order.
 func preferred(values, order []string) (sorted []string) {
 	for _, value := range order {
 		if slices.Contains(values, value) && !slices.Contains(sorted, value) {
@@ -83,9 +83,9 @@ func preferred(values, order []string) (sorted []string) {
 	return sorted
 }
 
-// askInClaims puts values of acr into a claims parameter (Core 5.5), where it asks
-// for acr as essential, or for acrs as Entra ID has it. What it allows already is
-// only narrowed: if none of its values is acceptable, it stays as it is.
+// askInClaims adds acr values to a claims parameter (OpenID Connect Core 5.5) that
+// requests acr as essential, or acrs as Entra ID has it. It only narrows an
+// existing list of values. If none of those is acceptable, the list stays as it is.
 func askInClaims(text string, values []string) string {
 	top, err := parseObject([]byte(text))
 	if err != nil || !top.has("id_token") {
@@ -119,7 +119,8 @@ func askInClaims(text string, values []string) string {
 	return string(written)
 }
 
-// essential is the request for a claim with one of some values (Core 5.5.1).
+// essential returns the request for a claim with one of the values (OpenID Connect
+// Core 5.5.1).
 func essential(values []string) json.RawMessage {
 	request := struct {
 		Essential bool     `json:"essential"`
@@ -131,7 +132,7 @@ func essential(values []string) json.RawMessage {
 	}
 	written, err := json.Marshal(request)
 	if err != nil {
-		return nil // never: these are strings
+		return nil // cannot happen with strings
 	}
 	return written
 }

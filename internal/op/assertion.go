@@ -16,15 +16,14 @@ import (
 
 const (
 	assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-	// assertionLife is how long an assertion counts: it is made for one request,
-	// on its way for seconds.
+	// assertionLife is the lifetime of an assertion, which is made for one request.
 	assertionLife = time.Minute
-	// MinSecret is the least that a secret may hold to sign with HS256, in bytes
-	// (RFC 7518 3.2).
+	// MinSecret is the minimum length in bytes of a secret for HS256 (RFC 7518, section
+	// 3.2).
 	MinSecret = 32
 )
 
-// secretJWT signs with the client secret (Core 9).
+// secretJWT signs an assertion with the client secret (OpenID Connect Core 9).
 func secretJWT(p *proof, _ http.Header, form url.Values) error {
 	if len(p.secret) < MinSecret {
 		return fmt.Errorf("client_secret_jwt needs a client secret of at least %d bytes", MinSecret)
@@ -32,7 +31,8 @@ func secretJWT(p *proof, _ http.Header, form url.Values) error {
 	return p.assert(form, jose.SigningKey{Algorithm: jose.HS256, Key: []byte(p.secret)}, nil)
 }
 
-// privateKeyJWT signs with a key of ours (Core 9, RFC 7523 2.2).
+// privateKeyJWT signs an assertion with a client key (OpenID Connect Core 9; RFC
+// 7523, section 2.2).
 func privateKeyJWT(p *proof, _ http.Header, form url.Values) error {
 	if p.key == nil {
 		return errors.New("private_key_jwt needs a key")
@@ -40,9 +40,9 @@ func privateKeyJWT(p *proof, _ http.Header, form url.Values) error {
 	return p.assert(form, p.key.signing(p.algs), p.key.jwk.CertificateThumbprintSHA256)
 }
 
-// assert adds an assertion that counts for this request alone. The audience is
-// a string, and one only: of a list each member could use it at the others.
-// thumbprint is of the key's certificate, if it has one.
+// assert adds an assertion for this request. Its audience is a single string: with
+// a list, each audience could use the assertion at the others. thumbprint is that
+// of the key's certificate, if it has one.
 func (p *proof) assert(form url.Values, key jose.SigningKey, thumbprint []byte) error {
 	options := (&jose.SignerOptions{}).WithType("JWT")
 	if len(thumbprint) > 0 {
@@ -72,14 +72,14 @@ func (p *proof) assert(form url.Values, key jose.SigningKey, thumbprint []byte) 
 	if err != nil {
 		return fmt.Errorf("write the client assertion: %w", err)
 	}
-	form.Set("client_id", p.clientID) // not needed, and some providers want it
+	form.Set("client_id", p.clientID) // optional, but some providers require it
 	form.Set("client_assertion_type", assertionType)
 	form.Set("client_assertion", assertion)
 	return nil
 }
 
-// signing is the key with the algorithm that the provider takes: an RSA key
-// that is not bound to one signs PS256 where RS256 is not taken, as in FAPI 2.
+// signing returns the key with an algorithm that the provider accepts. An RSA key
+// without an alg signs PS256 if RS256 is not accepted, as in FAPI 2.0.
 func (k *ClientKey) signing(taken []string) jose.SigningKey {
 	alg := k.alg
 	if k.jwk.Algorithm == "" && alg == jose.RS256 && !slices.Contains(taken, "RS256") && slices.Contains(taken, "PS256") {

@@ -10,19 +10,19 @@ import (
 	"strings"
 )
 
-// This file is about assertions that are not ours: the platform that runs us keeps
-// a JWT in a file and replaces it in time, as Kubernetes, SPIFFE and the workload
-// identities of clouds do. Whoever has it can act as this workload, so it goes to
-// the token endpoint alone, and only if it is meant for that.
+// This file authenticates with assertions that the platform issues to its
+// workloads: Kubernetes, SPIFFE and the workload identities of clouds keep a JWT in
+// a file and renew it in time. Its holder can act as this workload, so it is sent
+// only to the token endpoint, and only if it is meant for that.
 
-// AssertionFile is the method that sends the platform's assertion (RFC 7521 4.2,
-// RFC 7523 2.2).
+// AssertionFile is the client authentication method that sends the platform's
+// assertion (RFC 7521, section 4.2; RFC 7523, section 2.2).
 const AssertionFile = "assertion_file"
 
 var errTokenEndpointOnly = errors.New("client_auth " + AssertionFile + " cannot authenticate: its assertion is sent to the token endpoint alone")
 
-// assertionFile adds the platform's assertion to a token request. Errors hold
-// nothing of it.
+// assertionFile adds the platform's assertion to a token request. Errors do not
+// contain any of it.
 func assertionFile(p *proof, _ http.Header, form url.Values) error {
 	switch {
 	case !p.tokens:
@@ -45,13 +45,14 @@ func assertionFile(p *proof, _ http.Header, form url.Values) error {
 	return nil
 }
 
-// Protected reports whether a request to an address cannot be read on the way.
+// Protected reports whether requests to a URL are protected by TLS, or stay on this
+// machine.
 func Protected(u *url.URL) bool {
 	return u.Scheme == "https" || u.Scheme == "http" && localityOfHost(u.Hostname()) == thisMachine
 }
 
-// checkPlatform judges the platform's assertion by what it says. The provider
-// checks who says it.
+// checkPlatform checks the claims of the platform's assertion. The provider
+// verifies its signature.
 func (p *proof) checkPlatform(assertion string) error {
 	parts := strings.Split(assertion, ".")
 	if len(parts) != 3 || parts[2] == "" {

@@ -15,23 +15,24 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/dpop"
 )
 
-// backChannel is the one seat for what x/oauth2 has none for: it proves that a
-// request is ours, by whatever method, and reads answers of the token endpoint
-// itself, since x/oauth2 goes by their label and reads less of their errors.
+// backChannel is a RoundTripper that does what x/oauth2 does not support: it
+// authenticates requests with any method, and it parses responses of the token
+// endpoint itself, since x/oauth2 relies on their Content-Type and reads less of
+// their errors.
 type backChannel struct {
 	base  http.RoundTripper
 	prove clientAuth
 	proof proof
-	// tokens: it is the token endpoint that is asked, by x/oauth2.
+	// tokens reports whether requests go to the token endpoint, by x/oauth2.
 	tokens bool
-	// parameters are further ones of requests to the token endpoint.
+	// parameters are additional parameters for the token endpoint.
 	parameters url.Values
-	// key is what tokens are to be bound to; nil for nothing.
+	// key is what tokens are to be bound to; nil for bearer tokens.
 	key    *dpop.Key
 	proofs *proofs
-	// got is what the token endpoint answered.
+	// got is the response of the token endpoint.
 	got *tokenResponse
-	// secrets are those of the last request.
+	// secrets are the secrets in the last request.
 	secrets []string
 }
 
@@ -46,12 +47,12 @@ func (b *backChannel) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if b.tokens {
-		form.Del("client_id") // x/oauth2 adds it always; the method knows better
+		form.Del("client_id") // x/oauth2 always adds it; the method decides
 		maps.Copy(form, b.parameters)
 	}
 	response, answer, wantsNonce, err := b.send(request, form)
 	if err == nil && wantsNonce {
-		// The refusal of a proof spends neither a code nor a refresh token.
+		// Refusing a proof spends neither the code nor the refresh token.
 		response, answer, _, err = b.send(request, form)
 	}
 	if err != nil || answer == nil {
@@ -70,9 +71,9 @@ func (b *backChannel) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// send sends a form once, with a new proof of who we are, and of the key. The answer is
-// nil where it has not to be read here. wantsNonce reports whether it refuses the proof
-// of the key for the lack of a nonce, and brings one.
+// send sends a form once, with new client authentication and a new DPoP proof.
+// answer is nil if it need not be read here. wantsNonce reports whether the
+// response refuses the proof for lack of a nonce and has one.
 func (b *backChannel) send(request *http.Request, form url.Values) (response *http.Response, answer *httpResponse, wantsNonce bool, err error) {
 	request, form = request.Clone(request.Context()), maps.Clone(form)
 	b.proof.endpoint, b.proof.tokens = request.URL, b.tokens
@@ -87,7 +88,7 @@ func (b *backChannel) send(request *http.Request, form url.Values) (response *ht
 	encoded := form.Encode()
 	request.Body = io.NopCloser(strings.NewReader(encoded))
 	request.ContentLength = int64(len(encoded))
-	// No GetBody: a request whose code may have arrived is not sent again.
+	// Without GetBody, a request is not retried once its code may have arrived.
 	request.GetBody = nil
 
 	response, err = b.base.RoundTrip(request)
@@ -102,18 +103,16 @@ func (b *backChannel) send(request *http.Request, form url.Values) (response *ht
 	return response, answer, learned && answer.status/100 == 4 && answer.refusal().Code == dpop.UseNonce, nil
 }
 
-// isRedirect reports whether the HTTP client is to judge an answer, by its rule
-// for redirects.
+// isRedirect reports whether a status is a redirect, which the HTTP client handles.
 func isRedirect(status int) bool {
 	return slices.Contains([]int{http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect}, status)
 }
 
-// post sends a form to an endpoint of the provider and proves that it is ours:
-// for all calls that x/oauth2 has no function for. The answer is bounded, and
-// what it means is for the caller to say; the error is about one that could not
-// be had, and holds nothing of the form.
+// post sends an authenticated form to an endpoint of the provider, for calls that
+// x/oauth2 does not support. The caller interprets the response, whose size is
+// limited. The error means that there is no response; it does not contain the form.
 //
-// key, if there is one, is proved to be ours as well.
+// key, if not nil, is proved as well.
 func (c *Client) post(ctx context.Context, endpoint string, form url.Values, key *dpop.Key) (*httpResponse, error) {
 	metadata, err := c.Discovery.Metadata(ctx)
 	if err != nil {
@@ -140,8 +139,8 @@ func (c *Client) post(ctx context.Context, endpoint string, form url.Values, key
 	return answer, nil
 }
 
-// channel is the client for one call that proves who we are: of the token
-// endpoint, by x/oauth2, or of another. key is nil where no tokens are to be bound.
+// channel returns the HTTP client for one authenticated call, of the token endpoint
+// by x/oauth2 or of another one. key is nil for bearer tokens.
 func (c *Client) channel(metadata *Metadata, tokens bool, key *dpop.Key) (client *http.Client, channel *backChannel, method string, err error) {
 	secret, err := c.secret()
 	if err != nil {
@@ -153,7 +152,7 @@ func (c *Client) channel(metadata *Metadata, tokens bool, key *dpop.Key) (client
 	p := proof{clientID: c.ClientID, secret: secret, audience: metadata.Issuer, algs: metadata.AuthAlgs, now: c.Now, platform: c.Assertion}
 	if c.AuthMethod == AssertionFile {
 		p.audience = c.AssertionAudience
-	} else if c.AssertTokenEndpoint || metadata.Tenants() { // an issuer for many tenants is no audience
+	} else if c.AssertTokenEndpoint || metadata.Tenants() { // the issuer of many tenants is not a valid audience
 		p.audience = metadata.Endpoints.Token
 	}
 	if keys := c.ownKeys(); len(keys.Signing) > 0 {

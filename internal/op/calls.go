@@ -11,17 +11,17 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/observe"
 )
 
-// This file observes the requests to a provider: how long each takes, and whether the
-// provider answers.
+// This file observes requests to a provider: how long each takes, and whether the
+// provider responds.
 
-// call is what a request to the provider is for.
+// call is a kind of request to the provider.
 type call struct {
-	endpoint string // in metrics
-	span     string // the name of its span
-	provider string // the id of the configuration; empty: that of the discovery
+	endpoint string // name in metrics
+	span     string // name of its span
+	provider string // id of the configuration; empty for that of the discovery
 }
 
-// The calls.
+// Kinds of calls.
 var (
 	callDiscovery     = call{endpoint: "discovery", span: "oidc_rp.discovery"}
 	callJWKS          = call{endpoint: "jwks", span: "oidc_rp.keys"}
@@ -41,8 +41,8 @@ func (c call) with(ctx context.Context, provider string) context.Context {
 	return context.WithValue(ctx, callKey{}, c)
 }
 
-// observe sends a request and counts it. A span tells the provider nothing: the request
-// has no header of a trace.
+// observe sends a request, counts it and traces it. The request has no trace
+// headers, so the provider learns nothing of the trace.
 func (r *Discovery) observe(request *http.Request, send func(*http.Request) (*http.Response, error)) (*http.Response, error) {
 	ctx := request.Context()
 	c, known := ctx.Value(callKey{}).(call)
@@ -56,7 +56,7 @@ func (r *Discovery) observe(request *http.Request, send func(*http.Request) (*ht
 	response, err := send(request)
 	if err != nil && ctx.Err() != nil && context.Cause(ctx) == context.Canceled {
 		span.Set(observe.AttrOutcome, "canceled").End(false)
-		return response, err // whoever has asked has gone, which says nothing of the provider
+		return response, err // the caller has gone away; that says nothing about the provider
 	}
 	observe.ProviderLatency.With(provider, c.endpoint).Observe(time.Since(began))
 	failed := err != nil || response.StatusCode/100 != 2
@@ -67,14 +67,14 @@ func (r *Discovery) observe(request *http.Request, send func(*http.Request) (*ht
 		span.SetInt(observe.AttrStatus, response.StatusCode)
 	}
 	span.End(failed)
-	if c.endpoint != callDiscovery.endpoint && c.endpoint != callJWKS.endpoint { // whose answers have to be read first
+	if c.endpoint != callDiscovery.endpoint && c.endpoint != callJWKS.endpoint { // they are noted after parsing
 		r.outage.note(c.endpoint, unanswered(response, err))
 	}
 	return response, err
 }
 
-// unanswered returns why a request counts as not answered, or nil: a server that
-// answers with an error is up, a gateway before one that does not answer is not.
+// unanswered returns why a request counts as not answered, or nil. A server that
+// responds with an error is up; a gateway whose upstream does not respond is not.
 func unanswered(response *http.Response, err error) error {
 	if err != nil {
 		return bare(err)
@@ -90,14 +90,14 @@ type errorOfStatus int
 
 func (e errorOfStatus) Error() string { return "the answer is " + http.StatusText(int(e)) }
 
-// users are the ids of the providers of configurations that share what is known of one.
+// users are the ids under which configurations use a provider.
 type users struct {
 	mu  sync.Mutex
 	ids []string
 }
 
-// UsedBy notes that a configuration has the provider under an id, until what is returned
-// is called. Requests for all of them are counted under the newest id.
+// UsedBy records that a configuration uses the provider under an id, until release
+// is called. Requests of all configurations are counted under the newest id.
 func (r *Discovery) UsedBy(id string) (release func()) {
 	u := &r.users
 	u.mu.Lock()
@@ -121,16 +121,17 @@ func (u *users) newest() string {
 	return u.ids[len(u.ids)-1]
 }
 
-// Outage is the beginning or the end of a time in which a provider does not answer, or
-// answers with metadata or keys that cannot be used.
+// Outage is the beginning or the end of a time during which a provider does not
+// respond, or responds with metadata or keys that cannot be used.
 type Outage struct {
 	Over bool
-	// Endpoint is what did not answer first, as metrics name it, and Err is why.
+	// Endpoint is the metrics name of the endpoint that failed first, and Err its
+	// error.
 	Endpoint string
 	Err      error
 }
 
-// outage knows which endpoints of a provider do not answer.
+// outage tracks which endpoints of a provider do not respond.
 type outage struct {
 	notify func(Outage) // may be nil
 
@@ -139,8 +140,8 @@ type outage struct {
 	failing map[string]bool
 }
 
-// note takes an attempt into account. Metadata that could be fetched ends what was
-// wrong with endpoints before, which may not be asked again for long.
+// note records the result of a request. Successful metadata also clears failures of
+// other endpoints, which may not be called again for long.
 func (o *outage) note(endpoint string, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -166,8 +167,8 @@ func (o *outage) note(endpoint string, err error) {
 	}
 }
 
-// Answers reports whether the provider answered when it was asked last. Before it was
-// asked, that is not known.
+// Answers reports whether the provider responded to the last request. known is
+// false before the first.
 func (r *Discovery) Answers() (answers, known bool) {
 	r.outage.mu.Lock()
 	defer r.outage.mu.Unlock()

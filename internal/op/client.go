@@ -14,94 +14,95 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/dpop"
 )
 
-// Client is us at one provider: what a site's configuration says of it, over
-// what was learned at run time.
+// Client is our client at one provider: a site's configuration of it, with what was
+// discovered at run time.
 type Client struct {
 	Discovery  *Discovery
 	Provider   string // the provider's id, for metrics
 	ClientID   string
-	Secret     func() (string, error) // asked at each use; nil for none
-	AuthMethod string                 // empty: what discovery offers
-	Keys       func() OwnKeys         // of ours, asked at each use; nil for none
-	// AssertTokenEndpoint: assertions are addressed to the token endpoint, as
-	// RFC 7523 3 has it, and not to the issuer, as what came after it.
+	Secret     func() (string, error) // called at each use; nil for none
+	AuthMethod string                 // empty to choose by discovery
+	Keys       func() OwnKeys         // called at each use; nil for none
+	// AssertTokenEndpoint makes the token endpoint the audience of assertions (RFC 7523,
+	// section 3), instead of the issuer as in later specifications.
 	AssertTokenEndpoint bool
-	// Assertion returns the assertion that the platform keeps for AssertionFile, asked
-	// at each use, and AssertionAudience is what it is to be addressed to; empty: to
-	// anyone but the API server of a Kubernetes cluster.
+	// Assertion returns the platform's assertion for AssertionFile; it is called at each
+	// use. AssertionAudience is the audience that the assertion must have; empty for any
+	// but the API server of a Kubernetes cluster.
 	Assertion         func() (string, error)
 	AssertionAudience string
-	Scopes            []string // without openid, which is always there
-	Algs              []string // of ID tokens; empty: see algorithms
-	// Audiences are others that an ID token may have beside the client; empty: those
-	// that azp vouches for.
+	Scopes            []string // without openid, which is always requested
+	Algs              []string // for ID tokens; if empty, see algorithms
+	// Audiences are those that an ID token may have besides the client id; if empty, azp
+	// must be this client.
 	Audiences []string
-	// Tenants are those whose tokens are taken; empty: all of the issuer's.
+	// Tenants are the accepted tenants; empty for all of the issuer.
 	Tenants   []string
 	ClockSkew time.Duration
-	// AccessTokenLifetime is assumed of an access token where the answer does not
-	// say. Zero: an hour where a refresh token can replace it, else unknown.
+	// AccessTokenLifetime is assumed if the token response has no expires_in. If zero, an
+	// hour is assumed if there is a refresh token; otherwise the lifetime is unknown.
 	AccessTokenLifetime time.Duration
-	// UserinfoByPost sends the access token to userinfo in a form (RFC 6750 2.2).
+	// UserinfoByPost sends the access token to userinfo in a form (RFC 6750, section 2.2).
 	UserinfoByPost bool
 	NoPKCE         bool
-	Parameters     url.Values // fixed ones for authorization requests
-	// TokenParameters are further ones of requests to the token endpoint.
+	Parameters     url.Values // fixed parameters of authorization requests
+	// TokenParameters are additional parameters of requests to the token endpoint.
 	TokenParameters url.Values
-	// Demands are what the fixed parameters make of ID tokens.
+	// Demands are what the fixed parameters demand of ID tokens.
 	Demands Demands
-	// ResponseMode is asked for where it is not empty.
+	// ResponseMode is the response_mode to request; empty for none.
 	ResponseMode string
-	// RequestObject is RequestSigned or RequestEncrypted; empty: the parameters are sent
-	// as they are.
+	// RequestObject is RequestSigned, RequestEncrypted, or empty for plain parameters.
 	RequestObject string
 	DPoP          DPoP
 	Now           func() time.Time
 }
 
-// Login is what an authorization request and its answer have in common.
+// Login is what an authorization request and its response have in common.
 type Login struct {
 	State, Nonce, Verifier string
 	RedirectURI            string
-	// Demands are what the request asks for, as DemandsOf has them.
+	// Demands are the demands of the request, from DemandsOf.
 	Demands Demands
-	// Key is what the tokens are to be bound to, as LoginKey has it; nil for nothing.
+	// Key is what the tokens are to be bound to, from LoginKey; nil for bearer
+	// tokens.
 	Key *dpop.Key
 }
 
-// Tokens are what a code was traded for.
+// Tokens are the tokens of a token response.
 type Tokens struct {
 	AccessToken string
-	Expires     time.Time // of the access token; zero if not said
-	// Assumed is the life that Expires is made of where the answer says none.
+	Expires     time.Time // of the access token; zero if unknown
+	// Assumed is the lifetime that Expires is based on if the response has none.
 	Assumed time.Duration
-	// NotBearer says why AccessToken cannot be used; nil if it can.
+	// NotBearer is why AccessToken cannot be used; nil if it can.
 	NotBearer error
 	// Key is what AccessToken is bound to; nil for a bearer token.
 	Key     *dpop.Key
 	IDToken string
-	// RefreshToken is empty where the provider gives none.
+	// RefreshToken is empty if the provider issued none.
 	RefreshToken string
-	// RefreshKey is what RefreshToken may be bound to where AccessToken is a bearer token.
-	// Otherwise it is nil.
+	// RefreshKey is the key that RefreshToken may be bound to if AccessToken is a bearer
+	// token; otherwise nil.
 	RefreshKey *dpop.Key
-	// Scope is what was granted, where the provider says so; ScopeSaid reports
-	// whether it does, in whatever form.
+	// Scope is the granted scope, if the response has it as a string or a list;
+	// ScopeSaid reports whether it has one in any form.
 	Scope     string
 	ScopeSaid bool
-	// Odd are members of the answer that count as absent for their form.
+	// Odd are members of the response that were ignored because of their form.
 	Odd []Oddity
 }
 
-// AuthorizationURL returns where to send a browser to sign in (Core 3.1.2.1),
-// always with state, nonce and S256 code challenge (RFC 7636).
+// AuthorizationURL returns the URL of an authorization request (OpenID Connect Core
+// 3.1.2.1), always with state, nonce and an S256 code challenge (RFC 7636) unless
+// NoPKCE is set.
 func (c *Client) AuthorizationURL(ctx context.Context, login Login, extra url.Values) (string, error) {
 	metadata, err := c.Discovery.Metadata(ctx)
 	if err != nil {
 		return "", err
 	}
 	if _, err := chooseAuth(c.AuthMethod, c.Secret != nil, metadata.AuthMethods); err != nil {
-		// Refused now, and not after a user has signed in for nothing.
+		// Fail now rather than after the user has authenticated.
 		c.Discovery.Invalidate()
 		return "", &UnavailableError{err, longPause}
 	}
@@ -145,8 +146,8 @@ func (c *Client) AuthorizationURL(ctx context.Context, login Login, extra url.Va
 	return c.withResources(config.AuthCodeURL(login.State, options...)), nil
 }
 
-// withResources adds what oauth2 has no way for: it knows one value of a name,
-// and resource may have more (RFC 8707 2).
+// withResources adds the resource parameters. x/oauth2 supports only one value per
+// name, but resource may have several (RFC 8707, section 2).
 func (c *Client) withResources(query string) string {
 	if resources := c.Parameters["resource"]; len(resources) > 1 {
 		return query + "&" + url.Values{"resource": resources[1:]}.Encode()
@@ -154,8 +155,8 @@ func (c *Client) withResources(query string) string {
 	return query
 }
 
-// Reserved reports whether a parameter of authorization requests is ours alone:
-// no option and no link may set it.
+// Reserved reports whether a parameter of authorization requests is reserved: no
+// option and no link may set it.
 func Reserved(name string) bool {
 	switch name {
 	case "client_id", "response_type", "redirect_uri", "scope", "state", "nonce", "response_mode",
@@ -165,8 +166,8 @@ func Reserved(name string) bool {
 	return false
 }
 
-// ReservedAtTokenEndpoint reports whether a parameter of token requests is ours
-// alone. The scope is what the authorization request asked for.
+// ReservedAtTokenEndpoint reports whether a parameter of token requests is
+// reserved. The scope is that of the authorization request.
 func ReservedAtTokenEndpoint(name string) bool {
 	switch name {
 	case "grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope",
@@ -176,8 +177,8 @@ func ReservedAtTokenEndpoint(name string) bool {
 	return false
 }
 
-// Exchange trades a code at the token endpoint (Core 3.1.3), once: the call
-// goes on when the visitor leaves, since the code is spent either way.
+// Exchange exchanges a code for tokens (OpenID Connect Core 3.1.3). It continues if
+// the context ends, because the code is spent either way.
 func (c *Client) Exchange(ctx context.Context, code string, login Login) (Tokens, error) {
 	metadata, err := c.Discovery.Metadata(ctx)
 	if err != nil {
@@ -211,18 +212,20 @@ func (c *Client) Exchange(ctx context.Context, code string, login Login) (Tokens
 	if tokens.IDToken == "" {
 		return Tokens{}, tokenErrorf("the token endpoint sent none; is the scope openid allowed for this client?")
 	}
-	// From here on it is the signed token: that is what hints carry (Core 3.1.2.1).
+	// From here on IDToken is the decrypted token, as in id_token_hint (OpenID Connect Core
+	// 3.1.2.1).
 	if tokens.IDToken, err = c.open(tokens.IDToken); err != nil {
 		return Tokens{}, tokenErrorf("%w", err)
 	}
 	return tokens, nil
 }
 
-// defaultTokenLifetime is assumed of an access token that can be refreshed.
+// defaultTokenLifetime is the assumed lifetime of an access token that can be
+// refreshed.
 const defaultTokenLifetime = time.Hour
 
-// tokensOf makes the tokens of an answer. An answer without a refresh token
-// leaves the one in use that was there before.
+// tokensOf returns the tokens of a response. If the response has no refresh token,
+// the one before remains in use.
 func (c *Client) tokensOf(answer *tokenResponse, before string) Tokens {
 	tokens := Tokens{
 		AccessToken: answer.accessToken, IDToken: answer.idToken, RefreshToken: answer.refreshToken,
@@ -245,8 +248,8 @@ func (c *Client) tokensOf(answer *tokenResponse, before string) Tokens {
 	return tokens
 }
 
-// exchangeError reports what the token endpoint said without repeating what it
-// sent: an answer can hold a token.
+// exchangeError returns the error for a failed token request. It does not repeat
+// the response, which may contain a token.
 func exchangeError(err error, method, endpoint string) error {
 	refused := refusalOf(err)
 	if refused == nil || refused.Err != nil {
@@ -255,15 +258,15 @@ func exchangeError(err error, method, endpoint string) error {
 	return judged(fmt.Errorf("%w: %w%s", ErrExchange, refused, adviceFor(refused.Code, method, endpoint)), refused.Code)
 }
 
-// refusalOf is the provider's refusal that an error is about, or nil.
+// refusalOf returns the Refusal that an error wraps, or nil.
 func refusalOf(err error) *Refusal {
 	var refused *Refusal
 	errors.As(err, &refused)
 	return refused
 }
 
-// adviceFor says what to look at for an error code of an endpoint that the client
-// authenticates at by a method.
+// adviceFor returns advice for an error code of an endpoint at which the client
+// authenticates with a method.
 func adviceFor(code, method, endpoint string) string {
 	switch {
 	case code == "invalid_client" && method == "none":
@@ -278,8 +281,8 @@ func adviceFor(code, method, endpoint string) string {
 
 var errorCode = regexp.MustCompile(`^[a-z0-9_]{1,40}$`)
 
-// SafeCode returns an OAuth error code that can be logged and shown, or
-// "other" for one that is not of the usual form.
+// SafeCode returns an OAuth error code that can be logged and shown, or "other" if
+// its form is unusual.
 func SafeCode(code string) string {
 	if code == "" || errorCode.MatchString(code) {
 		return code
@@ -287,10 +290,10 @@ func SafeCode(code string) string {
 	return "other"
 }
 
-// Claims are the members of an ID token or a userinfo answer.
+// Claims are the claims of an ID token or a userinfo response.
 type Claims map[string]json.RawMessage
 
-// Issued is the iat of a checked ID token, in whole seconds; zero where it has
+// Issued returns the iat of a verified ID token, in whole seconds; zero if it has
 // none.
 func (c Claims) Issued() time.Time {
 	issued, ok, err := object(c).moment("iat")

@@ -8,42 +8,43 @@ import (
 	"time"
 )
 
-// Need is what a client authentication method cannot do without.
+// Need is what a client authentication method requires.
 type Need int
 
-// What there is to need.
+// Requirements of methods.
 const (
 	NeedsNothing Need = iota
 	NeedsSecret
-	NeedsKey         // a private key of ours, see ParseClientKeys
-	NeedsCertificate // in the TLS configuration of the Remote
-	NeedsFile        // with an assertion that the platform keeps
+	NeedsKey         // a client key; see ParseClientKeys
+	NeedsCertificate // a certificate in the TLS configuration
+	NeedsFile        // a file with the platform's assertion
 )
 
-// proof is what a method has to prove with. Each takes what it needs.
+// proof has everything that methods authenticate with.
 type proof struct {
 	clientID, secret string
 	key              *ClientKey
-	audience         string   // of assertions
-	algs             []string // which the provider takes for them; empty: unknown
+	audience         string   // audience of assertions
+	algs             []string // algorithms that the provider accepts for them; empty if unknown
 	now              func() time.Time
-	// platform returns the assertion that the platform keeps.
+	// platform returns the platform's assertion.
 	platform func() (string, error)
-	// endpoint is what the request goes to; tokens, whether it is the token endpoint.
+	// endpoint is the URL of the request, and tokens reports whether it is the
+	// token endpoint.
 	endpoint *url.URL
 	tokens   bool
 }
 
-// clientAuth proves to the provider that a request on a back channel is ours
-// (RFC 6749 2.3). It is asked again for every request.
+// clientAuth authenticates a request on the back channel (RFC 6749, section 2.3).
+// It is called for every request.
 type clientAuth func(p *proof, header http.Header, form url.Values) error
 
-// clientAuths is the one list of methods (OpenID Connect Core 9, RFC 8705 2).
-// A new one is a line here and the function that it names.
+// clientAuths are the client authentication methods (OpenID Connect Core 9; RFC
+// 8705, section 2). A new method needs an entry here and its function.
 var clientAuths = map[string]struct {
 	prove clientAuth
 	needs Need
-	// asserts: it signs a statement, which is addressed to an audience.
+	// asserts reports whether the method signs an assertion, which has an audience.
 	asserts bool
 }{
 	"client_secret_basic": {prove: basic, needs: NeedsSecret},
@@ -55,13 +56,13 @@ var clientAuths = map[string]struct {
 	"none":                {prove: none},
 }
 
-// MTLS is the method that proves by the certificate of the connection, one of
-// an authority or one that we signed ourselves (RFC 8705 2.1, 2.2). The request
-// only says whose certificate it is.
+// MTLS is the method that authenticates by the TLS client certificate, from an
+// authority or self-signed (RFC 8705, sections 2.1 and 2.2). The request only
+// contains the client id.
 const MTLS = "tls_client_auth"
 
-// basic encodes both parts before they are joined, so that a colon or a
-// percent sign in a secret is not mistaken for ours (RFC 6749 2.3.1).
+// basic encodes both parts before joining them, so that colons and percent signs in
+// a secret are preserved (RFC 6749, section 2.3.1).
 func basic(p *proof, header http.Header, _ url.Values) error {
 	request := http.Request{Header: header}
 	request.SetBasicAuth(url.QueryEscape(p.clientID), url.QueryEscape(p.secret))
@@ -78,7 +79,7 @@ func none(p *proof, _ http.Header, form url.Values) error {
 	return nil
 }
 
-// AuthMethods are the names of the client authentication methods.
+// AuthMethods returns the names of the client authentication methods.
 func AuthMethods() []string {
 	names := make([]string, 0, len(clientAuths))
 	for name := range clientAuths {
@@ -88,22 +89,22 @@ func AuthMethods() []string {
 	return names
 }
 
-// AuthMethod says what a method needs, and whether it signs assertions; ok,
-// whether there is such a method.
+// AuthMethod returns what a method requires, and whether it signs assertions. ok
+// reports whether the method exists.
 func AuthMethod(name string) (needs Need, asserts, ok bool) {
 	method, ok := clientAuths[name]
 	return method.needs, method.asserts, ok
 }
 
-// bySecret are the methods of a client that has a secret and no configured method, so that it is open which
-// to use, best known first.
+// bySecret are the methods of a client with a secret and without a configured
+// method, in order of preference.
 var bySecret = []string{"client_secret_basic", "client_secret_post", "client_secret_jwt"}
 
-// chooseAuth returns the method: the configured one, else none for a client
-// without a secret, else what the metadata offers, basic first, which is also
-// what a provider offers that lists nothing (Discovery 3). It is never found
-// out by trying: a code that was sent once is spent. Methods with a key or a
-// certificate are always configured.
+// chooseAuth returns the method to use: the configured one, none for a client
+// without a secret, or else one that the metadata offers. client_secret_basic is
+// preferred, and is the default for metadata without a list (Discovery 3). Methods
+// are not tried out, because a code can be sent only once. Methods with a key or a
+// certificate have to be configured.
 func chooseAuth(configured string, hasSecret bool, offered []string) (string, error) {
 	switch {
 	case configured != "":

@@ -20,15 +20,15 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// ClientKey is a private key of ours, to sign with. Printed, it is its name.
+// ClientKey is a private key for signatures. It prints as its name.
 type ClientKey struct {
 	jwk jose.JSONWebKey
 	alg jose.SignatureAlgorithm
 }
 
-// OwnKeys are the keys of ours at a provider.
+// OwnKeys are the client's keys at a provider.
 type OwnKeys struct {
-	Signing    []*ClientKey      // the first signs, all are published
+	Signing    []*ClientKey      // the first one signs, all are published
 	Decryption []jose.JSONWebKey // see ParseDecryptionKeys
 }
 
@@ -39,14 +39,15 @@ func (c *Client) ownKeys() OwnKeys {
 	return c.Keys()
 }
 
-// String keeps the key itself out of logs and errors.
+// String returns the name of the key. It keeps the key itself out of logs and
+// errors.
 func (k *ClientKey) String() string { return "key " + k.jwk.KeyID }
 
-// GoString is the same for %#v.
+// GoString does the same for %#v.
 func (k *ClientKey) GoString() string { return k.String() }
 
-// Public is the public half of it (RFC 7517). An RSA key of a PEM file
-// names no algorithm: it serves several.
+// Public returns the public key (RFC 7517). RSA keys from PEM have no alg, because
+// they serve several.
 func (k *ClientKey) Public() jose.JSONWebKey {
 	public := k.jwk.Public()
 	public.Use = "sig"
@@ -56,8 +57,8 @@ func (k *ClientKey) Public() jose.JSONWebKey {
 	return public
 }
 
-// IsKeyText distinguishes a key, in any form that ParseClientKeys reads, from the name
-// of a file.
+// IsKeyText reports whether text is a key, in any form that ParseClientKeys
+// accepts, and not a file name.
 func IsKeyText(text string) bool {
 	if strings.Contains(text, "-----BEGIN ") {
 		return true
@@ -66,9 +67,9 @@ func IsKeyText(text string) bool {
 	return isObject && strings.HasPrefix(strings.TrimSpace(inside), `"`)
 }
 
-// ParseClientKeys reads private keys for signatures: PEM (PKCS #8, PKCS #1,
-// SEC 1, with or without its certificate), a JWK, or a JWK set, of which those that do not sign are skipped. The
-// errors repeat nothing of the text.
+// ParseClientKeys parses private keys for signatures: PEM (PKCS #8, PKCS #1 or SEC
+// 1, with or without a certificate), a JWK, or a JWK Set, of which keys for other
+// purposes are skipped. Errors do not repeat any of the text.
 func ParseClientKeys(text []byte) ([]*ClientKey, error) {
 	var keys []*ClientKey
 	var err error
@@ -111,8 +112,8 @@ func parsePEM(text []byte) (keys []*ClientKey, err error) {
 	return keys, nil
 }
 
-// certify gives a key its certificate, if that is among them: Entra ID finds the
-// key by it (x5t#S256, RFC 7515 4.1.8).
+// certify adds the key's certificate, if it is among certificates. Entra ID
+// identifies the key by it (x5t#S256; RFC 7515, section 4.1.8).
 func (k *ClientKey) certify(certificates []*x509.Certificate) {
 	public, ok := k.jwk.Public().Key.(interface{ Equal(crypto.PublicKey) bool })
 	for _, certificate := range certificates {
@@ -148,7 +149,8 @@ func parseJWKs(text []byte) (keys []*ClientKey, err error) {
 	return keys, nil
 }
 
-// parseJWK refuses keys that are for something else (RFC 7517 4.2, 4.3).
+// parseJWK parses a JWK. It refuses keys for other purposes (RFC 7517, sections 4.2
+// and 4.3).
 func parseJWK(text []byte) (*ClientKey, error) {
 	o, err := parseObject(text)
 	if err != nil {
@@ -169,8 +171,9 @@ func parseJWK(text []byte) (*ClientKey, error) {
 	return newClientKey(jwk)
 }
 
-// CertificateKey is the public key of the first certificate in a PEM text, with
-// that: what a provider wants to know of one that is self-signed (RFC 8705 2.2).
+// CertificateKey returns the public key of the first certificate in PEM, with the
+// certificate. Providers need it to know a self-signed certificate (RFC 8705,
+// section 2.2).
 func CertificateKey(text []byte) (jose.JSONWebKey, error) {
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type != "CERTIFICATE" {
@@ -192,9 +195,9 @@ func CertificateKey(text []byte) (jose.JSONWebKey, error) {
 	return jose.JSONWebKey{}, errors.New("holds no certificate")
 }
 
-// newClientKey finds the algorithm, which is the key's own or goes by its type
-// (RFC 7518 3.1, RFC 8037), and the name, which is the key's own or its
-// thumbprint (RFC 7638).
+// newClientKey determines the algorithm, which is the key's own or depends on its
+// type (RFC 7518, section 3.1; RFC 8037), and the name, which is the key's own or
+// its thumbprint (RFC 7638).
 func newClientKey(jwk jose.JSONWebKey) (*ClientKey, error) {
 	signer, ok := jwk.Key.(crypto.Signer)
 	if !ok {

@@ -17,29 +17,28 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// This file opens encrypted tokens (JWE, RFC 7516). What is inside must be a
-// signed token, which is then checked like any other: encryption with a public
-// key says nothing of who encrypted.
+// This file decrypts tokens (JWE, RFC 7516). The content must be a signed token,
+// which is then verified like any other: encryption with a public key does not
+// authenticate the sender.
 
-// Key management and content encryption that are accepted. Not RSA1_5, which
-// reveals too much by how it fails, nor RSA-OAEP, which is by SHA-1, nor dir,
-// which would encrypt with the client secret.
+// Accepted algorithms for key management and content encryption. They exclude
+// RSA1_5, which is vulnerable to padding oracles, RSA-OAEP, which uses SHA-1, and
+// dir, which would encrypt with the client secret.
 var (
 	keyManagement = []jose.KeyAlgorithm{jose.RSA_OAEP_256, jose.ECDH_ES, jose.ECDH_ES_A128KW, jose.ECDH_ES_A256KW}
 	contentAlgs   = []jose.ContentEncryption{jose.A128GCM, jose.A256GCM, jose.A128CBC_HS256, jose.A256CBC_HS512}
 )
 
 const (
-	// maxToken bounds an encrypted token, in bytes. It cannot be larger when it
-	// is open: compressed ones are refused.
+	// maxToken is the maximum size in bytes of an encrypted token. Decryption cannot make
+	// it larger, because compression is refused.
 	maxToken          = 512 << 10
 	maxDecryptionKeys = 8
 )
 
-// ParseDecryptionKeys reads private keys for encrypted tokens: PEM (PKCS #8,
-// PKCS #1 or SEC 1, one or several), a JWK, or a JWK set. Other than with a
-// stranger's key set, a key that cannot serve is an error. Its errors repeat
-// nothing of the text.
+// ParseDecryptionKeys parses private keys for decryption: PEM (PKCS #8, PKCS #1 or
+// SEC 1, one or several), a JWK, or a JWK Set. Unlike in a provider's key set, a
+// key that cannot be used is an error. Errors do not repeat any of the text.
 func ParseDecryptionKeys(text []byte) (keys []jose.JSONWebKey, err error) {
 	text = bytes.TrimSpace(text)
 	if bytes.HasPrefix(text, []byte("{")) {
@@ -107,8 +106,8 @@ func decryptionKeysOfPEM(text []byte) (keys []jose.JSONWebKey, err error) {
 	return keys, nil
 }
 
-// prepareDecryptionKey checks a key and gives it the name that it is published
-// by: its own, or its thumbprint (RFC 7638).
+// prepareDecryptionKey checks a key, and names it by its thumbprint (RFC 7638) if
+// it has no kid.
 func prepareDecryptionKey(key *jose.JSONWebKey) error {
 	switch k := key.Key.(type) {
 	case *rsa.PrivateKey:
@@ -152,8 +151,8 @@ func opens(key jose.JSONWebKey, alg string) bool {
 	return false
 }
 
-// EncryptionKeys are the public halves of decryption keys, as a provider is to
-// see them. The first is the newest.
+// EncryptionKeys returns the public keys of decryption keys, for publication. The
+// first one is the newest.
 func EncryptionKeys(decryption []jose.JSONWebKey) []jose.JSONWebKey {
 	keys := make([]jose.JSONWebKey, 0, len(decryption))
 	for _, private := range decryption {
@@ -171,10 +170,10 @@ func EncryptionKeys(decryption []jose.JSONWebKey) []jose.JSONWebKey {
 
 func isEncrypted(token string) bool { return strings.Count(token, ".") == 4 }
 
-// open returns the signed token inside of an encrypted one. A token that is
-// not encrypted is returned as it is, also where there are decryption keys:
-// what it came by was TLS, its signature is checked all the same, and so a
-// provider can be configured to encrypt before or after we are.
+// open returns the signed token inside an encrypted one. A token that is not
+// encrypted is returned as it is, even if there are decryption keys: it came over
+// TLS, and its signature is verified. A provider can thus be configured to encrypt
+// before or after we are.
 func (c *Client) open(token string) (string, error) {
 	if !isEncrypted(token) {
 		return token, nil
@@ -208,9 +207,8 @@ func (c *Client) open(token string) (string, error) {
 	return "", errors.New("it is encrypted, and no decryption_key opens it")
 }
 
-// keysFor are the keys that could open a token: the one that it names, or all
-// that fit, since a provider that was given a certificate may name it as it
-// likes.
+// keysFor returns the keys that could open a token: the one that it names, or else
+// all that fit, since a provider that was given a certificate may use any name.
 func keysFor(decryption []jose.JSONWebKey, header jose.Header) (fitting []jose.JSONWebKey) {
 	for _, key := range decryption {
 		if !opens(key, header.Algorithm) {

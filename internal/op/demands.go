@@ -8,39 +8,39 @@ import (
 	"time"
 )
 
-// Demands are what authorization requests ask for in such a way that an ID
-// token without it is not valid (Core 3.1.3.7, 12 and 13). acr_values is no
-// demand: it asks for what a provider may leave out (Core 3.1.2.1).
+// Demands are what authorization requests ask for such that an ID token without it
+// is not valid (OpenID Connect Core 3.1.3.7, 12 and 13). acr_values is not a
+// demand: providers may ignore it (OpenID Connect Core 3.1.2.1).
 type Demands struct {
-	// MaxAge is how long ago the user may have signed in at the provider.
+	// MaxAge is how long ago the user may have authenticated.
 	MaxAge *time.Duration
-	// ACR: acr must be there, and be one of ACRs if there are any.
+	// ACR reports whether acr must be present, and be one of ACRs if there are any.
 	ACR  bool
 	ACRs []string
-	// Proof is what one login has to prove beyond that.
+	// Proof is what one login has to prove in addition.
 	Proof Proof
-	// LoginIsAuthTime reports whether the login asks the user to sign in again, so that
-	// it counts as auth_time if the ID token has none.
+	// LoginIsAuthTime reports whether the login asks the user to authenticate
+	// again, so that its time replaces a missing auth_time.
 	LoginIsAuthTime bool
 	// Began is when a login with LoginIsAuthTime began. It is not encoded.
 	Began time.Time
 
-	hashes [][8]byte // stand for ACRs in decoded demands
+	hashes [][8]byte // replace ACRs in decoded demands
 }
 
 const (
-	// MaxACRs bounds the values of acr that one list has, which a transaction carries.
+	// MaxACRs is the maximum number of acr values in one list, as transactions carry them.
 	MaxACRs = 32
-	// maxProofACRs bounds those of all lists of a proof. Further lists are not checked
+	// maxProofACRs is the maximum for all lists of a proof. Further lists are not checked
 	// when the user comes back, but by the rules themselves.
 	maxProofACRs = 64
 )
 
-// Any reports whether anything is demanded of ID tokens.
+// Any reports whether the fixed parameters demand anything of ID tokens.
 func (d *Demands) Any() bool { return d.MaxAge != nil || d.ACR }
 
-// AuthTime returns when the user signed in at the provider, by the auth_time of an ID
-// token or what counts as that; zero if it is unknown.
+// AuthTime returns when the user authenticated, by the auth_time of an ID token or
+// what replaces it; zero if it is unknown.
 func (d *Demands) AuthTime(said time.Time) time.Time {
 	if said.IsZero() && d.LoginIsAuthTime {
 		return d.Began
@@ -48,8 +48,8 @@ func (d *Demands) AuthTime(said time.Time) time.Time {
 	return said
 }
 
-// Check holds a sign-in to the demands. authTime is zero and acr is empty where
-// the ID token had none.
+// Check checks a login against the demands. authTime and acr are those of the ID
+// token, or zero.
 func (d *Demands) Check(authTime time.Time, acr string, now time.Time, skew time.Duration) error {
 	if d.MaxAge != nil {
 		if err := checkAge(*d.MaxAge, authTime, now, skew); err != nil {
@@ -62,7 +62,8 @@ func (d *Demands) Check(authTime time.Time, acr string, now time.Time, skew time
 	return nil
 }
 
-// checkAge holds the time of a sign-in, zero if it is unknown, to a max_age.
+// checkAge checks the time of an authentication, zero if it is unknown, against
+// max_age.
 func checkAge(maxAge time.Duration, authTime, now time.Time, skew time.Duration) error {
 	ago := now.Sub(authTime)
 	switch {
@@ -76,10 +77,10 @@ func checkAge(maxAge time.Duration, authTime, now time.Time, skew time.Duration)
 	return nil
 }
 
-// IsTooOld reports whether a sign-in is longer ago than max_age. It counts whole
-// seconds, as auth_time and providers do. Otherwise a sign-in would be too old here for
-// up to a second in which it is recent enough for the provider, which would answer
-// without asking the user.
+// IsTooOld reports whether an authentication is older than max_age. It counts whole
+// seconds, like auth_time and providers. Otherwise an authentication could be too
+// old here but, for up to a second, recent enough for the provider, which would
+// then not ask the user again.
 func IsTooOld(maxAge time.Duration, authTime, now time.Time, skew time.Duration) bool {
 	return now.Truncate(time.Second).Sub(authTime) > maxAge+skew
 }
@@ -94,7 +95,7 @@ func (d *Demands) allows(acr string) bool {
 	return slices.Contains(d.ACRs, acr) || len(d.hashes) > 0 && slices.Contains(d.hashes, hashTexts(acr))
 }
 
-// checkRequested holds the token to the request: auth_time and acr are what was asked for.
+// checkRequested checks auth_time and acr against the request.
 func (c *idTokenCheck) checkRequested(claims object) error {
 	if !c.demands.Any() {
 		return nil
@@ -106,7 +107,7 @@ func (c *idTokenCheck) checkRequested(claims object) error {
 	return c.demands.Check(c.demands.AuthTime(authTime), acr, c.now, c.skew)
 }
 
-// authOf returns auth_time and acr, zero and empty where they are absent.
+// authOf returns auth_time and acr; zero if they are absent.
 func authOf(claims object) (authTime time.Time, acr string, err error) {
 	authTime, ok, err := claims.moment("auth_time")
 	if err != nil {
@@ -119,15 +120,15 @@ func authOf(claims object) (authTime time.Time, acr string, err error) {
 	return authTime, acr, err
 }
 
-// AuthOf returns auth_time and acr of a checked ID token. What is absent, or in
-// no form that counts, is zero and empty.
+// AuthOf returns auth_time and acr of a verified ID token; zero if they are absent
+// or not valid.
 func AuthOf(claims Claims) (authTime time.Time, acr string) {
 	authTime, acr, _ = authOf(object(claims))
 	return authTime, acr
 }
 
-// ParseClaimsRequest reads a claims parameter (Core 5.5), and returns what it
-// demands of acr.
+// ParseClaimsRequest parses a claims parameter (OpenID Connect Core 5.5), and
+// returns what it demands of acr.
 func ParseClaimsRequest(text string) (d Demands, err error) {
 	top, err := parseObject([]byte(text))
 	if err != nil {
@@ -160,10 +161,10 @@ func ParseClaimsRequest(text string) (d Demands, err error) {
 	return d, nil
 }
 
-// wish is how a claim is asked for (Core 5.5.1).
+// wish is the request for a claim (OpenID Connect Core 5.5.1).
 type wish struct {
 	essential bool
-	values    []string // those that are strings
+	values    []string // only strings
 }
 
 func parseWish(raw json.RawMessage) (w wish, err error) {

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// This file writes demands into transactions, so that whichever instance serves the
-// callback holds the login to what it was begun with.
+// This file encodes demands for transactions, so that the instance that serves the
+// callback can check them, whichever it is.
 
-// The parts of encoded demands. The first two are those of earlier releases: without
-// further ones, the hashes of ACRs fill the rest.
+// Parts of encoded demands. The first two are those of earlier releases: if there
+// are no others, hashes of ACRs fill the rest.
 const (
 	demandsNone            = 0
 	demandsMaxAge          = 1 << 0
@@ -22,8 +22,8 @@ const (
 	demandsAll   = demandsFirst | demandsProof | demandsLoginIsAuthTime
 )
 
-// Encode makes a short text of the demands, which is never empty. Values of acr
-// become hashes.
+// Encode returns the encoded demands, which are never empty. It encodes hashes of
+// acr values.
 func (d *Demands) Encode() string {
 	encoded := []byte{demandsNone}
 	if d.LoginIsAuthTime {
@@ -49,7 +49,7 @@ func (d *Demands) Encode() string {
 	return string(encoded)
 }
 
-// appendTo appends an encoded proof: max_age and one more, or zero for none, and the
+// appendTo appends the encoded proof: max_age plus one, or zero for none, and the
 // lists of hashes with their lengths.
 func (p *Proof) appendTo(encoded []byte) []byte {
 	if p.MaxAge == nil {
@@ -82,7 +82,7 @@ func appendHashes(encoded []byte, values []string) []byte {
 
 var errNoDemands = errors.New("these are no demands")
 
-// DecodeDemands reads what Encode made.
+// DecodeDemands decodes what Encode returned.
 func DecodeDemands(text string) (Demands, error) {
 	r := demandsReader{rest: []byte(text)}
 	d := r.demands()
@@ -150,7 +150,7 @@ func (r *demandsReader) number() uint64 {
 	return number
 }
 
-// seconds reads a duration that was written with so many seconds more.
+// seconds decodes a duration that was encoded with more seconds added.
 func (r *demandsReader) seconds(more uint64) time.Duration {
 	seconds := r.number()
 	if seconds < more || seconds-more > maxAgeSeconds {

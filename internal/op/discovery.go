@@ -1,6 +1,6 @@
-// Package op speaks with one OpenID Provider over back channels:
-// discovery, keys, the token endpoint, userinfo, and the addresses that a
-// browser is sent to. It knows nothing of browsers, sessions or Caddy.
+// Package op is a client of one OpenID Provider: discovery, keys, the token endpoint,
+// userinfo and other calls over the back channel, and the URLs that browsers are
+// redirected to. It does not know browsers, sessions or Caddy.
 package op
 
 import (
@@ -21,62 +21,62 @@ import (
 )
 
 const (
-	// metadataAge is after how long a login looks at the metadata again.
+	// metadataAge is the age from which metadata is fetched again at its next use.
 	metadataAge = time.Hour
 	firstPause  = time.Second
 	longPause   = 10 * time.Second
-	// longestAfter is the longest pause that a provider can ask for with Retry-After.
+	// longestAfter is the longest Retry-After that is obeyed.
 	longestAfter = time.Minute
 )
 
-// DiscoveryConfig is all that shapes a Remote, so that two with the same
-// configuration are the same.
+// DiscoveryConfig is everything that a Discovery depends on. Providers with equal
+// configurations share one.
 type DiscoveryConfig struct {
 	Issuer           string // may be empty if ConfigurationURL is set
 	ConfigurationURL string // may be empty if Issuer is set
 	Endpoints        Endpoints
-	JWKS             []byte // a key set document in the place of jwks_uri
-	// Keys are those of a document that can change, asked at each use, and KeyDocument
-	// is that document.
+	JWKS             []byte // a key set document to use instead of jwks_uri
+	// Keys returns the keys of a document that can change, and KeyDocument that
+	// document. They are called at each use.
 	Keys        func() []jose.JSONWebKey
 	KeyDocument func() []byte
-	// KeysOnly: we are no client of the issuer, and need nothing but its keys, to
-	// verify access tokens.
+	// KeysOnly reports that we are not a client of the issuer and only need its
+	// keys, to verify access tokens.
 	KeysOnly bool
-	// Profile is what the client keeps to.
+	// Profile is the profile that the client conforms to.
 	Profile  Profile
 	Insecure bool
 	Timeout  time.Duration
-	// TLS is asked before each request; nil, and a nil result, for the default.
-	// Another pointer than before means new connections.
+	// TLS is called before each request; nil, or a nil result, means the default.
+	// New connections are made if the returned pointer changes.
 	TLS func() *tls.Config
-	// MTLS: a certificate of the client is shown in TLS, to prove who it is or to
-	// bind its tokens, at the endpoints that the provider has for that.
+	// MTLS reports whether the client has a certificate, for authentication or to
+	// bind tokens. It then uses mtls_endpoint_aliases.
 	MTLS  bool
 	Proxy func(*http.Request) (*url.URL, error)
 	Now   func() time.Time
 
-	// Notify is called when what was learned before serves because the provider does
-	// not answer, and when that is over. It may be nil.
+	// Notify, if not nil, is called when earlier metadata or keys are used because
+	// the provider does not respond, and when that ends.
 	Notify func(Notice)
 
-	// Outage is called when the provider does not answer any more, and when it does
-	// again. It must not wait for anything. It may be nil.
+	// Outage, if not nil, is called when the provider stops responding, and when it
+	// responds again. It must not block.
 	Outage func(Outage)
 
-	// InProcess takes the place of connections where the provider is in this
-	// process; nil where it is reached by the network. Everything else stays: how
-	// long an answer may take, and how large it may be.
+	// InProcess replaces network connections if the provider is in this process;
+	// otherwise it is nil. The limits on the time and size of responses still
+	// apply.
 	InProcess *InProcess
 
-	// dial takes the place of net.Dialer in tests.
+	// dial replaces net.Dialer in tests.
 	dial func(control func(network, address string, _ syscall.RawConn) error) dialContext
 }
 
 // hasKeys reports whether the configuration has the provider's keys.
 func (c *DiscoveryConfig) hasKeys() bool { return len(c.JWKS) > 0 || c.Keys != nil }
 
-// address is where the metadata is, or empty where none is needed.
+// address returns the URL of the metadata; "" if none is needed.
 func (c *DiscoveryConfig) address() string {
 	switch {
 	case c.static():
@@ -87,25 +87,25 @@ func (c *DiscoveryConfig) address() string {
 	return ConfigurationURL(c.Issuer)
 }
 
-// Discovery is what was learned about a provider while running: its metadata and
-// keys. It is made without any network traffic, and outlives configurations.
-// It is safe for concurrent use.
+// Discovery has what is known about a provider at run time: its metadata and keys.
+// Creating it causes no network traffic. It outlives configurations, and is safe
+// for concurrent use.
 type Discovery struct {
 	config DiscoveryConfig
 	client *http.Client
 	guard  *guard
 	keys   *KeySet
-	shelf  *shelf // of the metadata
+	shelf  *shelf // stores the metadata
 	flight singleflight.Group
 
 	mu       sync.Mutex
-	metadata *Metadata // the last good one
+	metadata *Metadata // the last valid metadata
 	good     time.Time // when it was fetched
-	loaded   bool      // it was not fetched by this process
-	fetched  time.Time // its age counts from here; see Doubt
+	loaded   bool      // whether another process fetched it
+	fetched  time.Time // start of its age; see Invalidate
 	failures int
 	next     time.Time // no attempt before
-	err      error     // of the last attempt
+	err      error     // result of the last attempt
 	history  history
 
 	pushing pause
@@ -114,7 +114,7 @@ type Discovery struct {
 	outage  outage
 }
 
-// NewDiscovery returns a Remote that has learned nothing yet.
+// NewDiscovery returns a Discovery without metadata or keys.
 func NewDiscovery(config DiscoveryConfig) *Discovery {
 	r := &Discovery{config: config, guard: newGuard(&config)}
 	r.client = newHTTPClient(&config, r.guard)
@@ -135,10 +135,10 @@ func NewDiscovery(config DiscoveryConfig) *Discovery {
 	return r
 }
 
-// Close gives back idle connections. Calls that are under way end normally.
+// Close closes idle connections. Calls in progress are not affected.
 func (r *Discovery) Close() { r.client.CloseIdleConnections() }
 
-// static reports whether the configuration makes discovery needless.
+// static reports whether the configuration makes discovery unnecessary.
 func (c *DiscoveryConfig) static() bool {
 	e := c.Endpoints
 	if c.KeysOnly {
@@ -147,19 +147,19 @@ func (c *DiscoveryConfig) static() bool {
 	return c.Issuer != "" && e.Authorization != "" && e.Token != "" && (e.JWKS != "" || c.hasKeys())
 }
 
-// Metadata returns what is known about the provider, and asks it where nothing
-// is, or where that is an hour old. Any number of callers share one request,
-// which does not end with the first of them. When the provider does not answer
-// the last good metadata serves for a day, also that of an earlier process; without any the error is Unavailable, and
-// further attempts wait, at first a second, never more than ten, unless the provider
-// asks for more.
+// Metadata returns the provider's metadata, and fetches it if there is none or if
+// it is an hour old. Concurrent callers share one request, which continues if the
+// first of them leaves. While the provider does not respond, the last valid
+// metadata is used for a day, including that of an earlier process. Without any,
+// the error is an *UnavailableError, and further attempts wait: a second at first,
+// at most ten, unless the provider asks for more.
 func (r *Discovery) Metadata(ctx context.Context) (*Metadata, error) {
 	if known, err, settled := r.known(); settled {
 		return known, err
 	}
 	answer := r.flight.DoChan("metadata", func() (any, error) {
 		if known, err, settled := r.known(); settled {
-			return known, err // another flight has just landed
+			return known, err // another call has just finished
 		}
 		return r.discover(context.WithoutCancel(ctx))
 	})
@@ -172,8 +172,8 @@ func (r *Discovery) Metadata(ctx context.Context) (*Metadata, error) {
 	}
 }
 
-// known returns what can be said without asking: settled is false when it is
-// time to ask.
+// known returns the current metadata or error. settled is false if it is time to
+// fetch the metadata.
 func (r *Discovery) known() (m *Metadata, err error, settled bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -191,18 +191,17 @@ func (r *Discovery) known() (m *Metadata, err error, settled bool) {
 	return nil, nil, false
 }
 
-// isPausing reports whether no attempt is to be made before next. A clock that was set
-// back ends the pause.
+// isPausing reports whether no attempt may be made before next. If the clock was
+// set back, the pause ends.
 func isPausing(now, next time.Time) bool {
 	return now.Before(next) && next.Sub(now) <= longestAfter
 }
 
-// pauseFor returns for how long the provider wants to be left alone after an error, as
-// far as that is heeded.
+// pauseFor returns the Retry-After of an error, as far as it is obeyed.
 func pauseFor(err error) time.Duration { return min(RetryAfter(err), longestAfter) }
 
-// usable reports whether the last good metadata may serve while the provider does
-// not answer. The caller holds the mutex.
+// usable reports whether the last valid metadata may be used while the provider
+// does not respond. The caller holds the mutex.
 func (r *Discovery) usable(now time.Time) bool { return now.Sub(r.good) < keepFor }
 
 func (r *Discovery) discover(ctx context.Context) (*Metadata, error) {
@@ -220,12 +219,12 @@ func (r *Discovery) discover(ctx context.Context) (*Metadata, error) {
 	now := r.config.Now()
 	r.history.note(now, err)
 	if err != nil {
-		// A random part of the pause keeps many instances from asking at once.
+		// A random part of the pause keeps many nodes from asking at once.
 		pause := min(longPause, firstPause<<min(r.failures, 8))
 		pause = max(pause/2+rand.N(pause/2), pauseFor(err))
 		r.failures++
 		r.err, r.next = err, now.Add(pause)
-		if old != nil && (r.metadata == nil || oldFrom.After(r.good)) { // another instance may have seen later ones
+		if old != nil && (r.metadata == nil || oldFrom.After(r.good)) { // another node may have fetched newer ones
 			r.metadata, r.good, r.fetched, r.loaded = old, oldFrom, time.Time{}, true
 		}
 		if r.metadata != nil && r.usable(now) {
@@ -240,9 +239,9 @@ func (r *Discovery) discover(ctx context.Context) (*Metadata, error) {
 	return metadata, nil
 }
 
-// Invalidate has the metadata looked at again before it is an hour old, but not
-// before the longest pause is over: it does not fit the configuration, and that
-// may be put right at the provider soon.
+// Invalidate makes the metadata be fetched again before it is an hour old, but not
+// before the longest pause is over. It is called if the metadata does not fit the
+// configuration, which may soon be corrected at the provider.
 func (r *Discovery) Invalidate() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -268,14 +267,14 @@ func (r *Discovery) fetch(ctx context.Context) (*Metadata, error) {
 	return metadata, r.complete(metadata)
 }
 
-// understand reads a metadata document that came over a connection which led there.
+// understand parses a metadata document. found is where its connection led.
 func (r *Discovery) understand(document *httpResponse, found locality) (*Metadata, error) {
 	metadata, err := r.config.parse(document.body)
 	if err != nil {
 		return nil, &SettingsError{document.because(err)}
 	}
 	if r.guard.found.Swap(uint32(found)) != uint32(found) {
-		r.client.CloseIdleConnections() // they were judged by another rule
+		r.client.CloseIdleConnections() // the guard may now judge them differently
 	}
 	if err := r.complete(metadata); err != nil {
 		return nil, err
@@ -283,7 +282,7 @@ func (r *Discovery) understand(document *httpResponse, found locality) (*Metadat
 	return metadata, nil
 }
 
-// complete puts the configured addresses in and checks the result.
+// complete overrides the metadata by configured endpoints, and checks the result.
 func (r *Discovery) complete(metadata *Metadata) error {
 	c := r.config
 	if c.KeysOnly {
@@ -295,7 +294,7 @@ func (r *Discovery) complete(metadata *Metadata) error {
 	}
 	metadata.override(c.Endpoints)
 	if c.Endpoints.Pushed != "" {
-		metadata.Pushed = true // why else would it be configured?
+		metadata.Pushed = true // a configured endpoint is meant to be used
 	}
 	if err := c.Profile.apply(metadata); err != nil {
 		return &SettingsError{err}
@@ -313,7 +312,7 @@ func (r *Discovery) complete(metadata *Metadata) error {
 	return nil
 }
 
-// parse reads a metadata document of the configured issuer.
+// parse parses a metadata document of the configured issuer.
 func (c *DiscoveryConfig) parse(document []byte) (*Metadata, error) {
 	if c.KeysOnly {
 		return readMetadata(document, c.Issuer, c.address())
@@ -321,10 +320,9 @@ func (c *DiscoveryConfig) parse(document []byte) (*Metadata, error) {
 	return parseMetadata(document, c.Issuer, c.address())
 }
 
-// fetchMetadata returns the metadata document, and where the connection led that
-// it came by.
+// fetchMetadata returns the metadata document, and where its connection led.
 func (r *Discovery) fetchMetadata(ctx context.Context, address string) (document *httpResponse, found locality, err error) {
-	var led atomic.Uint32 // the client bounds the time
+	var led atomic.Uint32 // atomic, since the trace may run concurrently
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
 		led.Store(uint32(localityOfAddress(info.Conn.RemoteAddr().String())))
 	}})
@@ -337,12 +335,12 @@ func (r *Discovery) fetchMetadata(ctx context.Context, address string) (document
 		return nil, 0, err
 	}
 	if proxied(r.config.Proxy, request) {
-		return document, 0, nil // it led to the proxy
+		return document, 0, nil // the connection led to the proxy
 	}
 	return document, locality(led.Load()), nil
 }
 
-// fetchKeys gets the key set from where the metadata says it is.
+// fetchKeys fetches the key set.
 func (r *Discovery) fetchKeys(ctx context.Context) ([]byte, error) {
 	metadata, err := r.Metadata(ctx)
 	if err != nil {
@@ -358,7 +356,7 @@ func (r *Discovery) fetchKeys(ctx context.Context) ([]byte, error) {
 	return answer.body, nil
 }
 
-// getKeys gets what is at an address of keys.
+// getKeys fetches a key set document.
 func (r *Discovery) getKeys(ctx context.Context, address string) (*httpResponse, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {

@@ -12,52 +12,52 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/bounded"
 )
 
-// This file keeps the last good metadata and keys where a restart finds them.
-// They are used only while the provider does not answer.
+// This file stores the last valid metadata and keys for use after a restart. They
+// are used only while the provider does not respond.
 
 const (
-	// keepFor is how long what was fetched is used while the provider does not
-	// answer, in memory as well: a key that was withdrawn must not live on because
-	// somebody keeps the key set from us.
+	// keepFor is how long metadata and keys are used while the provider does not
+	// respond, in memory as well. Blocking access to the key set must not keep a
+	// withdrawn key valid.
 	keepFor = 24 * time.Hour
-	// keepAgain is when an unchanged document is written again, so that its age
-	// counts from a later fetch.
+	// keepAgain is the age from which an unchanged document is stored again, with
+	// the date of a later fetch.
 	keepAgain   = 3 * time.Hour
-	maxKept     = 512 << 10 // bytes of a document
+	maxKept     = 512 << 10 // maximum size in bytes of a document
 	storeWithin = 30 * time.Second
 	loadWithin  = 3 * time.Second
 	loadEvery   = 5 * time.Second
-	// clocksDiffer is how far from the future another instance may seem to write.
+	// clocksDiffer is how far in the future another node may seem to have fetched.
 	clocksDiffer = 5 * time.Minute
-	// stillNew is the age up to which no notice is given that a document is used
-	// although the provider does not answer.
+	// stillNew is the age up to which a document is used during an outage without
+	// notice.
 	stillNew    = 2 * time.Hour
 	noticeEvery = 10 * time.Minute
 )
 
-// DocumentStore keeps documents about one provider, so that no one else can read or
-// change them. Load returns nil where it has none.
+// DocumentStore stores documents about one provider. Others can neither read nor
+// change them. Load returns nil if there is none.
 type DocumentStore interface {
 	Load(ctx context.Context, part string) ([]byte, error)
 	Store(ctx context.Context, part string, document []byte) error
 }
 
-// Notice says that a provider does not answer, and that what was learned before is
-// used in the place of an answer, or that this is over.
+// Notice reports that a provider does not respond and that an earlier document is
+// used, or that this has ended.
 type Notice struct {
 	Part    string // metadata or keys
 	Over    bool
-	Fetched time.Time // when what is used was fetched
+	Fetched time.Time // when the document was fetched
 	Err     error     // why it cannot be fetched now
 }
 
-// kept is a document as it is kept.
+// kept is a stored document.
 type kept struct {
 	Fetched  int64  `json:"fetched"` // in Unix seconds
 	Document []byte `json:"document"`
-	// Found is where the connection led by which metadata came; see guard.
+	// Found is where the connection led over which metadata came; see guard.
 	Found locality `json:"found,omitempty"`
-	// From is the address that keys were fetched from.
+	// From is the URL that keys were fetched from.
 	From string `json:"from,omitempty"`
 }
 
@@ -67,7 +67,7 @@ func (k *kept) sum() [sha256.Size]byte {
 	return sha256.Sum256([]byte(k.From + "\x00" + string(rune(k.Found)) + "\x00" + string(k.Document)))
 }
 
-// shelf is where one of a provider's documents is kept.
+// shelf stores one of a provider's documents.
 type shelf struct {
 	part   string
 	now    func() time.Time
@@ -75,20 +75,20 @@ type shelf struct {
 	notify func(Notice)
 
 	mu      sync.Mutex
-	saved   [sha256.Size]byte // of what is kept, as far as is known here
+	saved   [sha256.Size]byte // hash of the stored document, as far as known
 	savedAt int64
-	next    *kept // to be saved
+	next    *kept // the document to store
 	saving  bool
 	loading bool
-	loadAt  time.Time // no look before
+	loadAt  time.Time // no attempt to load before
 
 	noticedAt time.Time // when the last notice was given; zero while all is well
 	tellMu    sync.Mutex
 }
 
-// save keeps a document that was just fetched, in the background, if it has
-// changed or what is kept grows old. An error is forgotten: the next fetch tries
-// again.
+// save stores a document that was just fetched, in the background, if it has
+// changed or the stored one is old. Errors are ignored, because the next fetch
+// tries again.
 func (s *shelf) save(k *kept) {
 	if s.keeper.Load() == nil || len(k.Document) > maxKept {
 		return
@@ -105,7 +105,7 @@ func (s *shelf) save(k *kept) {
 	}
 }
 
-// work saves until nothing is left to save.
+// work stores documents until there are none left.
 func (s *shelf) work() {
 	for {
 		s.mu.Lock()
@@ -124,8 +124,7 @@ func (s *shelf) work() {
 	}
 }
 
-// store writes a document, unless another instance has written the same or a
-// later one.
+// store stores a document, unless another node has stored the same or a newer one.
 func (s *shelf) store(k *kept) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), storeWithin)
 	defer cancel()
@@ -142,8 +141,8 @@ func (s *shelf) store(k *kept) bool {
 	return err == nil && keeper.Store(ctx, s.part, text) == nil
 }
 
-// read returns what is kept, or nil for what is not there, cannot be understood,
-// is too old, or from the future.
+// read returns the stored document; nil if there is none or it is not valid, too
+// old, or from the future.
 func (s *shelf) read(ctx context.Context, keeper DocumentStore) *kept {
 	text, err := keeper.Load(ctx, s.part)
 	if err != nil || len(text) == 0 {
@@ -159,8 +158,8 @@ func (s *shelf) read(ctx context.Context, keeper DocumentStore) *kept {
 	return k
 }
 
-// load returns what is kept. It does not wait long for a storage that hangs, and
-// does not look often.
+// load returns the stored document. It limits the time and frequency of reading a
+// storage that hangs.
 func (s *shelf) load() *kept {
 	keeper := s.keeper.Load()
 	s.mu.Lock()
@@ -182,8 +181,9 @@ func (s *shelf) load() *kept {
 	return found // nil if the storage hangs
 }
 
-// stale gives notice, at most once in noticeEvery, that something fetched then is used because the
-// provider does not answer. A short outage is no news; an answer that cannot be right is.
+// stale gives notice, at most once per noticeEvery, that a document fetched then is
+// used because the provider does not respond. It gives none for short outages,
+// unless the response was not valid.
 func (s *shelf) stale(fetched time.Time, err error, loaded bool) {
 	now := s.now()
 	var settings *SettingsError
@@ -199,7 +199,7 @@ func (s *shelf) stale(fetched time.Time, err error, loaded bool) {
 	s.notify(Notice{Part: s.part, Fetched: fetched, Err: err})
 }
 
-// live gives notice that the provider answers again, if one was given that it did not.
+// live gives notice that the provider responds again, if stale has given notice.
 func (s *shelf) live() {
 	s.tellMu.Lock()
 	defer s.tellMu.Unlock()
@@ -209,8 +209,8 @@ func (s *shelf) live() {
 	}
 }
 
-// KeepIn sets where the metadata and keys are kept. Until it is called they are
-// not.
+// KeepIn sets where metadata and keys are stored. Before it is called they are not
+// stored.
 func (r *Discovery) KeepIn(keeper DocumentStore) {
 	r.shelf.keeper.Store(&keeper)
 	if r.keys.shelf != nil {
@@ -218,8 +218,8 @@ func (r *Discovery) KeepIn(keeper DocumentStore) {
 	}
 }
 
-// loadMetadata returns the metadata that is kept, checked like any other against
-// the configuration of today.
+// loadMetadata returns the stored metadata, checked against the current
+// configuration.
 func (r *Discovery) loadMetadata() (*Metadata, time.Time) {
 	if r.config.static() {
 		return nil, time.Time{}
@@ -240,7 +240,7 @@ func (r *Discovery) loadMetadata() (*Metadata, time.Time) {
 	return metadata, k.time()
 }
 
-// keysAddress is where the keys are, as far as that is known.
+// keysAddress returns the URL of the keys, if it is known.
 func (r *Discovery) keysAddress() string {
 	if r.config.Endpoints.JWKS != "" {
 		return r.config.Endpoints.JWKS

@@ -13,31 +13,30 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/dpop"
 )
 
-// This file is about tokens that are bound to a key of ours (DPoP, RFC 9449): when
-// they are, by which key, and what goes into requests for them.
+// This file binds tokens to a client key (DPoP, RFC 9449).
 
-// DPoPMode says when tokens are bound to a key.
+// DPoPMode is when tokens are bound to a key.
 type DPoPMode int
 
-// The modes.
+// Modes of DPoP.
 const (
 	DPoPOff  DPoPMode = iota
-	DPoPAuto          // where the provider offers it and no application gets the token
+	DPoPAuto          // if the provider offers it and no application gets the token
 	DPoPOn            // always
 )
 
-// DPoP says when tokens are bound to a key, and to which.
+// DPoP configures when tokens are bound to a key, and to which.
 type DPoP struct {
 	Mode DPoPMode
 	Alg  string
-	// PerProcess: all logins of this process have one key.
+	// PerProcess makes all logins of this process share one key.
 	PerProcess bool
 }
 
 // LoginKey returns the key that the tokens of a login are to be bound to; nil for
-// bearer tokens. passedOn reports whether an application gets the access token, which
-// it could not use. The provider has to offer the algorithm, unless nothing says what
-// it offers.
+// bearer tokens. passedOn reports whether an application gets the access token,
+// which it could not use. The provider must list the algorithm, unless it is not
+// discovered.
 func (c *Client) LoginKey(ctx context.Context, passedOn bool) (*dpop.Key, error) {
 	if c.DPoP.Mode == DPoPOff || c.DPoP.Mode == DPoPAuto && passedOn {
 		return nil, nil
@@ -51,14 +50,14 @@ func (c *Client) LoginKey(ctx context.Context, passedOn bool) (*dpop.Key, error)
 	case c.DPoP.Mode == DPoPAuto && !offers:
 		return nil, nil
 	case metadata.discovered && !offers:
-		c.Discovery.Invalidate() // it may be put right soon
+		c.Discovery.Invalidate() // it may be corrected soon
 		return nil, &UnavailableError{settingsErrorf("dpop is on, and the provider %s", offersInstead(metadata.DPoPAlgs, c.DPoP.Alg)), longPause}
 	}
 	return c.newKey()
 }
 
-// CheckPassedOn refuses that applications get access tokens that are always bound to a
-// key of ours, which they do not have.
+// CheckPassedOn returns an error if access tokens are always bound to a key, and so
+// cannot be passed on to applications.
 func (c *Client) CheckPassedOn() error {
 	if c.DPoP.Mode != DPoPOn {
 		return nil
@@ -66,7 +65,7 @@ func (c *Client) CheckPassedOn() error {
 	return errors.New("dpop on and upstream { access_token } exclude each other, since the application has no key to use a bound token with; remove access_token, or use dpop auto")
 }
 
-// offersInstead says what the metadata lists in the place of an algorithm.
+// offersInstead describes what the metadata lists instead of an algorithm.
 func offersInstead(algs []string, wanted string) string {
 	if len(algs) == 0 {
 		return "does not offer DPoP: its metadata has no dpop_signing_alg_values_supported"
@@ -74,7 +73,7 @@ func offersInstead(algs []string, wanted string) string {
 	return fmt.Sprintf("does not offer proofs by %s, but %s; set alg in dpop { }", wanted, clip(strings.Join(algs, ", ")))
 }
 
-// newKey returns the key of this process, or another one.
+// newKey returns the key of this process, or a new one.
 func (c *Client) newKey() (*dpop.Key, error) {
 	if c.DPoP.PerProcess {
 		return c.Discovery.proofs.key(c.DPoP.Alg)
@@ -82,8 +81,8 @@ func (c *Client) newKey() (*dpop.Key, error) {
 	return dpop.NewKey(c.DPoP.Alg)
 }
 
-// tokenKey returns the key for a request to the token endpoint. Tokens that were bound
-// to a key stay with it. Where dpop is on, there is a key also for what began before.
+// tokenKey returns the key for a request to the token endpoint. Bound tokens keep
+// their key. In mode DPoPOn, tokens that are not bound yet get one.
 func (c *Client) tokenKey(key *dpop.Key) (*dpop.Key, error) {
 	if key != nil || c.DPoP.Mode != DPoPOn {
 		return key, nil
@@ -91,7 +90,7 @@ func (c *Client) tokenKey(key *dpop.Key) (*dpop.Key, error) {
 	return c.newKey()
 }
 
-// Access is an access token and the key that it is bound to; no key for a bearer
+// Access is an access token and the key that it is bound to; nil for a bearer
 // token.
 type Access struct {
 	Token string
@@ -103,9 +102,9 @@ func (t *Tokens) Access() Access { return Access{t.AccessToken, t.Key} }
 
 var errNotBound = errors.New("dpop is on")
 
-// bind takes the key of the request into tokens that are bound to it. Where dpop is on,
-// other tokens are an error. A provider that gives a bearer token may still have bound
-// the refresh token (RFC 9449 5), and does not say so.
+// bind adds the key of the request to tokens that the response says are bound. In
+// mode DPoPOn, bearer tokens are an error. A provider that issues a bearer token may
+// still have bound the refresh token (RFC 9449, section 5) without saying so.
 func (c *Client) bind(tokens *Tokens, key *dpop.Key, answer *tokenResponse) error {
 	if key != nil && answer.bound {
 		tokens.Key, tokens.NotBearer = key, nil
@@ -121,12 +120,12 @@ func (c *Client) bind(tokens *Tokens, key *dpop.Key, answer *tokenResponse) erro
 	return fmt.Errorf("%w where %w", answer.notBearer, errNotBound)
 }
 
-// proofs are what is remembered of a provider for proofs.
+// proofs is the DPoP state of a provider.
 type proofs struct {
 	nonces dpop.Nonces
 
 	mu   sync.Mutex
-	keys map[string]*dpop.Key // those of this process, by algorithm
+	keys map[string]*dpop.Key // keys of this process, by algorithm
 }
 
 // key returns the key of this process for an algorithm.
@@ -147,7 +146,7 @@ func (p *proofs) key(alg string) (*dpop.Key, error) {
 	return key, nil
 }
 
-// prove adds a proof to a request, if there is a key.
+// prove adds a DPoP proof to a request, if there is a key.
 func (p *proofs) prove(request *http.Request, access Access, at time.Time) error {
 	if access.Key == nil {
 		return nil
@@ -163,21 +162,21 @@ func (p *proofs) prove(request *http.Request, access Access, at time.Time) error
 	return nil
 }
 
-// learn remembers the nonce that a response has for the next proof, and reports whether
+// learn stores the nonce in a response for the next proof, and reports whether
 // there is one.
 func (p *proofs) learn(request *http.Request, key *dpop.Key, response *http.Response) bool {
 	return key != nil && p.nonces.Learn(dpop.Target(request.URL), response.Header)
 }
 
-// invalidProof is the error code for a proof that is refused, whatever its nonce (RFC
-// 9449 5 and 7.1).
+// invalidProof is the error code for a refused proof, regardless of its nonce (RFC
+// 9449, sections 5 and 7.1).
 const invalidProof = "invalid_dpop_proof"
 
-// isAboutProof reports whether an error code is about a proof, and not about a token or
-// a client.
+// isAboutProof reports whether an error code concerns a proof, rather than a token
+// or a client.
 func isAboutProof(code string) bool { return code == invalidProof || code == dpop.UseNonce }
 
-// adviceOfProof says what to look at where a provider refuses a proof at an endpoint.
+// adviceOfProof returns advice for a proof that was refused at an endpoint.
 func adviceOfProof(code, endpoint string) string {
 	switch code {
 	case invalidProof:

@@ -2,8 +2,8 @@ package op
 
 import "iter"
 
-// Endpoints are the addresses of a provider's endpoints, of its metadata or of the
-// configuration. One that is empty is not there.
+// Endpoints are the URLs of a provider's endpoints, from metadata or the
+// configuration; empty for those that do not exist.
 type Endpoints struct {
 	Authorization, Token, Userinfo, JWKS, EndSession string
 	Revocation                                       string // RFC 7009
@@ -11,20 +11,20 @@ type Endpoints struct {
 	Pushed                                           string // pushed authorization requests, RFC 9126
 }
 
-// endpoint is what is known about one endpoint of a provider.
+// endpoint describes an endpoint of providers.
 type endpoint struct {
-	name  string // in metadata, in JSON and in a Caddyfile
+	name  string // in metadata, JSON and the Caddyfile
 	field func(*Endpoints) *string
-	// backChannel: we send requests there. Browsers go to the others themselves.
+	// backChannel reports whether we send requests there, and not browsers.
 	backChannel bool
-	// alias: mtls_endpoint_aliases may name another address of it (RFC 8705 5).
+	// alias reports whether it may be in mtls_endpoint_aliases (RFC 8705, section 5).
 	alias bool
-	// needed reports whether a provider cannot do without; nil if it always can.
-	// noKeys: its keys are not configured.
+	// needed reports whether a provider must have it; nil if it is optional. noKeys reports
+	// whether its keys are not configured.
 	needed func(m *Metadata, noKeys bool) bool
 }
 
-// endpoints is the one list of a provider's endpoints.
+// endpoints lists the endpoints of providers.
 var endpoints = []endpoint{
 	{name: "authorization_endpoint", field: func(e *Endpoints) *string { return &e.Authorization }, needed: isAlwaysNeeded},
 	{name: "token_endpoint", field: func(e *Endpoints) *string { return &e.Token }, backChannel: true, alias: true, needed: isAlwaysNeeded},
@@ -40,8 +40,8 @@ var endpoints = []endpoint{
 
 func isAlwaysNeeded(*Metadata, bool) bool { return true }
 
-// All yields the name and the address of each endpoint, also of those that are
-// empty. The address may be changed.
+// All yields the name and a pointer to the URL of each endpoint, including empty
+// ones.
 func (e *Endpoints) All() iter.Seq2[string, *string] {
 	return func(yield func(string, *string) bool) {
 		for _, row := range endpoints {
@@ -52,7 +52,7 @@ func (e *Endpoints) All() iter.Seq2[string, *string] {
 	}
 }
 
-// over returns the addresses of e, and those of base in the place of empty ones.
+// over returns e, with empty fields replaced by those of base.
 func (e Endpoints) over(base Endpoints) Endpoints {
 	for _, row := range endpoints {
 		if address := row.field(&e); *address == "" {

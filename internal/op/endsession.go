@@ -7,23 +7,22 @@ import (
 	"strings"
 )
 
-// EndSession is how a browser signs out at the provider: a request for its end
-// session endpoint, by GET or POST (RP-Initiated Logout 1.0, 2).
+// EndSession is a logout request to the provider's end session endpoint, by GET or
+// POST (RP-Initiated Logout 1.0, section 2).
 type EndSession struct {
 	Endpoint   string
 	Parameters url.Values
 }
 
-// EndSession returns the request of a logout. It is not ok when the provider
-// offers none. The hint is an ID token, may be empty, and is sent only to the
-// provider that issued it; without it client_id and logoutHint say who is
-// leaving.
+// EndSession returns the logout request. ok is false if the provider does not
+// support logout. hint is an ID token of this provider, or empty; client_id and
+// logoutHint then identify the session.
 func (c *Client) EndSession(ctx context.Context, hint, logoutHint, returnTo, state string) (request EndSession, ok bool, err error) {
 	metadata, err := c.Discovery.Metadata(ctx)
 	if err != nil {
 		return request, false, err
 	}
-	if c.Discovery.config.Endpoints.EndSession == "" { // a configured one is the standard's
+	if c.Discovery.config.Endpoints.EndSession == "" { // a configured endpoint is a standard one
 		if request, ok := metadata.ownLogout(c.ClientID, returnTo); ok {
 			return request, true, nil
 		}
@@ -48,8 +47,8 @@ func (c *Client) EndSession(ctx context.Context, hint, logoutHint, returnTo, sta
 	return EndSession{metadata.Endpoints.EndSession, parameters}, true, nil
 }
 
-// URL is the address of the request by GET. An endpoint keeps a query of its
-// own.
+// URL returns the URL of the request by GET. It preserves the query of the
+// endpoint.
 func (e EndSession) URL() string {
 	address, query, _ := strings.Cut(e.Endpoint, "?")
 	if query != "" && !strings.HasSuffix(query, "&") {
@@ -58,7 +57,7 @@ func (e EndSession) URL() string {
 	return address + "?" + query + e.Parameters.Encode()
 }
 
-// EndsSessions reports whether users can be signed out at the provider.
+// EndsSessions reports whether the provider supports logout.
 func (m *Metadata) EndsSessions() bool {
 	_, ok := m.ownLogout("", "")
 	return ok || m.Endpoints.EndSession != ""

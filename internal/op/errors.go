@@ -6,27 +6,25 @@ import (
 	"time"
 )
 
-// What can go wrong with a provider, as far as callers distinguish it. All
-// errors of this package wrap one of these, or are Unavailable. None of them
-// holds a token, a code or a secret.
+// Errors that callers distinguish. All errors of this package wrap one of these or
+// are an *UnavailableError. They do not contain tokens, codes or secrets.
 var (
-	// ErrPush: the provider refused a pushed authorization request.
+	// ErrPush means that the provider refused a pushed authorization request.
 	ErrPush = errors.New("the provider did not take the pushed authorization request")
-	// ErrExchange: the token endpoint did not trade the code.
+	// ErrExchange means that the token endpoint refused the code.
 	ErrExchange = errors.New("the token endpoint did not trade the code")
-	// ErrToken: the ID token, or the answer that carried it, failed a check.
+	// ErrToken means that the ID token, or the response with it, is not valid.
 	ErrToken = errors.New("the ID token is not valid")
-	// ErrUserinfo: the userinfo endpoint did not answer for this user.
+	// ErrUserinfo means that there is no userinfo for this user.
 	ErrUserinfo = errors.New("userinfo could not be had")
-	// errUntrusted: userinfo did answer, but not about this user, or not in a way
-	// that can be trusted.
+	// errUntrusted means that userinfo is about another user, or cannot be trusted.
 	errUntrusted = errors.New("the answer cannot be used")
 )
 
-// UnavailableError is returned when a provider's metadata or keys cannot be had.
+// UnavailableError means that a provider's metadata or keys are not available.
 type UnavailableError struct {
 	Err error
-	// RetryAfter is when the next attempt will be made.
+	// RetryAfter is how long until the next attempt.
 	RetryAfter time.Duration
 }
 
@@ -35,9 +33,8 @@ func (e *UnavailableError) Error() string {
 }
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
-// SettingsError marks an error that means wrong settings, here or at the
-// provider, rather than an outage: to wait does not help, and an operator has
-// to change something.
+// SettingsError means wrong settings, here or at the provider, rather than an
+// outage. An operator has to change something.
 type SettingsError struct{ Err error }
 
 func (e *SettingsError) Error() string { return e.Err.Error() }

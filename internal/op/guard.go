@@ -10,17 +10,17 @@ import (
 	"syscall"
 )
 
-// guard keeps a provider's metadata from aiming us at our own machine: an
-// endpoint that discovery names on a loopback, unspecified or link-local
-// address is refused, by its name and by the address that a connection leads
-// to, unless the provider itself is there. Addresses of the configuration are
-// the operator's word and are not judged.
+// guard keeps a provider's metadata from directing requests to this machine
+// (server-side request forgery). It refuses an endpoint from discovery on a
+// loopback, unspecified or link-local address, by its name and by the address of
+// the connection, unless the provider itself is there. Configured URLs are not
+// checked.
 type guard struct {
-	configured map[string]bool // addresses, as addressKey has them
-	named      locality        // of the issuer and the configuration URL, by name
-	// found is where the connection led by which the metadata came.
+	configured map[string]bool // configured URLs, by addressKey
+	named      locality        // locality of the issuer and the configuration URL, by name
+	// found is where the connection led over which the metadata came.
 	found atomic.Uint32
-	names atomic.Pointer[map[string]string] // endpoints by their address
+	names atomic.Pointer[map[string]string] // names of endpoints by URL
 }
 
 func newGuard(c *DiscoveryConfig) *guard {
@@ -41,7 +41,7 @@ func newGuard(c *DiscoveryConfig) *guard {
 	return g
 }
 
-// addressKey is the address of a request that is made to a URL.
+// addressKey returns the URL of a request that is made to text.
 func addressKey(text string) string {
 	request, err := http.NewRequest(http.MethodGet, text, nil)
 	if err != nil {
@@ -50,10 +50,10 @@ func addressKey(text string) string {
 	return request.URL.String()
 }
 
-// localError is returned for an endpoint that the guard refuses.
+// localError means that the guard refused an endpoint.
 type localError struct {
-	endpoint string // by the name that metadata and configuration have
-	host     string // as the metadata has it, or an address that it resolves to
+	endpoint string // name in metadata
+	host     string // host in the metadata, or an address that it resolves to
 	where    locality
 }
 
@@ -66,7 +66,7 @@ func (g *guard) allows(where locality) bool {
 	return where&^(g.named|locality(g.found.Load())) == 0
 }
 
-// checkName judges an endpoint that discovery named, by its text.
+// checkName checks an endpoint from discovery by its host name.
 func (g *guard) checkName(endpoint string, u *url.URL) error {
 	if where := localityOfHost(u.Hostname()); !g.allows(where) {
 		return &localError{endpoint, u.Hostname(), where}
@@ -74,8 +74,8 @@ func (g *guard) checkName(endpoint string, u *url.URL) error {
 	return nil
 }
 
-// checkMetadata judges the endpoints that discovery named and that we call.
-// Browsers go to the others themselves.
+// checkMetadata checks the endpoints from discovery that we call. Browsers call the
+// others.
 func (g *guard) checkMetadata(m *Metadata, own Endpoints) error {
 	names := make(map[string]string)
 	for _, row := range endpoints {
@@ -96,7 +96,7 @@ func (g *guard) checkMetadata(m *Metadata, own Endpoints) error {
 	return nil
 }
 
-// nameOf is the endpoint that a request goes to.
+// nameOf returns the name of the endpoint that a request goes to.
 func (g *guard) nameOf(u *url.URL) string {
 	if names := g.names.Load(); names != nil && (*names)[u.String()] != "" {
 		return (*names)[u.String()]
@@ -104,8 +104,8 @@ func (g *guard) nameOf(u *url.URL) string {
 	return "endpoint"
 }
 
-// control judges the address that a connection is about to be made to. It is a
-// net.Dialer's Control: what a name resolves to is known only there.
+// control checks the address of a connection before it is made. It is a
+// net.Dialer's Control, where the resolved address is known.
 func (g *guard) control(_, address string, _ syscall.RawConn) error {
 	if where := localityOfAddress(address); !g.allows(where) {
 		return &localError{"endpoint", address, where}
@@ -113,8 +113,8 @@ func (g *guard) control(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// localityOfAddress is that of a host and port. What cannot be read counts as
-// this machine.
+// localityOfAddress returns the locality of a host and port. If they cannot be
+// parsed, it is this machine.
 func localityOfAddress(address string) locality {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

@@ -2,30 +2,29 @@ package op
 
 import "time"
 
-// State is how the last attempt to learn something from a provider went.
+// State is the result of the last attempt to fetch something from a provider.
 type State string
 
 // The states.
 const (
 	Unknown State = "unknown" // there was no attempt yet
 	OK      State = "ok"
-	Failing State = "failing" // what was learned before goes on serving
+	Failing State = "failing" // earlier metadata or keys remain in use
 )
 
-// Health is what is known of how a provider answers. Reading it asks the
-// provider nothing.
+// Health describes how a provider has responded. Reading it causes no request.
 type Health struct {
 	State State
-	// Read is when the provider was understood last, and Failed when it was not;
-	// zero where that never happened.
+	// Read is when the last attempt succeeded, and Failed when the last one failed;
+	// zero for never.
 	Read, Failed time.Time
-	// Err is what was wrong at Failed. It holds no token and no secret.
+	// Err is the error at Failed. It does not contain tokens or secrets.
 	Err error
-	// Next is when the next attempt can be made, while attempts wait.
+	// Next is when the next attempt can be made, if attempts wait.
 	Next time.Time
 }
 
-// history is what attempts leave behind.
+// history records attempts.
 type history struct {
 	read, failed time.Time
 	err          error
@@ -51,9 +50,8 @@ func (h *history) health() Health {
 	return health
 }
 
-// Health returns how the provider answers when it is asked for its metadata,
-// and the last good metadata, or nil. Where all is configured by hand nothing
-// is asked for: the first use is the attempt.
+// Health returns the health of the metadata, and the last valid metadata, or nil.
+// If everything is configured, the first use is the attempt.
 func (r *Discovery) Health() (Health, *Metadata) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -64,9 +62,8 @@ func (r *Discovery) Health() (Health, *Metadata) {
 	return health, r.metadata
 }
 
-// KeysHealth returns how the provider answers when it is asked for its keys,
-// and how many of its keys can be used. Keys of the configuration are OK, and
-// were never read.
+// KeysHealth returns the health of the keys, and how many of them can be used.
+// Configured keys are OK, with a zero Read.
 func (r *Discovery) KeysHealth() (health Health, usable int) { return r.keys.health() }
 
 func (s *KeySet) health() (Health, int) {

@@ -17,20 +17,20 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 )
 
-// maxResponse is the most that any answer of a provider may hold.
+// maxResponse is the maximum size in bytes of a provider's response.
 const maxResponse = 1 << 20
 
-// idleTimeout is how long a connection is kept for another request. A server that closes
-// one just as a code or a token is sent on it leaves unknown whether it was used up, so
-// that request cannot be repeated. Servers keep connections for two seconds and more.
+// idleTimeout is how long idle connections are kept. If a server closes a
+// connection while a code or a token is sent, it is unknown whether that was used,
+// so the request cannot be retried. Servers keep idle connections for at least two
+// seconds.
 const idleTimeout = time.Second
 
-// errTooLarge is what reading an answer beyond the limit returns.
+// errTooLarge is returned by reading a response beyond the limit.
 var errTooLarge = fmt.Errorf("the answer is larger than %d bytes", maxResponse)
 
-// newHTTPClient makes the client for one provider: private, bounded in time
-// and size, and following no redirect. A provider's endpoints are where its
-// metadata says; a redirect would carry a code or a token elsewhere.
+// newHTTPClient returns the HTTP client for one provider. It limits time and size,
+// and does not follow redirects, which could carry a code or a token elsewhere.
 func newHTTPClient(c *DiscoveryConfig, g *guard) *http.Client {
 	dial := c.dial
 	if dial == nil {
@@ -71,13 +71,14 @@ func withoutQuery(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-// limitedTransport limits what is read of each answer, after decompression, and has the
-// guard judge where requests go.
+// limitedTransport limits the size of each response, after decompression, and makes
+// the guard check where requests go.
 type limitedTransport struct {
-	// observe sends a request by a function, and notes how that goes; nil for nothing.
+	// observe, if not nil, sends a request by a function and records the result.
 	observe func(*http.Request, func(*http.Request) (*http.Response, error)) (*http.Response, error)
 
-	// inProcess sends all requests, if it is set, to addresses of the issuer alone.
+	// inProcess, if not nil, sends all requests. They must be to URLs of the
+	// issuer.
 	inProcess *InProcess
 	issuer    string
 
@@ -90,14 +91,14 @@ type limitedTransport struct {
 	now *transports
 }
 
-// transports are the connections with one TLS configuration.
+// transports are the transports with one TLS configuration.
 type transports struct {
 	tls     *tls.Config
-	open    *http.Transport // for addresses of the configuration, and through a proxy
-	guarded *http.Transport // for addresses that metadata names
+	open    *http.Transport // for configured URLs, and through a proxy
+	guarded *http.Transport // for URLs from metadata
 }
 
-// transports returns those with the present TLS configuration.
+// transports returns the transports with the current TLS configuration.
 func (b *limitedTransport) transports() *transports {
 	var config *tls.Config
 	if b.tls != nil {
@@ -144,9 +145,9 @@ func (b *limitedTransport) send(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// choose returns how a request is sent. A provider in this process has no addresses
-// elsewhere. Where a proxy resolves the name no one
-// here knows the address: the name alone is judged.
+// choose returns the transport for a request. A provider in this process has no
+// other URLs. Through a proxy only the host name can be checked, because the proxy
+// resolves it.
 func (b *limitedTransport) choose(request *http.Request) (http.RoundTripper, error) {
 	if b.inProcess != nil {
 		if origin := request.URL.Scheme + "://" + request.URL.Host; origin != b.issuer {
@@ -167,8 +168,8 @@ func (b *limitedTransport) choose(request *http.Request) (http.RoundTripper, err
 	return transports.guarded, nil
 }
 
-// proxied reports whether a request goes through a proxy, or would if that
-// could be read.
+// proxied reports whether a request goes through a proxy. It is also true if that
+// cannot be determined.
 func proxied(proxy func(*http.Request) (*url.URL, error), request *http.Request) bool {
 	if proxy == nil {
 		return false
@@ -177,7 +178,7 @@ func proxied(proxy func(*http.Request) (*url.URL, error), request *http.Request)
 	return through != nil || err != nil
 }
 
-// CloseIdleConnections is what http.Client looks for.
+// CloseIdleConnections implements the interface that http.Client uses.
 func (b *limitedTransport) CloseIdleConnections() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -203,9 +204,8 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// getDocument fetches a JSON document. The error names the address without its
-// query, and what was wrong. An answer that a provider which is merely down
-// would not give means wrong settings.
+// getDocument fetches a JSON document. Errors contain the URL without its query. A
+// response that does not indicate an outage means wrong settings.
 func getDocument(client *http.Client, request *http.Request) (*httpResponse, error) {
 	response, err := client.Do(request)
 	if err != nil {
@@ -226,7 +226,7 @@ func getDocument(client *http.Client, request *http.Request) (*httpResponse, err
 	return nil, refused
 }
 
-// isOutage reports whether a status says that the same request may work later.
+// isOutage reports whether a status means that the same request may succeed later.
 func isOutage(status int) bool {
 	switch status {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
@@ -235,7 +235,7 @@ func isOutage(status int) bool {
 	return status/100 == 5
 }
 
-// read reads an answer to a request with these secrets.
+// read reads the response to a request that contained the given secrets.
 func read(response *http.Response, secrets []string) (*httpResponse, error) {
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
@@ -244,9 +244,9 @@ func read(response *http.Response, secrets []string) (*httpResponse, error) {
 	return &httpResponse{response.StatusCode, response.Header, withoutBOM(body), secrets}, nil
 }
 
-// withoutBOM takes the byte order mark off that some servers put before JSON
-// (RFC 8259 8.1 lets a reader ignore it).
+// withoutBOM removes the byte order mark that some servers put before JSON (RFC
+// 8259, section 8.1, permits ignoring it).
 func withoutBOM(body []byte) []byte { return bytes.TrimPrefix(body, []byte("\ufeff")) }
 
-// bare takes the address off an HTTP client's error: it may have a query.
+// bare removes the URL from an HTTP client's error, since it may have a query.
 func bare(err error) error { return logtext.WithoutAddress(err, "tls { ca <file> }") }

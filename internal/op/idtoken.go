@@ -19,17 +19,16 @@ import (
 
 const maxSubject = 255 // ASCII characters, Core 2
 
-// VerifyIDToken checks an ID token that came with an access token for a login
-// (Core 3.1.3.7) and returns its claims. go-oidc checks the form, the
-// algorithm, the signature with our keys, the issuer and the audience; what it
-// leaves to its caller is checked after it, on the members as they were sent.
-// The demands are those that the login was begun with.
+// VerifyIDToken verifies the ID token of a login (OpenID Connect Core 3.1.3.7) and
+// returns its claims. go-oidc checks the form, the algorithm, the signature with
+// our key set, the issuer and the audience; the rest is checked here, on the claims
+// as they were sent. demands are those of the login's authorization request.
 func (c *Client) VerifyIDToken(ctx context.Context, raw, nonce, accessToken string, demands Demands) (Claims, error) {
 	return c.verifyIDToken(ctx, raw, idTokenCheck{nonce: nonce, accessToken: accessToken, demands: demands})
 }
 
-// verifyIDToken checks an ID token; the check brings what the token
-// belongs to.
+// verifyIDToken verifies an ID token with a check, which has what the token belongs
+// to.
 func (c *Client) verifyIDToken(ctx context.Context, raw string, check idTokenCheck) (Claims, error) {
 	metadata, err := c.Discovery.Metadata(ctx)
 	if err != nil {
@@ -46,8 +45,8 @@ func (c *Client) verifyIDToken(ctx context.Context, raw string, check idTokenChe
 	verifier := oidc.NewVerifier(metadata.Issuer, keys, &oidc.Config{
 		ClientID:             c.ClientID,
 		SupportedSigningAlgs: algs,
-		SkipExpiryCheck:      true, // with our clock skew, below
-		SkipIssuerCheck:      true, // below: an issuer may stand for many tenants
+		SkipExpiryCheck:      true, // checked below, with our clock skew
+		SkipIssuerCheck:      true, // checked below, since an issuer may stand for many tenants
 	})
 	if _, err := verifier.Verify(ctx, raw); err != nil {
 		var unavailable *UnavailableError
@@ -72,7 +71,7 @@ func (c *Client) verifyIDToken(ctx context.Context, raw string, check idTokenChe
 	return Claims(claims), nil
 }
 
-// callKeys is the key set of one call: it keeps what go-oidc does not pass on.
+// callKeys is the key set of one call. It keeps what go-oidc does not return.
 type callKeys struct {
 	client  *Client
 	algs    []string
@@ -109,7 +108,7 @@ func (k *callKeys) verify(ctx context.Context, raw string) ([]byte, error) {
 	return k.client.Discovery.keys.verify(ctx, jws)
 }
 
-// idTokenCheck is what an ID token is held to. All of it is pure.
+// idTokenCheck checks one ID token. It is pure.
 type idTokenCheck struct {
 	metadata        *Metadata
 	clientID, nonce string
@@ -120,12 +119,13 @@ type idTokenCheck struct {
 	header             jose.Header
 	accessToken        string
 	demands            Demands
-	first              *First // of a refresh: the login's
+	first              *First // for a refresh; from the login's ID token
 }
 
 func (c *idTokenCheck) checkAll(claims object) error {
 	if c.first != nil && c.first.isFirst(claims) {
-		// It may have expired, and its at_hash is that of the first access token.
+		// The login's token again. It may have expired, and its at_hash is that of the
+		// first access token.
 		for _, check := range []func(object) error{c.checkType, c.checkIssuerAndSubject, c.checkAudience, c.checkNonce} {
 			if err := check(claims); err != nil {
 				return err
@@ -141,7 +141,8 @@ func (c *idTokenCheck) checkAll(claims object) error {
 	return nil
 }
 
-// checkType refuses other tokens of the same provider (RFC 8725 3.11).
+// checkType refuses other kinds of tokens of the same provider (RFC 8725, section
+// 3.11).
 func (c *idTokenCheck) checkType(claims object) error {
 	typ, _ := c.header.ExtraHeaders[jose.HeaderType].(string)
 	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
@@ -174,7 +175,7 @@ func (c *idTokenCheck) checkIssuerAndSubject(claims object) error {
 	return nil
 }
 
-// checkTenant: where only some tenants are taken, the token is of one of them.
+// checkTenant checks the tenant, if not all are accepted.
 func (c *idTokenCheck) checkTenant(claims object) error {
 	if len(c.tenants) == 0 {
 		return nil
@@ -189,8 +190,8 @@ func (c *idTokenCheck) checkTenant(claims object) error {
 	return nil
 }
 
-// checkAudience: the token is for this client, and if it names others as well, they
-// are known, or it was issued to this client (Core 3.1.3.7, 3 to 5).
+// checkAudience checks that the token is for this client, and that other audiences
+// are known or azp is this client (OpenID Connect Core 3.1.3.7, 3 to 5).
 func (c *idTokenCheck) checkAudience(claims object) error {
 	audience, err := claims.texts("aud", true)
 	if err != nil {
@@ -218,7 +219,7 @@ func (c *idTokenCheck) checkAudience(claims object) error {
 	return nil
 }
 
-// checkTimes: both exp and iat are there; clocks may differ by the skew.
+// checkTimes checks exp and iat, which are required, with the clock skew.
 func (c *idTokenCheck) checkTimes(claims object) error {
 	expires, ok, err := claims.moment("exp")
 	if err != nil || !ok {
@@ -241,7 +242,7 @@ func (c *idTokenCheck) checkTimes(claims object) error {
 	return err
 }
 
-// checkNotBefore: where nbf is there it has come.
+// checkNotBefore checks nbf, if present.
 func (c *idTokenCheck) checkNotBefore(claims object) error {
 	notBefore, ok, err := claims.moment("nbf")
 	if err == nil && ok && notBefore.After(c.now.Add(c.skew)) {
@@ -264,7 +265,8 @@ func (c *idTokenCheck) checkNonce(claims object) error {
 	return nil
 }
 
-// checkAccessTokenHash: where at_hash is there the access token must match (Core 3.1.3.8).
+// checkAccessTokenHash checks at_hash, if present, against the access token (OpenID
+// Connect Core 3.1.3.8).
 func (c *idTokenCheck) checkAccessTokenHash(claims object) error {
 	want, err := claims.text("at_hash")
 	if err != nil || !claims.has("at_hash") {
@@ -279,7 +281,7 @@ func (c *idTokenCheck) checkAccessTokenHash(claims object) error {
 	return nil
 }
 
-// hashOf is the hash that belongs to an algorithm; that of Ed25519 is SHA-512.
+// hashOf returns the hash function of an algorithm. That of Ed25519 is SHA-512.
 func hashOf(alg string) hash.Hash {
 	switch {
 	case strings.HasSuffix(alg, "384"):

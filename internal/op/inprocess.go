@@ -7,19 +7,18 @@ import (
 	"sync"
 )
 
-// errNotRunning is returned for a provider in this process that cannot be reached
-// yet, or any more.
+// errNotRunning means that the provider in this process is not running.
 var errNotRunning = errors.New("the identity provider of this Caddy does not run")
 
-// InProcess takes the place of connections to a provider in this process. What
-// sends the requests may change while configurations come and go: the last one
-// that was added does. It is safe for concurrent use. The zero value sends none.
+// InProcess sends requests to a provider in this process. The transport changes as
+// configurations come and go: the last one added is used. It is safe for concurrent
+// use. The zero value has no transport.
 type InProcess struct {
 	mu  sync.Mutex
 	all []*http.RoundTripper
 }
 
-// Add has a transport send the requests from now on, until remove is called.
+// Add makes a transport send the requests from now on, until remove is called.
 func (p *InProcess) Add(transport http.RoundTripper) (remove func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -32,7 +31,7 @@ func (p *InProcess) Add(transport http.RoundTripper) (remove func()) {
 	}
 }
 
-// RoundTrip sends a request.
+// RoundTrip implements http.RoundTripper.
 func (p *InProcess) RoundTrip(request *http.Request) (*http.Response, error) {
 	p.mu.Lock()
 	var transport http.RoundTripper
@@ -46,6 +45,6 @@ func (p *InProcess) RoundTrip(request *http.Request) (*http.Response, error) {
 	return transport.RoundTrip(request)
 }
 
-// InProcess returns what sends the requests to a provider in this process, nil for
-// one that is reached by the network.
+// InProcess returns what sends requests to a provider in this process; nil if the
+// provider is reached over the network.
 func (r *Discovery) InProcess() *InProcess { return r.config.InProcess }

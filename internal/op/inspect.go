@@ -12,17 +12,16 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Inspection is what a provider says of itself when it is asked once, and how it was
-// reached. It is for operators, and nothing of it is remembered.
+// Inspection is the result of one inspection of a provider, for operators.
 type Inspection struct {
-	// Address is where the metadata is; empty where none is needed.
+	// Address is the URL of the metadata; empty if none is needed.
 	Address string
-	// Date is what time the provider had when it answered, and Received what time it
-	// was here. Date is zero if it did not say.
+	// Date is the provider's time when it responded, or zero if it did not send
+	// one, and Received our time then.
 	Date, Received time.Time
-	// TLS is the connection to the provider, or nil for one without TLS.
+	// TLS is the connection to the provider; nil for one without TLS.
 	TLS *tls.ConnectionState
-	// Err is why there is no Metadata.
+	// Err is why Metadata is nil.
 	Err      error
 	Metadata *Metadata
 	Said     Said
@@ -32,12 +31,12 @@ type Inspection struct {
 	Skipped []SkippedKey
 }
 
-// Said are members of metadata that no request depends on. A list is nil where the
-// provider does not say.
+// Said are metadata members that no request depends on. A list is nil if the
+// provider does not have it.
 type Said struct {
 	Scopes, Claims, ACRs      []string
 	CodeChallengeMethods      []string
-	Backchannel, Frontchannel bool // it sends logouts
+	Backchannel, Frontchannel bool // whether it sends logouts
 	BindsToCertificates       bool // tls_client_certificate_bound_access_tokens, RFC 8705 3.3
 	PromisesIss               bool // authorization_response_iss_parameter_supported, RFC 9207 3
 }
@@ -49,8 +48,7 @@ type InspectedKey struct {
 	Algs []string
 }
 
-// Inspect asks the provider for its metadata and its keys, as logins do, and tells
-// what it says.
+// Inspect fetches the metadata and the keys, as logins do.
 func (r *Discovery) Inspect(ctx context.Context) *Inspection {
 	i := &Inspection{Address: r.config.address(), Metadata: &Metadata{Issuer: r.config.Issuer}}
 	ctx, connection := traceTLS(ctx)
@@ -68,8 +66,8 @@ func (r *Discovery) Inspect(ctx context.Context) *Inspection {
 	return i
 }
 
-// traceTLS has the first connection with TLS noted that requests with a context make,
-// and returns what it is.
+// traceTLS returns a context that records the first TLS connection of its requests,
+// and a function that returns it.
 func traceTLS(ctx context.Context) (traced context.Context, connection func() *tls.ConnectionState) {
 	var first atomic.Pointer[tls.ConnectionState]
 	traced = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{TLSHandshakeDone: func(state tls.ConnectionState, err error) {
@@ -93,7 +91,7 @@ func (i *Inspection) askMetadata(ctx context.Context, r *Discovery) {
 	}
 }
 
-// noteTime notes what time the provider has. What a cache has kept is older.
+// noteTime records the provider's time, unless the response comes from a cache.
 func (i *Inspection) noteTime(header http.Header, now time.Time) {
 	date, err := http.ParseTime(header.Get("Date"))
 	if err != nil || !i.Date.IsZero() {
@@ -105,8 +103,8 @@ func (i *Inspection) noteTime(header http.Header, now time.Time) {
 	i.Date, i.Received = date, now
 }
 
-// saidIn reads the members of metadata that no request depends on. One of another form
-// counts as absent.
+// saidIn reads the metadata members that no request depends on. Those of another
+// type are ignored.
 func saidIn(o object) (s Said) {
 	for _, list := range []struct {
 		name string
@@ -146,12 +144,12 @@ func (i *Inspection) askKeys(ctx context.Context, r *Discovery) {
 	}
 }
 
-// AcceptedAlgs returns the algorithms of ID tokens that are accepted from a provider
-// with some metadata.
+// AcceptedAlgs returns the accepted ID token algorithms, given the provider's
+// metadata.
 func (c *Client) AcceptedAlgs(m *Metadata) []string { return algorithms(c.Algs, m.IDTokenAlgs) }
 
-// ChosenAuth returns the client authentication method that is used with a provider with
-// some metadata.
+// ChosenAuth returns the client authentication method, given the provider's
+// metadata.
 func (c *Client) ChosenAuth(m *Metadata) (string, error) {
 	return chooseAuth(c.AuthMethod, c.Secret != nil, m.AuthMethods)
 }

@@ -11,25 +11,25 @@ import (
 	"time"
 )
 
-// Introspection asks a provider about access tokens (RFC 7662). Everything in it is
-// set before the first use, and not changed afterwards.
+// Introspection introspects access tokens at a provider (RFC 7662). Its fields must
+// not be changed after the first use.
 type Introspection struct {
 	Client *Client
-	// Audiences are the names of this resource. A token that names any names one of
-	// them.
+	// Audiences are the names of this resource. A token that has audiences must
+	// name one of them.
 	Audiences []string
-	// IsResource is that of AccessTokens.
+	// IsResource is like AccessTokens.IsResource.
 	IsResource func(audience string) bool
-	// Clients are those whose tokens are accepted although the provider says of no
+	// Clients are those whose tokens are accepted even if the response has no
 	// audience.
 	Clients []string
 }
 
-// introspectionRetry is how long to stay away from an endpoint that does not answer.
+// introspectionRetry is how long to wait after the endpoint did not respond.
 const introspectionRetry = 5 * time.Second
 
-// Ask asks the provider about a token and returns what it says. The error is a
-// *TokenError if the token is bad, and an *UnavailableError if that is unknown now.
+// Ask introspects a token. The error is a *TokenError if the token is not valid,
+// and an *UnavailableError if that cannot be determined now.
 func (i *Introspection) Ask(ctx context.Context, token string) (*AccessToken, error) {
 	metadata, err := i.Client.Discovery.Metadata(ctx)
 	if err != nil {
@@ -56,7 +56,7 @@ func (i *Introspection) Ask(ctx context.Context, token string) (*AccessToken, er
 	return check.checkAll(claims)
 }
 
-// introspectionCheck is what an introspection response is held to. All of it is pure.
+// introspectionCheck checks one introspection response. It is pure.
 type introspectionCheck struct {
 	*Introspection
 	metadata *Metadata
@@ -76,7 +76,7 @@ func (c *introspectionCheck) checkAll(claims object) (*AccessToken, error) {
 	return token, nil
 }
 
-// checkActive: active is true, and nothing that looks like it.
+// checkActive checks that active is the boolean true.
 func checkActive(claims object, _ *AccessToken) error {
 	if string(claims["active"]) != "true" {
 		return refusedf(ReasonInactive, "the provider does not say that it is active")
@@ -84,9 +84,8 @@ func checkActive(claims object, _ *AccessToken) error {
 	return nil
 }
 
-// checkTokenType refuses refresh tokens, ID tokens, and access tokens that are not to
-// be used by whoever bears them. Providers that name no type answer about access
-// tokens.
+// checkTokenType refuses refresh tokens, ID tokens, and access tokens that are not
+// bearer tokens. If the response has no token_type, it is about an access token.
 func checkTokenType(claims object, _ *AccessToken) error {
 	kind, err := claims.text("token_type")
 	if err != nil {
@@ -103,8 +102,8 @@ func checkTokenType(claims object, _ *AccessToken) error {
 	return checkKindClaims(claims)
 }
 
-// checkIssuer: where iss is there, it is the provider's, and of a tenant that is
-// accepted.
+// checkIssuer checks iss, if present: it must be the provider's, of an accepted
+// tenant.
 func (c *introspectionCheck) checkIssuer(claims object, _ *AccessToken) error {
 	if _, present := claims["iss"]; present {
 		if err := c.metadata.checkIssuerOf(claims); err != nil {
@@ -121,8 +120,8 @@ func (c *introspectionCheck) checkTimes(claims object, token *AccessToken) error
 	return checkTokenTimes(claims, token, c.now, c.skew)
 }
 
-// checkAudience: the token is for this resource. If the provider does not say for
-// which one it is, the client decides.
+// checkAudience checks that the token is for this resource. If the response has no
+// audience, the client decides.
 func (c *introspectionCheck) checkAudience(claims object, token *AccessToken) error {
 	named, err := claims.texts("aud", true)
 	if err != nil {

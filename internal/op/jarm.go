@@ -12,19 +12,20 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// This file reads authorization responses that the provider has signed (JWT Secured
-// Authorization Response Mode for OAuth 2.0, JARM).
+// This file verifies signed authorization responses (JWT Secured Authorization
+// Response Mode for OAuth 2.0, JARM).
 
-// ErrResponse: a signed authorization response failed a check.
+// ErrResponse means that a signed authorization response is not valid.
 var ErrResponse = errors.New("the signed authorization response is not valid")
 
-// ErrResponseExpired: it was valid, or so it says of itself.
+// ErrResponseExpired means that a signed authorization response has expired.
 var ErrResponseExpired = errors.New("it expired")
 
-// maxSignedResponse bounds a signed authorization response, in bytes.
+// maxSignedResponse is the maximum size in bytes of a signed authorization
+// response.
 const maxSignedResponse = 64 << 10
 
-// responseMembers are the members of a signed response that are parameters of an
+// responseMembers are the claims of a signed response that are parameters of an
 // authorization response.
 var responseMembers = []string{"state", "code", "error", "error_description", "error_uri", "iss"}
 
@@ -32,11 +33,10 @@ func responseErrorf(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrResponse, fmt.Errorf(format, args...))
 }
 
-// VerifyResponse checks a signed authorization response (JARM 2.4) and returns the
-// parameters in it. Nothing of it is returned before all of it has been checked. What
-// can be seen without a signature is looked at first, so that the garbage of strangers
-// causes no request to the provider. The error is an UnavailableError where the
-// signature could not be checked, and repeats no token and no parameter.
+// VerifyResponse verifies a signed authorization response (JARM, section 2.4) and
+// returns its parameters. Checks that need no signature come first, so that made-up
+// responses cause no request to the provider. The error is an *UnavailableError if
+// the signature could not be verified, and does not repeat tokens or parameters.
 func (c *Client) VerifyResponse(ctx context.Context, raw string) (url.Values, error) {
 	if len(raw) > maxSignedResponse {
 		return nil, responseErrorf("it is larger than %d bytes", maxSignedResponse)
@@ -79,9 +79,9 @@ func (c *Client) VerifyResponse(ctx context.Context, raw string) (url.Values, er
 	return parameters, nil
 }
 
-// ResponseAlgs are the algorithms that responses may be signed with: the configured
-// ones, else the asymmetric ones that discovery lists for responses, else those of ID
-// tokens. A provider cannot bring in none or HS* by listing them.
+// ResponseAlgs returns the algorithms that responses may be signed with: the
+// configured ones, else the asymmetric ones in the metadata for responses, else
+// those of ID tokens. Metadata cannot enable none or HS*.
 func (c *Client) ResponseAlgs(metadata *Metadata) []string {
 	if slices.ContainsFunc(metadata.Responses.Algs, func(alg string) bool { return slices.Contains(asymmetric, alg) }) {
 		return algorithms(c.Algs, metadata.Responses.Algs)
@@ -89,8 +89,8 @@ func (c *Client) ResponseAlgs(metadata *Metadata) []string {
 	return algorithms(c.Algs, metadata.IDTokenAlgs)
 }
 
-// StateOf returns the state that a signed response claims to have, of which nothing is
-// checked. It serves to find out whether the response came before, and nothing else.
+// StateOf returns the state that a signed response claims to have, without verifying
+// anything. Use it only to tell whether the response was received before.
 func (c *Client) StateOf(raw string) string {
 	if len(raw) > maxSignedResponse {
 		return ""
@@ -107,7 +107,7 @@ func (c *Client) StateOf(raw string) string {
 	return state
 }
 
-// peekResponse returns the claims of a response whose signature is not checked yet.
+// peekResponse returns the claims of a response before its signature is verified.
 func (c *Client) peekResponse(raw string) (object, error) {
 	algs := c.Algs
 	if len(algs) == 0 {
@@ -116,7 +116,7 @@ func (c *Client) peekResponse(raw string) (object, error) {
 	return peek(raw, algs)
 }
 
-// glanceAtResponse looks at a response whose signature is not checked yet.
+// glanceAtResponse checks a response before its signature is verified.
 func (c *Client) glanceAtResponse(raw string) error {
 	claims, err := c.peekResponse(raw)
 	if err != nil {
@@ -136,7 +136,7 @@ func (c *Client) glanceAtResponse(raw string) error {
 	return check.checkTimes(claims)
 }
 
-// responseCheck is what a signed response is held to. All of it is pure.
+// responseCheck checks a signed response. It is pure.
 type responseCheck struct{ idTokenCheck }
 
 func (c *responseCheck) checkAll(claims object) (url.Values, error) {
@@ -159,8 +159,8 @@ func (c *responseCheck) checkAll(claims object) (url.Values, error) {
 	return parameters, nil
 }
 
-// checkType refuses other tokens of the same provider (RFC 8725 3.11). JARM names no
-// type of its own.
+// checkType refuses other kinds of tokens of the same provider (RFC 8725, section
+// 3.11). JARM defines no typ.
 func (c *responseCheck) checkType(claims object) error {
 	typ, _ := c.header.ExtraHeaders[jose.HeaderType].(string)
 	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
@@ -175,7 +175,7 @@ func (c *responseCheck) checkType(claims object) error {
 	return nil
 }
 
-// checkIssuer: it is the provider's, or one of its tenants'.
+// checkIssuer checks that iss is the provider's issuer, or one of its tenants'.
 func (c *responseCheck) checkIssuer(claims object) error {
 	issuer, err := claims.text("iss")
 	if err != nil {
@@ -198,7 +198,8 @@ func (c *responseCheck) checkAudience(claims object) error {
 	return nil
 }
 
-// checkTimes: exp is there, iat and nbf may be; clocks may differ by the skew.
+// checkTimes checks exp, which is required, and iat and nbf, if present, with the
+// clock skew.
 func (c *responseCheck) checkTimes(claims object) error {
 	expires, ok, err := claims.moment("exp")
 	if err != nil || !ok {

@@ -18,52 +18,51 @@ import (
 )
 
 const (
-	// keysAge is the longest that a key which the provider has withdrawn is
-	// still accepted.
+	// keysAge is the longest time for which a withdrawn key is still accepted.
 	keysAge = 15 * time.Minute
 	maxKeys = 200
-	// Looks for an unknown key: three at once, then one every ten seconds.
-	// Keys are rotated rarely, and strangers name unknown ones often.
+	// Fetches because of an unknown key: a burst of three, then one every ten seconds.
+	// Keys are rotated rarely, but anyone can send tokens with unknown ones.
 	looks     = 3
 	lookEvery = 10 * time.Second
-	minRSA    = 2048 // bits, RFC 7518 3.3
+	minRSA    = 2048 // bits; RFC 7518, section 3.3
 )
 
-// KeySet is a provider's public keys (RFC 7517). Other than go-oidc's it skips
-// the keys that it cannot use instead of refusing all, uses no key against its
-// own use, key_ops or alg, and does not fetch as often as strangers ask. It is
-// safe for concurrent use.
+// KeySet has a provider's public keys (RFC 7517). Unlike go-oidc's, it skips keys
+// that it cannot use instead of refusing all, uses no key against its declared
+// purpose, and limits how often anyone can make it fetch keys. It is safe for
+// concurrent use.
 type KeySet struct {
-	fetch         func(context.Context) ([]byte, error) // nil: the keys are the configuration's
-	given         func() []jose.JSONWebKey              // the configuration's, where they can change
-	givenDocument func() []byte                         // which they are read from; may be nil
+	fetch         func(context.Context) ([]byte, error) // nil if the keys are configured
+	given         func() []jose.JSONWebKey              // configured keys that can change
+	givenDocument func() []byte                         // the document with these keys; may be nil
 	now           func() time.Time
 	flight        singleflight.Group
 
 	mu   sync.Mutex
 	keys []jose.JSONWebKey
-	// document is what keys were read from, see encryption.
+	// document is what keys were parsed from; see encryption.
 	document []byte
 	skipped  skippedKeys
 	fetched  time.Time
 	tried    time.Time
 	err      error
-	next     time.Time // no attempt before, after one that failed
+	next     time.Time // after a failure, no attempt before
 	history  history
 	noted    func(error) // called with the result of each fetch; may be nil
-	spent    int         // looks for unknown keys
-	since    time.Time   // when spent was counted last
-	loaded   bool        // the keys were not fetched by this process
+	spent    int         // fetches because of unknown keys
+	since    time.Time   // when spent was last updated
+	loaded   bool        // whether another process fetched the keys
 
 	shelf   *shelf        // may be nil
-	address func() string // where the keys are fetched from
+	address func() string // URL of the keys
 }
 
 func newKeySet(fetch func(context.Context) ([]byte, error), now func() time.Time) *KeySet {
 	return &KeySet{fetch: fetch, now: now}
 }
 
-// newStaticKeySet takes the keys of a document that was checked before.
+// newStaticKeySet returns a KeySet for a document that was checked before.
 func newStaticKeySet(document []byte) *KeySet {
 	keys, skipped, err := parseKeys(document)
 	s := &KeySet{keys: keys, document: document, err: err}
@@ -71,9 +70,8 @@ func newStaticKeySet(document []byte) *KeySet {
 	return s
 }
 
-// ParseKeys reads a key set document and skips, one by one, the keys that
-// cannot verify a signature here: private, encryption, weak, unknown or
-// damaged ones. It fails when the document is no key set, or no key is left.
+// ParseKeys parses a key set document. It skips private, encryption, weak, unknown
+// and damaged keys. It fails if the document is not a key set, or no key is left.
 func ParseKeys(document []byte) ([]jose.JSONWebKey, error) {
 	keys, _, err := parseKeys(document)
 	return keys, err
@@ -110,9 +108,9 @@ func usable(key jose.JSONWebKey) bool {
 	return false
 }
 
-// fits reports whether a key may verify signatures of an algorithm: by its type
-// and curve (RFC 7518 3.1, RFC 8037), and by its own alg if it has one
-// (RFC 7517 4.4).
+// fits reports whether a key may verify signatures of an algorithm, by its type and
+// curve (RFC 7518, section 3.1; RFC 8037), and by its alg, if present (RFC 7517,
+// section 4.4).
 func fits(key jose.JSONWebKey, alg string) bool {
 	if key.Algorithm != "" && key.Algorithm != alg && !(isEd25519(key.Algorithm) && isEd25519(alg)) {
 		return false
@@ -131,11 +129,11 @@ func fits(key jose.JSONWebKey, alg string) bool {
 }
 
 // isEd25519 reports whether an algorithm is that of Ed25519 keys, by the new name
-// (RFC 9864) or by the old one, which for such a key means the same.
+// (RFC 9864) or by the old one.
 func isEd25519(alg string) bool { return alg == "EdDSA" || alg == "Ed25519" }
 
-// ed25519Verifier checks signatures by the new name of the algorithm, which
-// go-jose does not know.
+// ed25519Verifier verifies signatures of the algorithm Ed25519, whose name go-jose
+// does not know.
 type ed25519Verifier ed25519.PublicKey
 
 func (v ed25519Verifier) VerifyPayload(payload, signature []byte, alg jose.SignatureAlgorithm) error {
@@ -145,7 +143,7 @@ func (v ed25519Verifier) VerifyPayload(payload, signature []byte, alg jose.Signa
 	return nil
 }
 
-// verifierOf is what go-jose is to verify with.
+// verifierOf returns the key in the form that go-jose needs to verify alg.
 func verifierOf(key jose.JSONWebKey, alg string) any {
 	if public, ok := key.Key.(ed25519.PublicKey); ok && alg == "Ed25519" {
 		return ed25519Verifier(public)
@@ -153,13 +151,12 @@ func verifierOf(key jose.JSONWebKey, alg string) any {
 	return key.Key
 }
 
-// errNotLooked says that no key fits, and that it was not asked for newer ones:
-// strangers can use up the looks, so that says nothing about a token that may
-// be good.
+// errNotLooked means that no key fits, and that newer ones were not fetched because
+// of the limit. As anyone can use up the limit, the token may still be valid.
 var errNotLooked = errors.New("no key of the provider fits, and new ones were looked for a moment ago")
 
-// verify checks a signature with the keys that fit it, after another look at
-// the provider where none does.
+// verify verifies a signature with the keys that fit it. If none does, it fetches
+// the keys again.
 func (s *KeySet) verify(ctx context.Context, jws *jose.JSONWebSignature) ([]byte, error) {
 	keys, err := s.current(ctx)
 	if err != nil {
@@ -168,7 +165,7 @@ func (s *KeySet) verify(ctx context.Context, jws *jose.JSONWebSignature) ([]byte
 	if payload, ok := tryKeys(keys, jws); ok {
 		return payload, nil
 	}
-	unseen := s.pausing() // why it is unknown whether there is a newer key
+	unseen := s.pausing() // why newer keys cannot be fetched now
 	switch {
 	case s.fetch == nil || unseen != nil:
 	case !s.mayLook():
@@ -203,9 +200,9 @@ func tryKeys(keys []jose.JSONWebKey, jws *jose.JSONWebSignature) ([]byte, bool) 
 	return nil, false
 }
 
-// candidates are the keys that a header points to: by kid where it has one,
-// else all that fit. What a header brings along itself (jwk, jku, x5c) is
-// never looked at (RFC 8725 3.10).
+// candidates returns the keys that a header selects: by kid if it has one, else all
+// that fit. Keys in the header itself (jwk, jku, x5c) are ignored (RFC 8725,
+// section 3.10).
 func candidates(keys []jose.JSONWebKey, header jose.Header) (found []jose.JSONWebKey) {
 	for _, key := range keys {
 		if (header.KeyID == "" || key.KeyID == header.KeyID) && fits(key, header.Algorithm) {
@@ -215,8 +212,8 @@ func candidates(keys []jose.JSONWebKey, header jose.Header) (found []jose.JSONWe
 	return found
 }
 
-// current returns the keys from memory while they are young enough. Old ones
-// go on serving when the provider does not answer.
+// current returns the keys, and fetches them again if they are old. Old keys remain
+// in use if the provider does not respond.
 func (s *KeySet) current(ctx context.Context) ([]jose.JSONWebKey, error) {
 	if s.given != nil {
 		return s.given(), nil
@@ -227,7 +224,7 @@ func (s *KeySet) current(ctx context.Context) ([]jose.JSONWebKey, error) {
 		now := s.now()
 		fresh = keys != nil && !s.loaded && now.Sub(s.fetched) < keysAge
 		if !fresh && s.err != nil && isPausing(now, s.next) {
-			fresh = true // the provider did not answer a moment ago
+			fresh = true // the provider did not respond a moment ago
 		}
 		if err != nil {
 			err = &UnavailableError{err, max(firstPause, s.next.Sub(now))}
@@ -249,8 +246,8 @@ func (s *KeySet) current(ctx context.Context) ([]jose.JSONWebKey, error) {
 	return newer, nil
 }
 
-// lastGood returns the keys that were fetched last, while the provider does not
-// answer, for a day.
+// lastGood returns the keys that were fetched last, for a day, while the provider
+// does not respond.
 func (s *KeySet) lastGood(err error) ([]jose.JSONWebKey, error) {
 	s.mu.Lock()
 	keys, fetched, loaded := s.keys, s.fetched, s.loaded
@@ -264,9 +261,8 @@ func (s *KeySet) lastGood(err error) ([]jose.JSONWebKey, error) {
 	return keys, nil
 }
 
-// first returns the first of the present keys, which stands for all of them: another
-// one means that the keys were fetched or read again since. It is nil if there are
-// none.
+// first returns the first of the current keys; nil if there are none. Its identity
+// changes whenever keys are fetched or read again.
 func (s *KeySet) first() *jose.JSONWebKey {
 	var keys []jose.JSONWebKey
 	if s.given != nil {
@@ -282,8 +278,7 @@ func (s *KeySet) first() *jose.JSONWebKey {
 	return &keys[0]
 }
 
-// load returns the keys that are kept for the address at which the provider has
-// its keys now.
+// load returns the stored keys, if they are from the current URL of the keys.
 func (s *KeySet) load() (keys []jose.JSONWebKey, document []byte, from time.Time) {
 	if s.shelf == nil {
 		return nil, nil, time.Time{}
@@ -299,8 +294,8 @@ func (s *KeySet) load() (keys []jose.JSONWebKey, document []byte, from time.Time
 	return keys, k.Document, k.time()
 }
 
-// pausing returns why the provider is not asked now: it did not answer a moment ago, or
-// wants to be left alone. It is nil if the provider may be asked.
+// pausing returns why keys are not fetched now: the provider did not respond a
+// moment ago, or asked to wait. It returns nil if they may be fetched.
 func (s *KeySet) pausing() error {
 	if s.fetch == nil {
 		return nil
@@ -313,7 +308,8 @@ func (s *KeySet) pausing() error {
 	return nil
 }
 
-// mayLook takes one of the looks for an unknown key, if one is left.
+// mayLook reports whether keys may be fetched because of an unknown key, and counts
+// it.
 func (s *KeySet) mayLook() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -329,7 +325,7 @@ func (s *KeySet) mayLook() bool {
 	return true
 }
 
-// refresh fetches the keys. All who ask at the same time share one request.
+// refresh fetches the keys. Concurrent callers share one request.
 func (s *KeySet) refresh(ctx context.Context) ([]jose.JSONWebKey, error) {
 	answer := s.flight.DoChan("keys", func() (any, error) {
 		document, err := s.fetch(context.WithoutCancel(ctx))
@@ -356,7 +352,7 @@ func (s *KeySet) refresh(ctx context.Context) ([]jose.JSONWebKey, error) {
 		if err != nil {
 			pause := max(firstPause, pauseFor(err))
 			s.next = s.tried.Add(pause)
-			if old != nil && (s.keys == nil || oldFrom.After(s.fetched)) { // another instance may have seen later ones
+			if old != nil && (s.keys == nil || oldFrom.After(s.fetched)) { // another node may have fetched newer ones
 				s.keys, s.document, s.fetched, s.loaded = old, oldDocument, oldFrom, true
 			}
 			return nil, &UnavailableError{err, pause}

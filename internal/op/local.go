@@ -9,10 +9,10 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// This file says which addresses are our own machine or its link. It is pure:
-// no name is resolved here.
+// This file determines which addresses are on this machine or its link. It resolves
+// no names.
 
-// locality is a set of places near us. The zero value is anywhere else.
+// locality is a set of places near this machine. The zero value is anywhere else.
 type locality uint8
 
 const (
@@ -27,13 +27,14 @@ func (l locality) String() string {
 	return "link-local"
 }
 
-// localNames are names that a hosts file commonly gives to loopback, beside
-// localhost and what is under it (RFC 6761 6.3).
+// localNames are common names for loopback in hosts files, besides localhost and
+// its subdomains (RFC 6761, section 6.3).
 var localNames = []string{"localhost.localdomain", "localhost4", "localhost4.localdomain4", "localhost6", "localhost6.localdomain6", "ip6-localhost", "ip6-loopback"}
 
 var (
-	// embedding are the IPv6 prefixes whose last four bytes are an IPv4 address:
-	// compatible (RFC 4291 2.5.5.1), translated (RFC 2765), NAT64 (RFC 6052, 8215).
+	// embedding are the IPv6 prefixes that are followed by an IPv4 address:
+	// compatible (RFC 4291, section 2.5.5.1), translated (RFC 2765), NAT64 (RFC
+	// 6052, RFC 8215).
 	embedding = []netip.Prefix{
 		netip.MustParsePrefix("::/96"), netip.MustParsePrefix("::ffff:0:0:0/96"),
 		netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"),
@@ -42,8 +43,8 @@ var (
 	thisNet   = netip.MustParsePrefix("0.0.0.0/8") // RFC 1122 3.2.1.3
 )
 
-// localityOf says where an IP address is. A zone means nothing, and an IPv4
-// address inside an IPv6 one counts like itself.
+// localityOf returns the locality of an IP address. It ignores zones, and looks at
+// IPv4 addresses inside IPv6 ones.
 func localityOf(addr netip.Addr) locality {
 	addr = addr.WithZone("").Unmap()
 	switch {
@@ -64,11 +65,11 @@ func localityOf(addr netip.Addr) locality {
 	return 0
 }
 
-// localityOfHost says where the host of a URL is, as far as its text shows: it
-// is an address in any spelling that a resolver takes, or a name for loopback.
+// localityOfHost returns the locality of a URL's host by its text: an IP address,
+// in any notation that resolvers accept, or a name for loopback.
 func localityOfHost(host string) locality {
 	if ascii, err := idna.Lookup.ToASCII(host); err == nil {
-		host = ascii // full-width digits and dots are digits and dots
+		host = ascii // normalizes full-width digits and dots
 	}
 	host = strings.TrimRight(strings.ToLower(host), ".")
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") || slices.Contains(localNames, host) {
@@ -83,8 +84,8 @@ func localityOfHost(host string) locality {
 	return 0
 }
 
-// parseLooseIPv4 reads IPv4 addresses as inet_aton does: one to four numbers,
-// decimal, octal or hexadecimal, the last of which fills the bytes that are left.
+// parseLooseIPv4 parses IPv4 addresses like inet_aton: one to four numbers,
+// decimal, octal or hexadecimal, of which the last one fills the remaining bytes.
 func parseLooseIPv4(text string) (addr netip.Addr, ok bool) {
 	parts := strings.Split(text, ".")
 	if len(parts) > 4 {

@@ -11,30 +11,29 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// backchannelEvent is the member of events that makes a token a logout token
-// (OpenID Connect Back-Channel Logout 1.0, 2.4).
+// backchannelEvent is the member of events that identifies logout tokens (OpenID
+// Connect Back-Channel Logout 1.0, section 2.4).
 const backchannelEvent = "http://schemas.openid.net/event/backchannel-logout"
 
-// untilSaid is how long a logout token without exp is taken: older providers
-// send none, and try again for a while.
+// untilSaid is the lifetime of logout tokens without exp, which older providers
+// send.
 const untilSaid = time.Hour
 
-// LogoutToken is what a provider says has ended: its session SID, or, without
-// one, all sessions of the subject.
+// LogoutToken is a verified logout token: it ends the session with SID, or, if SID
+// is empty, all sessions of the subject.
 type LogoutToken struct {
-	Issuer       string // iss: of the tenant, where the provider's stands for many
+	Issuer       string // iss; that of the tenant if the provider has many
 	Subject, SID string
 	ID           string    // jti
 	Issued       time.Time // iat, by the provider's clock
-	At           time.Time // the same by our clock, as well as it is known: for sessions without the iat of their ID token
-	Until        time.Time // when the token itself is of no use any more
+	At           time.Time // estimate of iat by our clock, for sessions without the iat of their ID token
+	Until        time.Time // when the token expires
 }
 
-// VerifyLogoutToken checks a logout token (Back-Channel Logout 1.0, 2.6). One
-// that is encrypted is opened as an ID token is, and one that is not is accepted
-// as such an ID token is. What can be seen without a signature is looked at
-// first, so that the garbage of strangers causes no request to the provider for
-// anything. That the token was not taken before is for the caller to check.
+// VerifyLogoutToken verifies a logout token (Back-Channel Logout 1.0, section 2.6).
+// Like ID tokens, it may be encrypted. Checks that need no signature come first, so
+// that made-up tokens cause no request to the provider. The caller has to check for
+// replays.
 func (c *Client) VerifyLogoutToken(ctx context.Context, raw string) (*LogoutToken, error) {
 	raw, err := c.open(raw)
 	if err == nil {
@@ -47,14 +46,14 @@ func (c *Client) VerifyLogoutToken(ctx context.Context, raw string) (*LogoutToke
 	if err != nil {
 		return nil, err
 	}
-	// Those of ID tokens: a key that is published for something else must not
-	// end sessions (2.6, 2).
+	// Use the algorithms of ID tokens: a key that is published for something else must
+	// not end sessions (section 2.6, 2).
 	algs := algorithms(c.Algs, metadata.IDTokenAlgs)
 	if err := checkAlgorithm(raw, algs); err != nil {
 		return nil, logoutTokenError(err)
 	}
-	// Without go-oidc, which knows ID tokens alone: what it would check of them is
-	// checked here, on the members as they were sent.
+	// go-oidc only verifies ID tokens. What it would check is checked here, on the claims
+	// as they were sent.
 	keys := &callKeys{client: c, algs: algs}
 	payload, err := keys.verify(ctx, raw)
 	var unavailable *UnavailableError
@@ -78,7 +77,7 @@ func (c *Client) VerifyLogoutToken(ctx context.Context, raw string) (*LogoutToke
 
 func logoutTokenError(err error) error { return fmt.Errorf("the logout token: %w", err) }
 
-// glance looks at a token whose signature is not checked yet.
+// glance checks a token before its signature is verified.
 func (c *Client) glance(raw string) error {
 	algs := c.Algs
 	if len(algs) == 0 {
@@ -108,15 +107,15 @@ func (c *Client) glance(raw string) error {
 	return nil
 }
 
-// IsIssuer reports whether a text is the provider's issuer, as far as that is
-// known without asking the provider: where only the configuration URL is
-// configured, with or without a slash at the end.
+// IsIssuer reports whether a text is the provider's issuer, as far as that is known
+// without metadata. If only the configuration URL is configured, a slash at the end
+// is optional.
 func (r *Discovery) IsIssuer(issuer string) bool {
 	configured := r.config.Issuer
 	if configured == "" {
 		configured = strings.TrimSuffix(r.config.ConfigurationURL, WellKnown)
 	}
-	// An address that looks like one for many tenants may be a single issuer's.
+	// A URL that looks like one for many tenants may still be that of a single issuer.
 	if template := TenantTemplate(configured); template != "" && (&Metadata{Issuer: template}).IsIssuer(issuer) {
 		return true
 	}
@@ -129,8 +128,8 @@ func (r *Discovery) IsIssuer(issuer string) bool {
 	return checkIssuer(issuer, "", r.config.ConfigurationURL) == nil
 }
 
-// logoutTokenCheck is what a logout token is held to: what an ID token is, as
-// far as the two are alike. All of it is pure.
+// logoutTokenCheck checks one logout token, in the same way as ID tokens as far as
+// they are alike. It is pure.
 type logoutTokenCheck struct{ idTokenCheck }
 
 func (c *logoutTokenCheck) checkAll(claims object) (*LogoutToken, error) {
@@ -143,8 +142,8 @@ func (c *logoutTokenCheck) checkAll(claims object) (*LogoutToken, error) {
 	return token, nil
 }
 
-// checkType takes logout tokens alone: an ID token has a nonce and no events, and
-// other tokens about security events have another event.
+// checkType accepts only logout tokens: ID tokens have a nonce and no events, and
+// other security event tokens have another event.
 func (c *logoutTokenCheck) checkType(claims object, _ *LogoutToken) error {
 	typ, _ := c.header.ExtraHeaders[jose.HeaderType].(string)
 	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
@@ -164,8 +163,8 @@ func (c *logoutTokenCheck) checkType(claims object, _ *LogoutToken) error {
 	return nil
 }
 
-// checkIssuer: it is the provider's, or one of its tenants': a logout token need not
-// name the tenant apart, as an ID token does.
+// checkIssuer checks that iss is the provider's issuer, or one of its tenants'.
+// Unlike ID tokens, logout tokens need not have tid.
 func (c *logoutTokenCheck) checkIssuer(claims object, token *LogoutToken) (err error) {
 	if token.Issuer, err = claims.text("iss"); err != nil {
 		return err
@@ -176,8 +175,8 @@ func (c *logoutTokenCheck) checkIssuer(claims object, token *LogoutToken) (err e
 	return nil
 }
 
-// isOfTenant reports whether an issuer of the provider is that of a tenant which is
-// taken.
+// isOfTenant reports whether an issuer of the provider is that of an accepted
+// tenant.
 func (c *logoutTokenCheck) isOfTenant(issuer string) bool {
 	return len(c.tenants) == 0 || slices.ContainsFunc(c.tenants, func(tenant string) bool {
 		return issuer == strings.Replace(c.metadata.Issuer, TenantPart, tenant, 1)
@@ -201,7 +200,7 @@ func (c *logoutTokenCheck) checkOrigin(claims object, token *LogoutToken) error 
 	return nil
 }
 
-// checkTimes: iat is there, exp and nbf may be.
+// checkTimes checks iat, which is required, and exp and nbf, if present.
 func (c *logoutTokenCheck) checkTimes(claims object, token *LogoutToken) error {
 	issued, ok, err := claims.moment("iat")
 	if err != nil || !ok {
@@ -225,12 +224,12 @@ func (c *logoutTokenCheck) checkTimes(claims object, token *LogoutToken) error {
 	if !c.now.Before(token.Until) {
 		return fmt.Errorf("it expired %s ago (clock_skew is %s)", c.now.Sub(expires).Round(time.Second), c.skew)
 	}
-	// What ended had begun before the token was issued, by the provider's
-	// clock, which may be behind ours by the skew, and in whole seconds: a
-	// session that began in that second, or seems to have begun up to the skew
-	// later, must not survive. Now is the limit, since whoever signs in after
-	// this moment signs in later by any clock. The price: who signs in again
-	// while the token is on its way, for less than the skew, does so twice.
+	// The sessions to end had begun before the token was issued, by the provider's
+	// clock, which may be behind ours by the skew and has a resolution of a second. A
+	// session that began in that second, or seems to have begun up to the skew later,
+	// must not survive. The present is the limit, since later logins are later by any
+	// clock. The price is that users who log in again while the token is on its way, for
+	// less than the skew, have to do so twice.
 	token.At = issued.Truncate(time.Second).Add(time.Second + c.skew)
 	if token.At.After(c.now) {
 		token.At = c.now

@@ -10,22 +10,21 @@ import (
 	"strings"
 )
 
-// Metadata is what is known about a provider (OpenID Connect Discovery 1.0, 3).
+// Metadata is the metadata of a provider (OpenID Connect Discovery 1.0, section 3).
 type Metadata struct {
 	Issuer    string
 	Endpoints Endpoints
 
-	IDTokenAlgs []string // id_token_signing_alg_values_supported
-	// UserinfoAlgs: userinfo_signing_alg_values_supported
-	UserinfoAlgs []string
+	IDTokenAlgs  []string // id_token_signing_alg_values_supported
+	UserinfoAlgs []string // userinfo_signing_alg_values_supported
 	AuthMethods  []string // token_endpoint_auth_methods_supported
 	PromptValues []string // prompt_values_supported
 	AuthAlgs     []string // token_endpoint_auth_signing_alg_values_supported
 	DPoPAlgs     []string // dpop_signing_alg_values_supported
-	// Pushed: authorization requests are pushed, since the provider requires it
-	// or the configuration names the endpoint.
+	// Pushed reports whether authorization requests are pushed, since the provider
+	// requires it or the endpoint is configured.
 	Pushed bool
-	// IssParameter: authorization responses carry iss (RFC 9207).
+	// IssParameter reports whether authorization responses carry iss (RFC 9207).
 	IssParameter bool
 
 	Requests  RequestMetadata
@@ -33,32 +32,33 @@ type Metadata struct {
 
 	aliases       Endpoints // mtls_endpoint_aliases, see useAliases
 	responseTypes []string  // response_types_supported
-	discovered    bool      // it was read from a document
+	discovered    bool      // whether it was read from a document
 }
 
-// WellKnown is what is added to an issuer to find its metadata (Discovery 4).
+// WellKnown is the suffix of an issuer that locates its metadata (Discovery,
+// section 4).
 const WellKnown = "/.well-known/openid-configuration"
 
-// ConfigurationURL is where an issuer's metadata is. An issuer may end in a
-// slash, which is not doubled.
+// ConfigurationURL returns the URL of an issuer's metadata. It does not double a
+// slash at the end of the issuer.
 func ConfigurationURL(issuer string) string {
 	return strings.TrimSuffix(issuer, "/") + WellKnown
 }
 
-// parseMetadata reads the metadata document of a provider, whose authorization
-// endpoint gives codes.
+// parseMetadata parses the metadata of a provider, which must support the code
+// flow.
 func parseMetadata(data []byte, issuer, configurationURL string) (*Metadata, error) {
 	m, err := readMetadata(data, issuer, configurationURL)
 	if err == nil && m.responseTypes != nil && !slices.Contains(m.responseTypes, "code") {
-		// The list is required (Discovery 3); who leaves it out is not held to it.
+		// The list is required (Discovery, section 3), but not all providers have it.
 		return nil, errors.New("the metadata's response_types_supported has no code, and no other flow is known here")
 	}
 	return m, err
 }
 
-// readMetadata reads a metadata document. The issuer must be the expected one
-// byte for byte (Discovery 4.3); where only the configuration URL is known it
-// must be that URL without the well-known suffix, with or without a slash.
+// readMetadata parses a metadata document. The issuer must be exactly the expected
+// one (Discovery, section 4.3). If only the configuration URL is known, it must be
+// that URL without the well-known suffix, and a slash at its end is optional.
 func readMetadata(data []byte, issuer, configurationURL string) (*Metadata, error) {
 	o, err := parseObject(data)
 	if err != nil {
@@ -113,7 +113,7 @@ func checkIssuer(got, issuer, configurationURL string) error {
 	return &IssuerError{Configured: issuer, Found: clip(got)}
 }
 
-// IssuerError is the error for metadata of another issuer than the configured one.
+// IssuerError means that the metadata has another issuer than the configured one.
 type IssuerError struct{ Configured, Found string }
 
 func (e *IssuerError) Error() string {
@@ -124,13 +124,13 @@ func (e *IssuerError) Error() string {
 	return fmt.Sprintf("the metadata is of the issuer %q, configured is %q%s", e.Found, e.Configured, hint)
 }
 
-// BySlash reports whether the two differ by a slash at the end alone.
+// BySlash reports whether the two differ only by a slash at the end.
 func (e *IssuerError) BySlash() bool {
 	return strings.TrimSuffix(e.Found, "/") == strings.TrimSuffix(e.Configured, "/")
 }
 
-// parseAliases reads where the endpoints are for a client that shows a
-// certificate (RFC 8705 5). Those that browsers go to are none of them.
+// parseAliases reads the endpoints for clients with a TLS certificate (RFC 8705,
+// section 5). It ignores those that browsers call.
 func parseAliases(metadata object) (e Endpoints, err error) {
 	if !metadata.has("mtls_endpoint_aliases") {
 		return e, nil
@@ -151,15 +151,15 @@ func parseAliases(metadata object) (e Endpoints, err error) {
 	return e, errors.Join(errs...)
 }
 
-// useAliases is for a client that shows a certificate: the other endpoints do
-// not ask for one.
+// useAliases makes a client with a TLS certificate use the aliases, because other
+// endpoints do not request one.
 func (m *Metadata) useAliases() { m.override(m.aliases) }
 
-// override puts configured addresses in the place of discovered ones.
+// override replaces discovered endpoints by configured ones.
 func (m *Metadata) override(e Endpoints) { m.Endpoints = e.over(m.Endpoints) }
 
-// check refuses metadata that cannot serve: what is needed and absent, and
-// addresses that are not https (Core 16.17).
+// check returns an error if required endpoints are missing, or one is not https
+// (OpenID Connect Core 16.17).
 func (m *Metadata) check(needKeys, insecure bool) error {
 	for _, row := range endpoints {
 		address := *row.field(&m.Endpoints)
@@ -176,7 +176,7 @@ func (m *Metadata) check(needKeys, insecure bool) error {
 	return nil
 }
 
-// checkKeysOnly is check for an issuer of which only the keys are needed.
+// checkKeysOnly is check for an issuer of which only the keys are used.
 func (m *Metadata) checkKeysOnly(needKeys, insecure bool) error {
 	if m.Endpoints.JWKS == "" && !needKeys {
 		return nil
@@ -190,9 +190,9 @@ func (m *Metadata) checkKeysOnly(needKeys, insecure bool) error {
 	return nil
 }
 
-// CheckURL refuses an address of a provider that is not an absolute https URL
-// without fragment or user. Plain http is for loopback, or where insecure is
-// set. What the error repeats of the address holds no password and no query.
+// CheckURL returns an error for a URL of a provider that is not absolute https
+// without fragment and user. Plain http is accepted on loopback, or if insecure is
+// set. The error does not repeat a password or a query.
 func CheckURL(text string, insecure bool) error {
 	u, err := url.Parse(text)
 	switch {
@@ -216,9 +216,9 @@ func isLoopback(host string) bool {
 	return err == nil && addr.IsLoopback() && net.ParseIP(host) != nil
 }
 
-// algorithms returns which ID token algorithms are accepted: the configured
-// ones, else the asymmetric ones that discovery lists, else RS256. A provider
-// cannot bring in none or HS* by listing them.
+// algorithms returns the accepted ID token algorithms: the configured ones, else
+// the asymmetric ones in the metadata, else RS256. Metadata cannot enable none or
+// HS*.
 func algorithms(configured, discovered []string) []string {
 	if len(configured) > 0 {
 		return configured
@@ -240,7 +240,7 @@ var (
 	symmetric  = []string{"HS256", "HS384", "HS512"}
 )
 
-// Algorithms are those that may be configured for ID tokens.
+// Algorithms returns the algorithms that may be configured for ID tokens.
 func Algorithms() []string { return slices.Concat(asymmetric, symmetric) }
 
 // KnownAlgorithm reports whether an ID token algorithm may be configured.

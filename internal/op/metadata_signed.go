@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// RequestMetadata is what a provider says of request objects (Discovery 3, RFC 9101
-// 10.5). A list that it does not have is nil.
+// RequestMetadata is the metadata about request objects (Discovery, section 3; RFC
+// 9101, section 10.5). Missing lists are nil.
 type RequestMetadata struct {
 	// Algs: request_object_signing_alg_values_supported
 	Algs []string
@@ -16,12 +16,12 @@ type RequestMetadata struct {
 	KeyAlgs, ContentAlgs []string
 	// Required: require_signed_request_object
 	Required bool
-	// NotByValue: request_parameter_supported is false. That it is absent says nothing:
-	// many providers leave it out.
+	// NotByValue reports that request_parameter_supported is false. Many providers
+	// omit it.
 	NotByValue bool
 }
 
-// ResponseMetadata is what a provider says of authorization responses.
+// ResponseMetadata is the metadata about authorization responses.
 type ResponseMetadata struct {
 	// Modes: response_modes_supported
 	Modes []string
@@ -29,8 +29,8 @@ type ResponseMetadata struct {
 	Algs []string
 }
 
-// A list that cannot be read counts as one that is absent: what it is for may not be in
-// use at all.
+// requestMetadata ignores lists that cannot be read, since the feature may not be
+// in use.
 func requestMetadata(o object) (m RequestMetadata) {
 	m.Algs, _ = o.texts("request_object_signing_alg_values_supported", false)
 	m.KeyAlgs, _ = o.texts("request_object_encryption_alg_values_supported", false)
@@ -53,8 +53,8 @@ func SignedResponses(mode string) bool { return mode == "jwt" || strings.HasSuff
 // SignedResponses reports whether authorization responses have to be signed.
 func (c *Client) SignedResponses() bool { return SignedResponses(c.ResponseMode) }
 
-// checkSigned refuses a provider that demands signed requests where they are not
-// configured, or does not take them by value.
+// checkSigned returns an error if the provider requires signed requests and they
+// are not configured, or if it does not support request objects by value.
 func (c *Client) checkSigned(m *Metadata) error {
 	switch {
 	case m.Requests.Required && c.RequestObject == "":
@@ -65,14 +65,14 @@ func (c *Client) checkSigned(m *Metadata) error {
 	return nil
 }
 
-// OffersResponseMode reports whether the metadata offers the response mode that is
-// asked for, or says nothing of it.
+// OffersResponseMode reports whether the metadata lists the configured response
+// mode, or has no list.
 func (c *Client) OffersResponseMode(m *Metadata) bool {
 	return c.ResponseMode == "" || m.Responses.Modes == nil || slices.Contains(m.Responses.Modes, c.ResponseMode)
 }
 
-// CheckRequestObject returns why no request object can be made for the provider, as far
-// as that is known before one is; nil if nothing is wrong.
+// CheckRequestObject returns why no request object can be made for the provider, as
+// far as that can be determined in advance.
 func (c *Client) CheckRequestObject(m *Metadata) error {
 	if err := c.checkSigned(m); err != nil || c.RequestObject == "" {
 		return err
@@ -81,8 +81,7 @@ func (c *Client) CheckRequestObject(m *Metadata) error {
 	return err
 }
 
-// notOffered is the error for an algorithm of ours that is not in a list of the
-// provider.
+// notOffered returns the error for an algorithm that is not in the provider's list.
 func notOffered(ours, what string, list []string) error {
 	return fmt.Errorf("the provider takes %s with %s, and not with %s", what, clip(strings.Join(list, ", ")), ours)
 }

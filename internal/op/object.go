@@ -12,10 +12,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 )
 
-// object is a JSON object as it was sent: member names count with their case,
-// and none is there twice. encoding/json folds the case and lets the last
-// duplicate win, so that {"sub":"u","SUB":"admin"} means two users to two
-// readers; nothing that decides is read that way here.
+// object is a JSON object with exact and unique member names. encoding/json ignores
+// case and uses the last duplicate, so that {"sub":"u","SUB":"admin"} would mean
+// different users to different readers. It is not used for anything that decides.
 type object map[string]json.RawMessage
 
 func parseObject(data []byte) (object, error) {
@@ -41,15 +40,14 @@ func parseObject(data []byte) (object, error) {
 	if _, err := d.Token(); err != nil {
 		return nil, errors.New("is not valid JSON")
 	}
-	// More would take a closing bracket for an end.
+	// More would take a closing bracket for the end.
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("has more after its end")
 	}
 	return o, nil
 }
 
-// clip makes a stranger's text fit for our errors: short, and without what does
-// not show.
+// clip sanitizes and shortens foreign text for our errors.
 func clip(s string) string { return logtext.Clean(s, 83) }
 
 func (o object) has(name string) bool {
@@ -57,7 +55,7 @@ func (o object) has(name string) bool {
 	return ok && string(raw) != "null"
 }
 
-// text returns a member that must be a string; absent is "".
+// text returns a member that must be a string; "" if absent.
 func (o object) text(name string) (string, error) {
 	if !o.has(name) {
 		return "", nil
@@ -69,8 +67,8 @@ func (o object) text(name string) (string, error) {
 	return s, nil
 }
 
-// texts returns a member that must be a list of strings; absent is nil. Where
-// single is set a bare string counts as a list of one.
+// texts returns a member that must be a list of strings; nil if absent. With
+// single, a string counts as a list of one.
 func (o object) texts(name string, single bool) ([]string, error) {
 	if !o.has(name) {
 		return nil, nil
@@ -95,8 +93,8 @@ func (o object) texts(name string, single bool) ([]string, error) {
 	return list, nil
 }
 
-// moment returns a member that must be a NumericDate (RFC 7519 2): a number,
-// within what a double holds exactly. ok reports whether it is there.
+// moment returns a member that must be a NumericDate (RFC 7519, section 2): a
+// number that a double represents exactly. ok reports whether it is present.
 func (o object) moment(name string) (t time.Time, ok bool, err error) {
 	if !o.has(name) {
 		return t, false, nil

@@ -10,10 +10,10 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// This file looks at tokens before their signature is checked, so that what is
-// refused is refused with what was there and why it did not count.
+// This file inspects tokens before their signature is verified, so that errors
+// report what was found and why it is not accepted.
 
-// peek returns the claims of a signed token whose signature is not checked yet.
+// peek returns the claims of a signed token without verifying its signature.
 func peek(raw string, algs []string) (object, error) {
 	if err := checkAlgorithm(raw, algs); err != nil {
 		return nil, err
@@ -33,8 +33,8 @@ func peek(raw string, algs []string) (object, error) {
 	return claims, nil
 }
 
-// peekIDToken finds what go-oidc would report in words for programmers, or
-// without a bound. That a token passes here says nothing about it.
+// peekIDToken detects what go-oidc would report in terms for programmers, or
+// without a limit. It verifies nothing.
 func (c *Client) peekIDToken(raw string, algs []string) error {
 	claims, err := peek(raw, algs)
 	if err != nil {
@@ -60,7 +60,7 @@ func (c *Client) peekIDToken(raw string, algs []string) error {
 	return nil
 }
 
-// checkAlgorithm refuses a token that is signed in another way than is accepted.
+// checkAlgorithm returns an error if a token's algorithm is not accepted.
 func checkAlgorithm(raw string, algs []string) error {
 	header, _, _ := strings.Cut(raw, ".")
 	text, err := base64.RawURLEncoding.DecodeString(header)

@@ -7,9 +7,9 @@ import (
 	"fmt"
 )
 
-// privateKeyOf reads the private key of a PEM block (PKCS#8, PKCS#1, SEC1); it
-// is nil for a block that is something else, as often stands beside one. The
-// error reveals nothing of what the block holds.
+// privateKeyOf parses the private key of a PEM block (PKCS #8, PKCS #1, SEC 1). It
+// returns nil for other blocks, which are often in the same file. The error reveals
+// nothing about the content.
 func privateKeyOf(block *pem.Block) (key any, err error) {
 	switch {
 	case block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "":

@@ -10,9 +10,9 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Profile is a profile of FAPI 2.0 that a client keeps to; empty for none. Where the
-// configuration can break it, package opconfig does not let it. Here is what
-// depends on the provider's metadata.
+// Profile is a profile of FAPI 2.0 that a client conforms to; empty for none.
+// Package opconfig checks the configuration; this file checks what depends on the
+// provider's metadata.
 type Profile string
 
 // The profiles.
@@ -21,12 +21,11 @@ const (
 	FAPI2MessageSigning Profile = "fapi2_message_signing" // FAPI 2.0 Message Signing, which is based on it
 )
 
-// ProfileAlgs are the signature algorithms of FAPI 2.0 (Security Profile 5.4.1). Ed25519
-// is the name that RFC 9864 gives to EdDSA with such a key.
+// ProfileAlgs are the signature algorithms of FAPI 2.0 (Security Profile, section
+// 5.4.1). Ed25519 is the name of RFC 9864 for EdDSA with such a key.
 var ProfileAlgs = []string{"PS256", "ES256", "EdDSA", "Ed25519"}
 
-// ProfileError is the error for metadata in which a profile finds nothing that it
-// allows.
+// ProfileError means that metadata has nothing that the profile allows.
 type ProfileError struct {
 	Profile Profile
 	Message string
@@ -37,7 +36,7 @@ func (e *ProfileError) Error() string {
 	return fmt.Sprintf("profile %s: %s (%s)", e.Profile, e.Message, e.Clause)
 }
 
-// The documents that errors name clauses of.
+// Titles of the specifications in errors.
 const (
 	securityProfile = "FAPI 2.0 Security Profile "
 	messageSigning  = "FAPI 2.0 Message Signing "
@@ -47,9 +46,9 @@ func (p Profile) errorf(clause, format string, args ...any) error {
 	return &ProfileError{p, fmt.Sprintf(format, args...), clause}
 }
 
-// apply makes metadata what the profile lets be seen of it: requests are pushed,
-// responses carry iss, and no other algorithm than those of the profile is there. The
-// error is about metadata that leaves nothing to use.
+// apply restricts metadata to the profile: requests are pushed, responses carry
+// iss, and only algorithms of the profile remain. It returns an error if nothing
+// usable is left.
 func (p Profile) apply(m *Metadata) error {
 	if p == "" {
 		return nil
@@ -85,8 +84,8 @@ func (p Profile) apply(m *Metadata) error {
 	return nil
 }
 
-// profileAlgsOf returns those algorithms of a list that the profile has. Metadata
-// without the list does not exclude any.
+// profileAlgsOf returns the algorithms of a list that the profile allows. A missing
+// list excludes none.
 func profileAlgsOf(said []string) []string {
 	if len(said) == 0 {
 		return ProfileAlgs
@@ -94,7 +93,8 @@ func profileAlgsOf(said []string) []string {
 	return slices.DeleteFunc(slices.Clone(said), func(alg string) bool { return !slices.Contains(ProfileAlgs, alg) })
 }
 
-// CheckProfile holds what the client signs to what the provider takes.
+// CheckProfile checks that the provider accepts an algorithm of the client's
+// signatures.
 func (c *Client) CheckProfile(m *Metadata) error {
 	p := c.Profile()
 	if p == "" || c.AuthMethod != "private_key_jwt" {
@@ -102,7 +102,7 @@ func (c *Client) CheckProfile(m *Metadata) error {
 	}
 	keys := c.ownKeys().Signing
 	if len(keys) == 0 {
-		return nil // there is none to sign with, which is said where it is tried
+		return nil // without keys, signing reports the error
 	}
 	alg := string(keys[0].alg)
 	if slices.ContainsFunc(m.AuthAlgs, func(taken string) bool { return taken == alg || isEd25519(taken) && isEd25519(alg) }) {
@@ -112,11 +112,11 @@ func (c *Client) CheckProfile(m *Metadata) error {
 		alg, cmp.Or(clip(strings.Join(m.AuthAlgs, ", ")), "none of "+strings.Join(ProfileAlgs, ", ")))}
 }
 
-// Profile returns the profile that the client keeps to; empty for none.
+// Profile returns the profile that the client conforms to; empty for none.
 func (c *Client) Profile() Profile { return c.Discovery.config.Profile }
 
-// KeepTo makes a key sign as the profile wants: an RSA key that names no algorithm
-// signs with PS256. It refuses a key of another algorithm.
+// KeepTo restricts a key to the profile: an RSA key without an alg signs with
+// PS256. It returns an error for a key of another algorithm.
 func (k *ClientKey) KeepTo(p Profile) error {
 	if p == "" {
 		return nil

@@ -8,24 +8,23 @@ import (
 	"time"
 )
 
-// Proof is what a login has to prove about how and when the user signed in, beyond
-// what the fixed parameters make of ID tokens: rules and login links demand it. An ID
-// token that proves less is valid, but no session is made of it.
+// Proof is what rules and login links demand of a login, in addition to the fixed
+// parameters: how and when the user authenticated. An ID token that does not
+// satisfy it is valid, but no session is created.
 type Proof struct {
-	// MaxAge is how long ago the user may have signed in at the provider; nil for any
-	// time.
+	// MaxAge is how long ago the user may have authenticated; nil for no limit.
 	MaxAge *time.Duration
-	// ACR are lists of authentication context class references. Of each list, one
-	// value must be there.
+	// ACR are lists of authentication context class references. One value of each
+	// list is required.
 	ACR [][]string
 
-	hashes [][][8]byte // stand for ACR in a decoded proof
+	hashes [][][8]byte // replace ACR in a decoded proof
 }
 
-// IsZero reports whether nothing is to be proved.
+// IsZero reports whether nothing has to be proved.
 func (p *Proof) IsZero() bool { return p.MaxAge == nil && len(p.ACR)+len(p.hashes) == 0 }
 
-// Add makes a proof at least as strict as both.
+// Add makes p at least as strict as both.
 func (p *Proof) Add(other Proof) {
 	p.MaxAge = shorter(p.MaxAge, other.MaxAge)
 	for _, list := range other.ACR {
@@ -35,10 +34,10 @@ func (p *Proof) Add(other Proof) {
 	}
 }
 
-// maxAgeSeconds bounds max_age.
+// maxAgeSeconds limits max_age.
 const maxAgeSeconds = 1 << 31
 
-// ParseMaxAge reads max_age as authorization requests have it, in seconds.
+// ParseMaxAge parses max_age, in seconds.
 func ParseMaxAge(text string) (*time.Duration, error) {
 	seconds, err := strconv.ParseUint(text, 10, 31)
 	if err != nil {
@@ -48,7 +47,7 @@ func ParseMaxAge(text string) (*time.Duration, error) {
 	return &maxAge, nil
 }
 
-// shorter returns the shorter one of two durations; nil is none.
+// shorter returns the shorter of two durations; nil means none.
 func shorter(a, b *time.Duration) *time.Duration {
 	if a == nil || b != nil && *b < *a {
 		return b
@@ -56,8 +55,8 @@ func shorter(a, b *time.Duration) *time.Duration {
 	return a
 }
 
-// Check holds a sign-in to the proof. authTime is zero if the ID token has none, and
-// acr are all values that it has.
+// Check checks a login against the proof. authTime is that of the ID token, or
+// zero, and acr are all its values.
 func (p *Proof) Check(authTime time.Time, acr []string, now time.Time, skew time.Duration) error {
 	if p.MaxAge != nil {
 		if err := checkAge(*p.MaxAge, authTime, now, skew); err != nil {
@@ -84,10 +83,9 @@ func missingACR(acr []string) error {
 	return fmt.Errorf("acr is not one that was demanded: it is %q", clip(acr[0]))
 }
 
-// Acceptable returns the values of acr that a provider is asked for, in order of
-// preference: those that satisfy all lists alone. If no value does, only several
-// values together can, as the acrs of Entra ID, and all are returned. A value with a
-// space cannot be asked for.
+// Acceptable returns the acr values to request, in order of preference: those that
+// satisfy all lists by themselves. If none does, only a combination can, as with
+// Entra ID's acrs, and all are returned. Values with spaces cannot be requested.
 func (p *Proof) Acceptable() (values []string) {
 	satisfiesAll := func(value string) bool {
 		return !slices.ContainsFunc(p.ACR, func(list []string) bool { return !slices.Contains(list, value) })

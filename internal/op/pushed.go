@@ -11,19 +11,19 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// maxRequestURI bounds the reference to a pushed request, in bytes: it goes
-// into an address for browsers.
+// maxRequestURI is the maximum length in bytes of a request_uri, which is part of a
+// URL for browsers.
 const maxRequestURI = 2000
 
-// push hands the authorization request to the provider on the back channel, and
-// returns where to send the browser with a mere reference to it (RFC 9126): so
-// no one on the way can read or change the request.
+// push sends the authorization request over the back channel, and returns the URL
+// that only refers to it (RFC 9126). Nothing between us and the provider can read
+// or change such a request.
 func (c *Client) push(ctx context.Context, metadata *Metadata, config oauth2.Config, login Login, options []oauth2.AuthCodeOption) (string, error) {
 	if err := c.Discovery.pushing.over(c.Now()); err != nil {
 		return "", err
 	}
 	authorizationEndpoint := config.Endpoint.AuthURL
-	config.Endpoint.AuthURL = "" // for the parameters alone
+	config.Endpoint.AuthURL = "" // only the parameters are needed
 	form, err := url.ParseQuery(strings.TrimPrefix(c.withResources(config.AuthCodeURL(login.State, options...)), "?"))
 	if err != nil {
 		return "", fmt.Errorf("%w: it cannot be written", ErrPush)
@@ -38,7 +38,7 @@ func (c *Client) push(ctx context.Context, metadata *Metadata, config oauth2.Con
 	answer, err := c.post(callPushed.with(ctx, c.Provider), metadata.Endpoints.Pushed, form, login.Key)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return "", &UnavailableError{err, firstPause} // the visitor left; that says nothing of the provider
+		return "", &UnavailableError{err, firstPause} // the browser disconnected; that says nothing about the provider
 	case err == nil && isOutage(answer.status):
 		err = answer.because(fmt.Errorf("pushed_authorization_request_endpoint: status %d", answer.status))
 	}
@@ -53,11 +53,11 @@ func (c *Client) push(ctx context.Context, metadata *Metadata, config oauth2.Con
 	return withParameters(authorizationEndpoint, url.Values{"client_id": {c.ClientID}, "request_uri": {requestURI}}), nil
 }
 
-// pushAnswer reads what RFC 9126 2.2 and 2.3 have.
+// pushAnswer parses the response (RFC 9126, sections 2.2 and 2.3).
 func (c *Client) pushAnswer(metadata *Metadata, answer *httpResponse) (requestURI string, err error) {
 	o, err := parseObject(answer.body)
 	if answer.status/100 != 2 || err == nil && o.isError() {
-		// It may change what it offers, and what it requires.
+		// The provider's requirements may have changed.
 		c.Discovery.Invalidate()
 		refused := answer.refusal()
 		method, _ := chooseAuth(c.AuthMethod, c.Secret != nil, metadata.AuthMethods)
@@ -79,7 +79,7 @@ func (c *Client) pushAnswer(metadata *Metadata, answer *httpResponse) (requestUR
 	return "", fmt.Errorf("%w: %w", ErrPush, answer.because(err))
 }
 
-// withParameters adds to an endpoint's address, which keeps a query of its own.
+// withParameters adds parameters to an endpoint's URL, and preserves its query.
 func withParameters(endpoint string, parameters url.Values) string {
 	separator := "?"
 	if strings.Contains(endpoint, "?") {
@@ -88,8 +88,8 @@ func withParameters(endpoint string, parameters url.Values) string {
 	return endpoint + separator + parameters.Encode()
 }
 
-// pause keeps page loads from waiting, one after the other, for an endpoint
-// that did not answer a moment ago.
+// pause keeps page loads from waiting one after another for an endpoint that has
+// just failed.
 type pause struct {
 	mu   sync.Mutex
 	next time.Time

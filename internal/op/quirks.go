@@ -7,18 +7,17 @@ import (
 	"strings"
 )
 
-// This file knows what single providers do in a way of their own. Nothing else
-// in the code asks who a provider is, and nothing here asks it by trying: a
-// quirk is recognised by the shape of what is known anyway. Providers behind a
-// domain of the operator's own cannot be distinguished from others and get the standard.
+// This file has the peculiarities of individual providers. No other code depends on
+// who the provider is. Providers are recognized by known data, not by probing.
+// Those behind custom domains cannot be recognized, and get standard behavior.
 
-// selectAccountIssuers are of providers that take prompt=select_account and do
-// not say so in their metadata.
+// selectAccountIssuers are the issuers of providers that support
+// prompt=select_account without listing it in their metadata.
 var selectAccountIssuers = []string{"https://accounts.google.com", "https://login.microsoftonline.com/", "https://login.microsoftonline.us/"}
 
-// SelectsAccount reports whether the provider is known to take
-// prompt=select_account (prompt_values_supported, Initiating User Registration
-// via OpenID Connect 1.0).
+// SelectsAccount reports whether the provider is known to support
+// prompt=select_account (prompt_values_supported, Initiating User Registration via
+// OpenID Connect 1.0).
 func (m *Metadata) SelectsAccount() bool {
 	return slices.Contains(m.PromptValues, "select_account") ||
 		slices.ContainsFunc(selectAccountIssuers, func(issuer string) bool {
@@ -26,31 +25,32 @@ func (m *Metadata) SelectsAccount() bool {
 		})
 }
 
-// quirk is one way of one provider.
+// quirk is a peculiarity of a provider.
 type quirk struct {
 	name string
 
-	// is recognises the provider, for a logout of its own.
+	// is recognizes a provider that has a logout of its own.
 	is func(*Metadata) bool
-	// logout is the endpoint of that, by GET, with client_id and, under the name
-	// of returnTo, the address to come back to. It takes no ID token and no state.
+	// logout returns the endpoint of that logout. It is called by GET with
+	// client_id and, in the parameter returnTo, the return address, without an ID
+	// token or state.
 	logout   func(*Metadata) string
 	returnTo string
 
-	// withholds recognises claims that leave out the one of this name although
-	// the user may well have it.
+	// withholds reports whether claims omit the named one although the user may
+	// have it.
 	withholds func(claims object, name string) bool
 }
 
-// quirks are all of them. Two more need no code:
+// quirks lists all quirks. Two peculiarities need no code:
 //
-// Google gives a refresh token for authorization_params { access_type offline },
-// and repeats it only with prompt consent; it does not know the scope
-// offline_access («Using OAuth 2.0 for Web Server Applications»). Who wants one
-// writes that: to add it here would ask for a grant that no one asked for.
+// Google issues a refresh token if authorization_params { access_type offline } is
+// configured, and again only with prompt consent; it does not know the scope
+// offline_access («Using OAuth 2.0 for Web Server Applications»). It is not added
+// automatically, because that would request a grant that no one configured.
 //
-// An issuer that stands for many tenants, as Entra ID's, is recognised by the
-// {tenantid} in it, and any provider may have one: see tenant.go.
+// An issuer that stands for many tenants, such as Entra ID's, is recognized by its
+// {tenantid}; any provider may have one. See tenant.go.
 var quirks = []quirk{
 	{
 		// The developer guide's «logout endpoint»: GET /logout at the domain of
@@ -98,14 +98,15 @@ var (
 	auth0Tenant = regexp.MustCompile(`^https://(?:[a-z0-9-]+\.)+auth0\.com/$`)
 )
 
-// isCognitoPool reports whether an issuer is a user pool, whose id begins with its
-// region.
+// isCognitoPool reports whether an issuer is a Cognito user pool, whose id begins
+// with its region.
 func isCognitoPool(issuer string) bool {
 	parts := cognitoPool.FindStringSubmatch(issuer)
 	return parts != nil && parts[1] == parts[2]
 }
 
-// besides is a path on the host of an address, or "" where there is none.
+// besides returns the URL of a path on the host of address; "" if address is not a
+// URL.
 func besides(address, path string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
@@ -114,7 +115,7 @@ func besides(address, path string) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: path}).String()
 }
 
-// ownLogout is the request of a logout at a provider that has a way of its own.
+// ownLogout returns the logout request for a provider with a logout of its own.
 func (m *Metadata) ownLogout(clientID, returnTo string) (request EndSession, ok bool) {
 	for _, q := range quirks {
 		if q.is == nil || !q.is(m) {
@@ -127,9 +128,8 @@ func (m *Metadata) ownLogout(clientID, returnTo string) (request EndSession, ok 
 	return request, false
 }
 
-// Withholds reports whether the claim of a name is not among these although the
-// user may have it: the provider said that it is elsewhere. That it is absent
-// then says nothing about the user.
+// Withholds reports whether the named claim is absent although the user may have
+// it, because the provider says that it is elsewhere.
 func (c Claims) Withholds(name string) bool {
 	if object(c).has(name) {
 		return false

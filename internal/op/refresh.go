@@ -17,18 +17,18 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/dpop"
 )
 
-// First is what is kept of the ID token of a login, for new ones to be compared
-// with (Core 12.2).
+// First is what is remembered of the ID token of a login, to compare later ones
+// with (OpenID Connect Core 12.2).
 type First struct {
 	Subject string
 	// Nonce and Parties are hashes: of the nonce, and of iss, aud and azp.
 	Nonce, Parties [8]byte
-	AuthTime       int64 // in seconds; zero where it had none
-	// Issued is iat, to know the first ID token again; zero where it is not known.
+	AuthTime       int64 // auth_time; zero if absent
+	// Issued is iat, to recognize the first ID token; zero if unknown.
 	Issued time.Time
 }
 
-// FirstOf takes it from the claims of a checked ID token.
+// FirstOf returns the First of a verified ID token.
 func FirstOf(claims Claims) (first First, err error) {
 	o := object(claims)
 	if first.Subject, err = o.text("sub"); err != nil {
@@ -49,8 +49,8 @@ func FirstOf(claims Claims) (first First, err error) {
 	return first, err
 }
 
-// partiesOf is one hash of who issued a token and whom for. The order of
-// several audiences means nothing.
+// partiesOf returns a hash of iss, aud and azp. The order of audiences does not
+// matter.
 func partiesOf(o object) (sum [8]byte, err error) {
 	issuer, err := o.text("iss")
 	if err != nil {
@@ -80,8 +80,8 @@ func hashTexts(texts ...string) (sum [8]byte) {
 	return sum
 }
 
-// check compares a new ID token with the first one. It may leave out nonce and
-// auth_time; what it says must be what the first one said.
+// check compares a new ID token with the first one. nonce and auth_time may be
+// absent; everything present must match.
 func (f *First) check(claims object) error {
 	subject, err := claims.text("sub")
 	if err != nil || subject != f.Subject {
@@ -98,43 +98,43 @@ func (f *First) check(claims object) error {
 		}
 	}
 	authTime, ok, err := claims.moment("auth_time")
-	// A later one is harmless: the user has signed in again elsewhere.
+	// A later auth_time is harmless: the user has authenticated again elsewhere.
 	if err != nil || ok && f.AuthTime != 0 && authTime.Unix() < f.AuthTime {
 		return errors.New("auth_time is earlier than that of the login")
 	}
 	return nil
 }
 
-// errFirstAgain: the provider sent the ID token of the login once more.
+// errFirstAgain means that the provider sent the login's ID token again.
 var errFirstAgain = errors.New("it is the ID token of the login")
 
-// isFirst reports whether claims are those of the ID token of the login.
+// isFirst reports whether claims are those of the login's ID token.
 func (f *First) isFirst(claims object) bool {
 	issued, ok, err := claims.moment("iat")
 	return err == nil && ok && !f.Issued.IsZero() && issued.Unix() == f.Issued.Unix()
 }
 
-// RefreshError is returned when the token endpoint gave no new tokens.
+// RefreshError means that the token endpoint issued no new tokens.
 type RefreshError struct {
 	Err error
-	// Over: the provider no longer takes the refresh token. Anything else may
-	// pass.
+	// Over reports that the refresh token is not valid any more. Other errors may
+	// be temporary.
 	Over bool
-	// Down: the provider issues no tokens at the moment.
+	// Down reports that the provider issues no tokens at the moment.
 	Down bool
-	// RetryAfter is what the provider asks for; zero if it does not.
+	// RetryAfter is the provider's Retry-After; zero if there is none.
 	RetryAfter time.Duration
 }
 
 func (e *RefreshError) Error() string { return fmt.Sprintf("refresh: %v", e.Err) }
 func (e *RefreshError) Unwrap() error { return e.Err }
 
-// Refresh trades a refresh token for new tokens (RFC 6749 6, Core 12). The
-// scope is what was granted. An answer without a new refresh token leaves the
-// old one in use. The caller's context is that of the call: it must not end
-// with a visitor's patience, since the old token may be spent.
+// Refresh exchanges a refresh token for new tokens (RFC 6749, section 6; OpenID
+// Connect Core 12). The scope remains the same. If the response has no refresh
+// token, the old one remains in use. ctx must not end with the request of a
+// browser, since the old token may be spent.
 //
-// key is what the refresh token may be bound to; nil if to nothing.
+// key is what the refresh token may be bound to; nil if it is not bound.
 func (c *Client) Refresh(ctx context.Context, refreshToken string, key *dpop.Key) (Tokens, error) {
 	metadata, err := c.Discovery.Metadata(ctx)
 	if err != nil {
@@ -160,7 +160,7 @@ func (c *Client) Refresh(ctx context.Context, refreshToken string, key *dpop.Key
 		return Tokens{}, &RefreshError{Err: err}
 	}
 	if opened, err := c.open(tokens.IDToken); err == nil {
-		tokens.IDToken = opened // what does not open fails its check
+		tokens.IDToken = opened // a token that does not open fails verification
 	}
 	return tokens, nil
 }
@@ -168,32 +168,32 @@ func (c *Client) Refresh(ctx context.Context, refreshToken string, key *dpop.Key
 func refreshError(err error, method, endpoint string) error {
 	refused := refusalOf(err)
 	if refused == nil {
-		// An answer that is none may be about this one user.
+		// An invalid response may concern only this user; without a response, the
+		// provider is down.
 		var unanswered *url.Error
 		return &RefreshError{Err: bare(err), Down: errors.As(err, &unanswered)}
 	}
 	if refused.Err != nil {
 		return &RefreshError{Err: bare(err)}
 	}
-	// A server in trouble, or something in front of it, may say anything. Any
-	// other answer with this code is the provider's word, whatever its status and
-	// its label.
+	// During an outage, a gateway may respond with anything. Otherwise the error code
+	// counts, whatever the status and the Content-Type.
 	down := isOutage(refused.Status)
 	failed := &RefreshError{
 		Over: !down && refused.Code == "invalid_grant", Down: down, RetryAfter: refused.RetryAfter,
 		Err: fmt.Errorf("the token endpoint answered with the %w", refused),
 	}
-	if refused.Code != "invalid_grant" { // which is advice for a code
+	if refused.Code != "invalid_grant" { // the advice for it is about authorization codes
 		failed.Err = fmt.Errorf("%w%s", failed.Err, adviceFor(refused.Code, method, endpoint))
 	}
 	failed.Err = judged(failed.Err, refused.Code)
 	return failed
 }
 
-// VerifyRefreshed checks an ID token that came with a refresh like that of a
-// login, and against that one (Core 12.2). Unavailable is returned bare: then
-// nothing is known about the token. Where the provider sends the token of the
-// login again there are no new claims, and no error.
+// VerifyRefreshed verifies an ID token that came with a refresh, and compares it
+// with that of the login (OpenID Connect Core 12.2). An *UnavailableError is
+// returned as it is: nothing is known about the token then. If the provider sends
+// the login's token again, there are no claims and no error.
 func (c *Client) VerifyRefreshed(ctx context.Context, raw, accessToken string, first First) (Claims, error) {
 	claims, err := c.verifyIDToken(ctx, raw, idTokenCheck{first: &first, accessToken: accessToken})
 	var unavailable *UnavailableError

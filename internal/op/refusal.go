@@ -14,24 +14,23 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 )
 
-// Refusal is an answer of a provider that says, by its status or in words, that
-// something failed. The words are the provider's, or those of whatever answered
-// in its place: they are bounded, cleaned and without what we sent, and they
-// belong into fields of a log line and nowhere else. Error repeats none of them
-// but the code, if that has the usual form.
+// Refusal is a provider's response that reports a failure, by its status or in
+// words. The words are foreign: they are shortened, sanitized, and do not contain
+// what we sent. They are for fields of log lines only. Error repeats only the code,
+// if it has the usual form.
 type Refusal struct {
-	// Status is that of HTTP; zero where the answer came by the browser.
+	// Status is the HTTP status; zero if the response came through the browser.
 	Status int
-	// Code is the error code (RFC 6749 4.1.2.1 and 5.2).
+	// Code is the error code (RFC 6749, sections 4.1.2.1 and 5.2).
 	Code string
 	// Description and URI are error_description and error_uri.
 	Description, URI string
-	// Message is what else the answer says: a message, the messages of several
-	// errors, or the beginning of a body that is no JSON.
+	// Message is what else the response says: a message, several of them, or the
+	// beginning of a body that is not JSON.
 	Message string
-	// RetryAfter is for how long the provider wants to be left alone.
+	// RetryAfter is the provider's Retry-After.
 	RetryAfter time.Duration
-	// Err, if set, is what is wrong with the answer by our own judgment.
+	// Err, if set, is what we found wrong with the response.
 	Err error
 }
 
@@ -47,36 +46,36 @@ func (e *Refusal) Error() string {
 
 func (e *Refusal) Unwrap() error { return e.Err }
 
-// NewRefusal makes one of the parameters of an authorization response. The
-// secrets are what must not come back by its words.
+// NewRefusal returns the Refusal of an authorization response. Secrets are removed
+// from its words.
 func NewRefusal(code, description, uri string, secrets ...string) *Refusal {
 	e := &Refusal{Code: code, Description: description, URI: uri}
 	e.clean(secrets)
 	return e
 }
 
-// RefusedLogin is NewRefusal as the error that ends a login: where the code says
-// that the client is set up wrongly it is a SettingsError.
+// RefusedLogin is NewRefusal, wrapped in a SettingsError if the code means that the
+// client is misconfigured.
 func RefusedLogin(code, description, uri string, secrets ...string) error {
 	return judged(NewRefusal(code, description, uri, secrets...), code)
 }
 
-// Bounds of the words, in bytes.
+// Limits of the words, in bytes.
 const (
 	maxDescription = 512
-	// maxRead is what is looked at of each member, before secrets are taken out.
+	// maxRead is how much of each member is looked at, before secrets are removed.
 	maxRead = 8 << 10
 )
 
 var (
-	// secretMember finds members of a body that would be secrets of the user's.
+	// secretMember matches members of a body that would be secrets of the user.
 	secretMember = regexp.MustCompile(`(?i)((?:access|refresh|id|logout)_?token|client_?secret|client_?assertion|code_?verifier|password|passwd)(["']?\s*[:=]\s*["']?)[^\s"'&<>,;}]+`)
-	// compactToken finds signed and encrypted tokens.
+	// compactToken matches signed and encrypted tokens.
 	compactToken = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)+`)
 )
 
 func (e *Refusal) clean(secrets []string) {
-	if !slices.Contains(standardCodes, e.Code) { // a weak secret may be a part of one
+	if !slices.Contains(standardCodes, e.Code) { // a standard code is kept even if it contains a weak secret
 		e.Code = cleanWord(e.Code, logtext.MaxName, secrets)
 	}
 	for _, word := range []struct {
@@ -87,7 +86,8 @@ func (e *Refusal) clean(secrets []string) {
 	}
 }
 
-// standardCodes are those of RFC 6749, RFC 6750, RFC 7009, RFC 9449 and OpenID Connect Core.
+// standardCodes are the error codes of RFC 6749, RFC 6750, RFC 7009, RFC 9449 and
+// OpenID Connect Core.
 var standardCodes = []string{
 	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
 	"access_denied", "unsupported_response_type", "server_error", "temporarily_unavailable",
@@ -106,16 +106,16 @@ func cleanWord(text string, max int, secrets []string) string {
 	return logtext.Clean(text, max)
 }
 
-// httpResponse is a response of the back channel, read whole.
+// httpResponse is a response of the back channel with its whole body.
 type httpResponse struct {
 	status int
 	header http.Header
 	body   []byte
-	// secrets are those of the request.
+	// secrets are the secrets in the request.
 	secrets []string
 }
 
-// refusal is what the answer says about a failure.
+// refusal returns what the response says about a failure.
 func (a *httpResponse) refusal() *Refusal {
 	e := readWords(a.header.Get("Content-Type"), a.body, a.status/100 == 2)
 	challenge := readChallenge(a.header.Values("WWW-Authenticate"))
@@ -134,19 +134,19 @@ func (a *httpResponse) refusal() *Refusal {
 	return e
 }
 
-// because is a refusal for a reason of ours, with the provider's words.
+// because returns a Refusal with our own error and the provider's words.
 func (a *httpResponse) because(err error) *Refusal {
 	e := a.refusal()
 	e.Err = err
 	return e
 }
 
-// secretParameters are those of a request that must not come back in a log.
+// secretParameters are the request parameters that must not be repeated in a log.
 var secretParameters = []string{
 	"code", "code_verifier", "client_secret", "client_assertion", "refresh_token", "token", "access_token", "state", "nonce", "id_token_hint",
 }
 
-// secretsOf are the secrets of a request: in its form, and in Authorization.
+// secretsOf returns the secrets of a request, in its form and in Authorization.
 func secretsOf(header http.Header, form url.Values) (secrets []string) {
 	for _, name := range secretParameters {
 		secrets = append(secrets, form[name]...)
@@ -160,8 +160,8 @@ func secretsOf(header http.Header, form url.Values) (secrets []string) {
 	return secrets
 }
 
-// isSettings reports whether an error code means that the client is set up
-// wrongly, here or at the provider.
+// isSettings reports whether an error code means that the client is misconfigured,
+// here or at the provider.
 func isSettings(code string) bool {
 	switch code {
 	case "invalid_client", "unauthorized_client", "unsupported_grant_type", "unsupported_response_type", "invalid_scope":
@@ -170,7 +170,8 @@ func isSettings(code string) bool {
 	return false
 }
 
-// judged marks an error for wrong settings where the provider's code says so.
+// judged wraps err in a SettingsError if the code means that the client is
+// misconfigured.
 func judged(err error, code string) error {
 	if isSettings(code) {
 		return &SettingsError{err}

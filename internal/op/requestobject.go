@@ -17,30 +17,30 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// This file puts authorization requests into JWTs (RFC 9101, OpenID Connect Core 6), so
-// that the provider sees who made them, and that no one on the way has changed them.
+// This file sends authorization requests as JWTs (RFC 9101, OpenID Connect Core 6),
+// which authenticate the client and protect the integrity of the request.
 
-// The values of Client.RequestObject.
+// Values of Client.RequestObject.
 const (
 	RequestSigned    = "signed"
 	RequestEncrypted = "encrypted" // signed first
 )
 
 const (
-	requestType = "oauth-authz-req+jwt" // RFC 9101 10.8
-	// requestLife is how long a request object counts. The provider reads it when the
+	requestType = "oauth-authz-req+jwt" // RFC 9101, section 10.8
+	// requestLife is the lifetime of a request object. The provider reads it when the
 	// browser arrives, or when the request is pushed.
 	requestLife = 5 * time.Minute
-	// maxRequestAddress bounds an address for browsers that holds a request object, in
-	// bytes: servers and proxies on the way refuse longer ones.
+	// maxRequestAddress is the maximum length in bytes of a URL with a request object.
+	// Servers and proxies refuse longer ones.
 	maxRequestAddress = 16 << 10
 )
 
-// byValue returns where to send a browser with the request as a JWT in its address.
-// What OAuth 2.0 requires outside stands there as well, with the scope (Core 6.1), and
-// nothing else.
+// byValue returns the authorization URL with the request as a JWT. Besides that it
+// only has the parameters that OAuth 2.0 requires, and the scope (OpenID Connect
+// Core 6.1).
 func (c *Client) byValue(ctx context.Context, metadata *Metadata, config oauth2.Config, state string, options []oauth2.AuthCodeOption) (string, error) {
-	config.Endpoint.AuthURL = "" // for the parameters alone
+	config.Endpoint.AuthURL = "" // only the parameters are needed
 	form, err := url.ParseQuery(strings.TrimPrefix(c.withResources(config.AuthCodeURL(state, options...)), "?"))
 	if err != nil {
 		return "", errors.New("the authorization request cannot be written")
@@ -60,12 +60,12 @@ func (c *Client) byValue(ctx context.Context, metadata *Metadata, config oauth2.
 	return address, nil
 }
 
-// requestObject returns an authorization request as a JWT that counts once, for a few
-// minutes, and at this provider alone.
+// requestObject returns an authorization request as a JWT that is valid once, for a
+// few minutes, and only at this provider.
 func (c *Client) requestObject(ctx context.Context, metadata *Metadata, form url.Values) (string, error) {
 	key, err := c.requestKey(metadata)
 	if err != nil {
-		c.Discovery.Invalidate() // it may change what it takes
+		c.Discovery.Invalidate() // the provider's algorithms may have changed
 		return "", &UnavailableError{err, longPause}
 	}
 	payload, err := json.Marshal(c.requestClaims(metadata, form))
@@ -90,7 +90,8 @@ func (c *Client) requestObject(ctx context.Context, metadata *Metadata, form url
 	return object, nil
 }
 
-// requestKey is what signs request objects, with an algorithm that the provider takes.
+// requestKey returns the key that signs request objects, with an algorithm that the
+// provider accepts.
 func (c *Client) requestKey(metadata *Metadata) (key jose.SigningKey, err error) {
 	taken := metadata.Requests.Algs
 	if own := c.ownKeys().Signing; len(own) > 0 {
@@ -112,8 +113,8 @@ func (c *Client) requestKey(metadata *Metadata) (key jose.SigningKey, err error)
 	return key, nil
 }
 
-// requestClaims are the parameters as members of the JWT, and what makes it count for
-// this client and this provider.
+// requestClaims returns the claims of the JWT: the parameters, and what binds them
+// to this client and provider.
 func (c *Client) requestClaims(metadata *Metadata, form url.Values) map[string]any {
 	claims := make(map[string]any, len(form)+6)
 	for name, values := range form {
@@ -127,8 +128,8 @@ func (c *Client) requestClaims(metadata *Metadata, form url.Values) map[string]a
 	return claims
 }
 
-// requestAudience is the issuer (RFC 9101 4), which an issuer for many tenants is not:
-// then it is who reads the request.
+// requestAudience returns the issuer (RFC 9101, section 4), or, for an issuer of
+// many tenants, the endpoint that reads the request.
 func (c *Client) requestAudience(metadata *Metadata) string {
 	if metadata.Tenants() {
 		return metadata.Endpoints.Authorization
@@ -136,8 +137,8 @@ func (c *Client) requestAudience(metadata *Metadata) string {
 	return metadata.Issuer
 }
 
-// requestClaim is a parameter as the member of a JWT: a number or JSON is what it is,
-// and no text (RFC 9101 4, Core 6.1, RFC 9396 2).
+// requestClaim returns a parameter as a claim: numbers and JSON are not encoded as
+// strings (RFC 9101, section 4; OpenID Connect Core 6.1; RFC 9396, section 2).
 func requestClaim(name string, values []string) any {
 	if len(values) > 1 {
 		return values

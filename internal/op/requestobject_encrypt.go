@@ -16,14 +16,13 @@ import (
 
 // This file encrypts request objects to a key of the provider (RFC 7516).
 
-// Preferred algorithms, best first. What else a provider lists is never used: see
-// keyManagement.
+// Preferred algorithms, best first. No others are used; see keyManagement.
 var (
 	preferredKeyAlgs     = []jose.KeyAlgorithm{jose.ECDH_ES_A256KW, jose.ECDH_ES_A128KW, jose.ECDH_ES, jose.RSA_OAEP_256}
 	preferredContentAlgs = []jose.ContentEncryption{jose.A256GCM, jose.A128GCM, jose.A256CBC_HS512, jose.A128CBC_HS256}
 )
 
-// encryptRequest encrypts a signed request object, so that only the provider reads it.
+// encryptRequest encrypts a signed request object for the provider.
 func (c *Client) encryptRequest(ctx context.Context, metadata *Metadata, signed string) (string, error) {
 	document, err := c.Discovery.keys.encryption(ctx)
 	if err != nil {
@@ -56,8 +55,8 @@ func encryptTo(recipient jose.Recipient, content jose.ContentEncryption, signed 
 	return object, nil
 }
 
-// chooseRecipient returns the provider's key with the best algorithm that it lists and
-// that the key is for. A key that says that it is for encryption comes before others.
+// chooseRecipient returns the key for the best listed algorithm. Keys with use=enc
+// are preferred.
 func chooseRecipient(keys []jose.JSONWebKey, listed []string) (r jose.Recipient, err error) {
 	if len(keys) == 0 {
 		return r, errors.New("the provider has no key for encryption that is accepted (RSA from 2048 bits, P-256, P-384 or P-521)")
@@ -78,9 +77,8 @@ func chooseRecipient(keys []jose.JSONWebKey, listed []string) (r jose.Recipient,
 		clip(strings.Join(listed, ", ")), "ECDH-ES+A256KW, ECDH-ES+A128KW, ECDH-ES, RSA-OAEP-256")
 }
 
-// chooseContent returns the best content encryption that the provider lists. Where it
-// lists none, it is the one that is meant by default (OpenID Connect Dynamic Client
-// Registration 2).
+// chooseContent returns the best listed content encryption, or the default if there
+// is no list (OpenID Connect Dynamic Client Registration, section 2).
 func chooseContent(listed []string) (jose.ContentEncryption, error) {
 	if len(listed) == 0 {
 		return jose.A128CBC_HS256, nil
@@ -108,8 +106,8 @@ func encrypts(key jose.JSONWebKey, alg string) bool {
 	return false
 }
 
-// encryption returns the document that the keys for encryption are in. It is as fresh
-// as the keys for signatures.
+// encryption returns the document with the provider's encryption keys. It is as
+// recent as the signature keys.
 func (s *KeySet) encryption(ctx context.Context) ([]byte, error) {
 	if _, err := s.current(ctx); err != nil {
 		return nil, err
@@ -125,8 +123,8 @@ func (s *KeySet) encryption(ctx context.Context) ([]byte, error) {
 	return s.document, nil
 }
 
-// parseEncryptionKeys reads the keys of a key set that something can be encrypted to,
-// and skips all others.
+// parseEncryptionKeys parses the encryption keys of a key set, and skips all
+// others.
 func parseEncryptionKeys(document []byte) (keys []jose.JSONWebKey) {
 	o, err := parseObject(document)
 	if err != nil {

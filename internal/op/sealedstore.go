@@ -11,32 +11,32 @@ import (
 )
 
 const (
-	// documentFolder is where the storage has the documents of all providers.
+	// documentFolder is the folder of the documents of all providers.
 	documentFolder = "oidc_rp/providers/"
-	// maxSealed bounds what is read of a record, in bytes.
+	// maxSealed is the maximum size in bytes of a record.
 	maxSealed = 1 << 20
 )
 
-// SealedStore is a DocumentStore in a storage that nodes share. Whoever can write
-// to the storage, and has no key, can plant no document.
+// SealedStore is a DocumentStore in a storage that nodes share. Documents are
+// sealed, so that write access to the storage is not enough to plant one.
 type SealedStore struct {
 	// Storage returns the storage. It is called at each use.
 	Storage func() clusterstore.Storage
 	Keys    seal.Source
-	// Options is a hash of the provider's options: what was learned with other
-	// options opens nowhere.
+	// Options is a hash of the provider's options. A document opens only with the
+	// same options.
 	Options string
 	Issuer  string
 }
 
 func (s *SealedStore) key(part string) string { return documentFolder + s.Options + "." + part }
 
-// additionalData binds a document to what it is and whose it is.
+// additionalData returns the additional data of a document.
 func (s *SealedStore) additionalData(part string) string {
 	return part + "\x00" + s.Options + "\x00" + s.Issuer
 }
 
-// Load implements DocumentStore. A document that does not open counts as none.
+// Load implements DocumentStore. It returns nil for a document that does not open.
 func (s *SealedStore) Load(ctx context.Context, part string) (document []byte, err error) {
 	text, err := s.Storage().Load(ctx, s.key(part))
 	if errors.Is(err, fs.ErrNotExist) || len(text) > maxSealed {

@@ -12,15 +12,16 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 )
 
-// SkippedKey is a key of a provider's set that verifies no signature here, and
-// why.
+// SkippedKey is a key of a provider's key set that is not used to verify
+// signatures, and the reason.
 type SkippedKey struct {
 	KID, Reason string
-	// Ordinary: the key is for something else, and nothing is wrong with it.
+	// Ordinary reports that the key has another purpose, and nothing is wrong with
+	// it.
 	Ordinary bool
 }
 
-// skippedKeys are those of a set, and how often they changed.
+// skippedKeys are the skipped keys of a set, and how often they changed.
 type skippedKeys struct {
 	keys    []SkippedKey
 	changes uint64
@@ -33,15 +34,15 @@ func (s *skippedKeys) note(keys []SkippedKey) {
 	}
 }
 
-// SkippedKeys returns the keys of the provider that are not used, and a number
-// that differs whenever they do; it is zero while there are none.
+// SkippedKeys returns the provider's keys that are not used, and a number that
+// changes with them. It is zero if there never were any.
 func (r *Discovery) SkippedKeys() ([]SkippedKey, uint64) {
 	r.keys.mu.Lock()
 	defer r.keys.mu.Unlock()
 	return r.keys.skipped.keys, r.keys.skipped.changes
 }
 
-// whySkipped says why the key of a name is not used, if that is known.
+// whySkipped returns why the key with an id was skipped, if it was.
 func (s *KeySet) whySkipped(kid string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,7 +53,7 @@ func (s *KeySet) whySkipped(kid string) string {
 	return ""
 }
 
-// reasons is why the first few keys are skipped.
+// reasons describes why the first few keys were skipped.
 func reasons(skipped []SkippedKey) string {
 	var b strings.Builder
 	for i, key := range skipped[:min(len(skipped), 3)] {
@@ -62,12 +63,12 @@ func reasons(skipped []SkippedKey) string {
 	return b.String()
 }
 
-// publicMembers are what a public key is made of (RFC 7518 6, RFC 8037 2).
-// Certificates and their thumbprints are never looked at, so a flaw in them
-// costs nothing.
+// publicMembers are the members of public keys (RFC 7518, section 6; RFC 8037,
+// section 2). Certificates and their thumbprints are ignored, and so are flaws in
+// them.
 var publicMembers = []string{"kty", "kid", "alg", "crv", "x", "y", "n", "e"}
 
-// parseKey reads a member of a key set, or says why it is skipped.
+// parseKey parses a key of a key set, or returns why it is skipped.
 func parseKey(raw json.RawMessage) (key jose.JSONWebKey, skip *SkippedKey) {
 	skip = new(SkippedKey)
 	o, err := parseObject(raw)
@@ -99,8 +100,8 @@ func parseKey(raw json.RawMessage) (key jose.JSONWebKey, skip *SkippedKey) {
 	return key, nil
 }
 
-// checkPurpose refuses keys that are not to verify signatures (RFC 7517 4.2,
-// 4.3), and those that must not be published.
+// checkPurpose returns an error for keys that are not for verifying signatures (RFC
+// 7517, sections 4.2 and 4.3), and for private ones.
 func (o object) checkPurpose() (ordinary bool, err error) {
 	use, err := o.text("use")
 	switch {
@@ -122,7 +123,7 @@ func (o object) checkPurpose() (ordinary bool, err error) {
 	return false, nil
 }
 
-// checkKind refuses keys of a type or curve that is not known here.
+// checkKind returns an error for keys of an unknown type or curve.
 func (o object) checkKind() error {
 	curves := map[string][]string{"RSA": nil, "EC": {"P-256", "P-384", "P-521"}, "OKP": {"Ed25519"}}
 	kty, _ := o.text("kty")
@@ -137,7 +138,7 @@ func (o object) checkKind() error {
 	return nil
 }
 
-// publicKey reads a key of these members alone.
+// publicKey parses a key from publicMembers only.
 func publicKey(o object) (key jose.JSONWebKey, err error) {
 	members := make(map[string]json.RawMessage, len(publicMembers))
 	for _, name := range publicMembers {
@@ -167,7 +168,7 @@ func publicKey(o object) (key jose.JSONWebKey, err error) {
 	return key, nil
 }
 
-// shown is a member for a reason: short and clean.
+// shown returns a member in a short and sanitized form.
 func shown(raw json.RawMessage) string {
 	if len(raw) == 0 {
 		return "absent"

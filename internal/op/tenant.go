@@ -6,33 +6,33 @@ import (
 	"strings"
 )
 
-// This file knows issuers that stand for many: Entra ID's metadata for
-// `common` and `organizations` has the issuer
-// https://login.microsoftonline.com/{tenantid}/v2.0, and each token that of its
-// own tenant, which it also names in tid.
+// This file handles issuers that stand for many tenants: Entra ID's metadata for
+// common and organizations has the issuer
+// https://login.microsoftonline.com/{tenantid}/v2.0, and each token has that of its
+// tenant, which is also in tid.
 
-// TenantPart stands in an issuer for the tenant that a token is of.
+// TenantPart is the part of an issuer that stands for the tenant.
 const TenantPart = "{tenantid}"
 
-// tenantID is a UUID as Entra ID writes it: one spelling for one tenant.
+// tenantID matches a UUID in the only spelling that Entra ID uses.
 var tenantID = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
-// IsTenant reports whether a text can be the id of a tenant.
+// IsTenant reports whether a text has the form of a tenant's id.
 func IsTenant(text string) bool { return tenantID.MatchString(text) }
 
-// tenantAliases are what Entra ID puts in the place of the tenant where any
-// tenant's users may sign in.
+// tenantAliases replace the tenant in Entra ID URLs at which users of any tenant
+// may sign in.
 var tenantAliases = []string{"common", "organizations"}
 
-// isForAllTenants reports whether an issuer with TenantPart is that of an address
-// which names no tenant. Where it names one, other tenants' tokens must not
-// come in because a document says so.
+// isForAllTenants reports whether an issuer with TenantPart is that of a URL which
+// names no tenant. If the URL names one, a document must not let in the tokens of
+// other tenants.
 func isForAllTenants(issuer, address string) bool {
 	return strings.Contains(issuer, TenantPart) && TenantTemplate(address) == issuer && issuer != address
 }
 
-// TenantTemplate is the issuer with TenantPart that a configured issuer can turn
-// out to have, or "" for one that names a single issuer.
+// TenantTemplate returns the issuer with TenantPart that the metadata of a
+// configured issuer may have; "" if it names a single issuer.
 func TenantTemplate(issuer string) string {
 	if strings.Contains(issuer, TenantPart) {
 		return issuer
@@ -45,10 +45,10 @@ func TenantTemplate(issuer string) string {
 	return ""
 }
 
-// Tenants reports whether the issuer stands for many.
+// Tenants reports whether the issuer stands for many tenants.
 func (m *Metadata) Tenants() bool { return strings.Contains(m.Issuer, TenantPart) }
 
-// IsIssuer reports whether a name is the provider's, or one of its tenants'.
+// IsIssuer reports whether name is the provider's issuer, or one of its tenants'.
 func (m *Metadata) IsIssuer(name string) bool {
 	before, after, many := strings.Cut(m.Issuer, TenantPart)
 	if !many {
@@ -61,14 +61,14 @@ func (m *Metadata) IsIssuer(name string) bool {
 	return ok && tenantID.MatchString(tenant)
 }
 
-// CheckTenant holds checked claims to the tenants whose tokens are taken.
+// CheckTenant checks that verified claims are from an accepted tenant.
 func (c *Client) CheckTenant(idToken Claims) error {
 	check := idTokenCheck{tenants: c.Tenants}
 	return check.checkTenant(object(idToken))
 }
 
-// checkIssuerOf holds the iss of a token to the provider's issuer, with the
-// token's own tenant put in where that has none.
+// checkIssuerOf checks iss against the provider's issuer, with the token's own
+// tenant filled in.
 func (m *Metadata) checkIssuerOf(claims object) error {
 	issuer, err := claims.text("iss")
 	if err != nil {

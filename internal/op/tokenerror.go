@@ -2,7 +2,7 @@ package op
 
 import "fmt"
 
-// TokenReason names why an access token is refused. Audit lines and logs have it.
+// TokenReason is why an access token was refused. It occurs in audit and log lines.
 type TokenReason string
 
 // The reasons.
@@ -31,8 +31,8 @@ const (
 	ReasonRevoked          TokenReason = "revoked"            // the user, or their session at the provider, was signed out since
 )
 
-// TokenError is the error for an access token that is refused. It repeats nothing
-// of the token but short claims that are no secrets.
+// TokenError means that an access token was refused. It repeats only short claims
+// of the token that are not secret.
 type TokenError struct {
 	Reason TokenReason
 	Err    error
@@ -42,7 +42,7 @@ func (e *TokenError) Error() string {
 	return fmt.Sprintf("the access token is refused (%s): %v", e.Reason, e.Err)
 }
 
-// Unwrap returns what is wrong.
+// Unwrap returns Err.
 func (e *TokenError) Unwrap() error { return e.Err }
 
 func refused(reason TokenReason, err error) error { return &TokenError{reason, err} }

@@ -15,38 +15,36 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 )
 
-// maxTokenLife caps what a provider says of an access token's life: no session
-// lasts longer.
+// maxTokenLife limits the lifetime of access tokens: no session lasts longer.
 const maxTokenLife = 400 * 24 * time.Hour
 
-// errAnswer marks an answer of the token endpoint that claims success and is
-// none: distinct from one that could not be fetched.
+// errAnswer means that the token endpoint responded with a success that is not
+// valid.
 var errAnswer = errors.New("the answer of the token endpoint")
 
-// Oddity is a member of an answer that is there in a form that cannot be used.
-// It counts as absent.
+// Oddity is a member of a response that is ignored because of its form.
 type Oddity struct {
 	Member string
-	// Found is what is there, cleaned: a kind of JSON value, or a short text.
+	// Found is the sanitized value: a kind of JSON value, or a short text.
 	Found string
 }
 
-// tokenResponse is a successful answer of the token endpoint (RFC 6749 5.1, Core
-// 3.1.3.3), read by what it is and not by its label.
+// tokenResponse is a successful response of the token endpoint (RFC 6749, section
+// 5.1; OpenID Connect Core 3.1.3.3), whatever its Content-Type.
 type tokenResponse struct {
 	accessToken, idToken, refreshToken string
-	// notBearer says why the access token cannot be used, by its token_type.
+	// notBearer is why the token_type makes the access token unusable; nil if it does not.
 	notBearer error
-	bound     bool          // its token_type is that of DPoP
-	expiresIn time.Duration // zero if it is not said
-	scope     string        // what was granted, where it is said as a text or a list
-	scopeSaid bool          // the answer has a scope
+	bound     bool          // whether token_type is DPoP
+	expiresIn time.Duration // zero if unknown
+	scope     string        // the granted scope, if it is a string or a list
+	scopeSaid bool          // whether the response has a scope
 	odd       []Oddity
 }
 
-// readTokens reads an answer. One that is an error, by its status or by an error
-// member, is a Refusal; that is judged before all else. Members that a login
-// need not have never fail it, whatever their form.
+// readTokens parses a response. If it is an error, by its status or an error
+// member, it returns a Refusal. Members that a login does not require never fail
+// it.
 func readTokens(a *httpResponse) (*tokenResponse, error) {
 	o, err := parseObject(a.body)
 	switch {
@@ -72,7 +70,7 @@ func readTokens(a *httpResponse) (*tokenResponse, error) {
 		t.odd = append(t.odd, oddity(o, "refresh_token"))
 	}
 	if kind, err := o.text("token_type"); err != nil || !strings.EqualFold(kind, "bearer") {
-		t.bound = err == nil && strings.EqualFold(kind, dpop.Header) // the type is called as the header (RFC 9449 5)
+		t.bound = err == nil && strings.EqualFold(kind, dpop.Header) // the type has the name of the header (RFC 9449, section 5)
 		t.notBearer = fmt.Errorf("%w has the token_type %s, not Bearer", errAnswer, oddity(o, "token_type").Found)
 	}
 	granted, _ := o.texts("scope", true)
@@ -84,7 +82,7 @@ func readTokens(a *httpResponse) (*tokenResponse, error) {
 	return t, nil
 }
 
-// standard is the answer as x/oauth2 reads it.
+// standard returns the response in a form that x/oauth2 accepts.
 func (t *tokenResponse) standard() []byte {
 	text, _ := json.Marshal(map[string]string{
 		"access_token": t.accessToken, "token_type": "Bearer", "id_token": t.idToken, "refresh_token": t.refreshToken,
@@ -92,8 +90,8 @@ func (t *tokenResponse) standard() []byte {
 	return text
 }
 
-// isError reports whether an object with the status of a success says that
-// something failed.
+// isError reports whether an object with a success status nevertheless reports an
+// error.
 func (o object) isError() bool {
 	for _, name := range []string{"error", "errors"} {
 		switch strings.Join(strings.Fields(string(o[name])), "") {
@@ -107,8 +105,9 @@ func (o object) isError() bool {
 
 var decimal = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
 
-// readSeconds reads a number of seconds, or a text that is one, rounded down and
-// capped. Absent, or null, is zero; what is there and cannot be a life is not ok.
+// readSeconds parses a number of seconds, which may be in a string. It is rounded
+// down and limited to maxTokenLife. It is zero for an absent member or null. ok is
+// false if the value is not valid.
 func readSeconds(raw json.RawMessage) (life time.Duration, ok bool) {
 	if len(raw) == 0 || string(raw) == "null" {
 		return 0, true
@@ -133,8 +132,7 @@ func readSeconds(raw json.RawMessage) (life time.Duration, ok bool) {
 	return time.Duration(seconds) * time.Second, true
 }
 
-// oddity says what is there under a name: its kind, and a number or a short text
-// as it is.
+// oddity describes a member: its kind, and a number or short text as it is.
 func oddity(o object, name string) Oddity {
 	raw := o[name]
 	switch {
@@ -146,7 +144,7 @@ func oddity(o object, name string) Oddity {
 	return Oddity{name, logtext.Clean(string(raw), 40)}
 }
 
-// kindOf names the kind of a JSON value.
+// kindOf returns the name of the kind of a JSON value.
 func kindOf(raw json.RawMessage) string {
 	switch {
 	case len(raw) == 0:

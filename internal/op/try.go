@@ -13,11 +13,11 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// This file tries at a provider whether logins can work, without a user.
+// This file tests without a user whether logins at a provider can work.
 
-// TryCode trades a code that was never issued, as a callback would: an honest provider
-// refuses it with invalid_grant, or, if it does not take the credentials of the client,
-// with invalid_client. No token can come of it, and no user is named.
+// TryCode tries to exchange a code that was never issued. A correct provider
+// responds with invalid_grant, or with invalid_client if it does not accept the
+// client's credentials. No tokens are issued, and no user is involved.
 func (c *Client) TryCode(ctx context.Context, redirectURI string) error {
 	key, err := c.LoginKey(ctx, false)
 	if err != nil {
@@ -27,10 +27,9 @@ func (c *Client) TryCode(ctx context.Context, redirectURI string) error {
 	return err
 }
 
-// TellsClientsApart reports whether a provider that refuses a code that was never issued
-// answers in another way where the secret is wrong, or, for a client without one, where
-// it knows no such client. Some look at the code first, and their answer says nothing
-// about the client.
+// TellsClientsApart reports whether TryCode would fail differently with a wrong
+// secret, or, for a client without one, with an unknown client. Some providers
+// check the code first, so that their response says nothing about the client.
 func (c *Client) TellsClientsApart(ctx context.Context, redirectURI string) bool {
 	wrong := *c
 	if c.Secret != nil {
@@ -42,24 +41,24 @@ func (c *Client) TellsClientsApart(ctx context.Context, redirectURI string) bool
 	return errors.As(wrong.TryCode(ctx, redirectURI), &refused) && refused.Code != "invalid_grant"
 }
 
-// Trial is what a provider makes of an authorization request with prompt=none and
-// without a user. Of an honest one it is the error login_required, at the redirect URI.
+// Trial is the provider's response to an authorization request with prompt=none and
+// without a user. A correct one is the error login_required, at the redirect URI.
 type Trial struct {
 	Status int
-	// Returns reports whether the browser is sent back to the redirect URI, so that the
-	// provider knows it, and Refused is the error that it comes with.
+	// Returns reports whether the browser is redirected to the redirect URI, so
+	// that the provider knows it. Refused is the error in the response.
 	Returns bool
 	Refused *Refusal
-	// NotSigned says why the response does not count, where it has to be signed.
+	// NotSigned is why the response is not valid, if it has to be signed.
 	NotSigned error
 }
 
-// CanTryAuthorization reports whether the provider can be asked to show nothing.
+// CanTryAuthorization reports whether prompt=none can be used.
 func (c *Client) CanTryAuthorization() bool {
 	return !c.Parameters.Has("prompt") && c.Parameters.Get("max_age") != "0"
 }
 
-// TryAuthorization makes an authorization request as a browser would.
+// TryAuthorization makes an authorization request like a browser.
 func (c *Client) TryAuthorization(ctx context.Context, redirectURI string) (*Trial, error) {
 	key, err := c.LoginKey(ctx, false)
 	if err != nil {
@@ -89,8 +88,8 @@ func (c *Client) TryAuthorization(ctx context.Context, redirectURI string) (*Tri
 	return c.trialOf(ctx, answer, redirectURI), nil
 }
 
-// trialOf reads the answer to an authorization request. A redirect URI is also in the
-// form of response_mode form_post.
+// trialOf parses the response. The redirect URI may also be in the form of
+// response_mode=form_post.
 func (c *Client) trialOf(ctx context.Context, answer *httpResponse, redirectURI string) *Trial {
 	t := &Trial{Status: answer.status}
 	to := answer.header.Get("Location")
@@ -109,11 +108,11 @@ func (c *Client) trialOf(ctx context.Context, answer *httpResponse, redirectURI 
 	return t
 }
 
-// signedField is the field of a form that holds a signed response (JARM 2.3.3).
+// signedField matches the form field with a signed response (JARM, section 2.3.3).
 var signedField = regexp.MustCompile(`<input[^>]* name="response"[^>]* value="([^"]*)"`)
 
-// readTrial reads the error in a response. One that had to be signed and is not is
-// read as well: it says what the provider did not like.
+// readTrial parses the error in a response. It also parses one that should have
+// been signed and is not.
 func (c *Client) readTrial(ctx context.Context, t *Trial, q url.Values, secrets []string) {
 	if c.SignedResponses() {
 		if !q.Has("response") {

@@ -24,8 +24,8 @@ func (c *Client) HasUserinfo(ctx context.Context) (bool, error) {
 	return metadata.Endpoints.Userinfo != "", nil
 }
 
-// Userinfo returns what the userinfo endpoint says of the subject of a checked
-// ID token (Core 5.3). An answer about anybody else is an error (5.3.4).
+// Userinfo fetches the userinfo of the subject of a verified ID token (OpenID
+// Connect Core 5.3). A response about another subject is an error (5.3.4).
 func (c *Client) Userinfo(ctx context.Context, access Access, subject string) (Claims, error) {
 	claims, err := c.userinfo(ctx, access, subject)
 	if err != nil {
@@ -75,8 +75,8 @@ func (c *Client) userinfo(ctx context.Context, access Access, subject string) (C
 	return nil, answer.because(err)
 }
 
-// askUserinfo sends the access token, again where the endpoint wants another nonce in
-// the proof that it belongs to us. wantsNonce reports that it still does.
+// askUserinfo sends the access token, and again if the endpoint requires another
+// DPoP nonce. wantsNonce reports that it still does.
 func (c *Client) askUserinfo(ctx context.Context, endpoint string, access Access) (answer *httpResponse, wantsNonce bool, err error) {
 	ctx = callUserinfo.with(context.WithoutCancel(ctx), c.Provider)
 	answer, learned, err := c.sendUserinfo(ctx, endpoint, access)
@@ -92,9 +92,9 @@ func isForNonce(answer *httpResponse, access Access) bool {
 	return access.Key != nil && answer.status == http.StatusUnauthorized && dpop.WantsNonce(answer.header)
 }
 
-// sendUserinfo sends the access token in a header, or in a form where the
-// configuration says so (RFC 6750 2.1, 2.2); never in both. One that is bound to a key
-// has no form (RFC 9449 7.1). learned reports that the answer has a nonce.
+// sendUserinfo sends the access token in a header, or, if configured, in a form
+// (RFC 6750, sections 2.1 and 2.2), but never in both. A bound token is always sent
+// in a header (RFC 9449, section 7.1). learned reports that the response has a nonce.
 func (c *Client) sendUserinfo(ctx context.Context, endpoint string, access Access) (answer *httpResponse, learned bool, err error) {
 	method, form := http.MethodGet, ""
 	if c.UserinfoByPost {
@@ -129,9 +129,8 @@ func (c *Client) sendUserinfo(ctx context.Context, endpoint string, access Acces
 	return answer, learned, err
 }
 
-// readUserinfo reads the claims. The content type says what is a JWT (Core
-// 5.3.2), and so does the body under any other label. A JWT is never taken for
-// JSON, nor JSON for a JWT.
+// readUserinfo parses the claims. A JWT is recognized by its Content-Type (OpenID
+// Connect Core 5.3.2), or by the body if that has another one.
 func (c *Client) readUserinfo(ctx context.Context, metadata *Metadata, answer *httpResponse) (claims object, err error) {
 	body := bytes.TrimSpace(answer.body)
 	kind, _, _ := mime.ParseMediaType(answer.header.Get("Content-Type"))
@@ -146,16 +145,16 @@ func (c *Client) readUserinfo(ctx context.Context, metadata *Metadata, answer *h
 	return claims, nil
 }
 
-// IsUserinfoLost reports whether userinfo failed without having said anything:
-// the endpoint is down, refuses, or answers with no JSON object. An answer about
-// another user, or one that fails its checks, is another matter.
+// IsUserinfoLost reports whether userinfo failed without a usable response: the
+// endpoint is down, refuses, or does not return a JSON object. It does not if the
+// response is about another user or fails verification.
 func IsUserinfoLost(err error) bool {
 	return errors.Is(err, ErrUserinfo) && !errors.Is(err, errUntrusted)
 }
 
-// openUserinfo returns what a signed answer says (Core 5.3.2), which may be
-// encrypted as well: signed by the provider's keys, from this provider, for
-// this client, and in its time if it names one.
+// openUserinfo returns the content of a signed response (OpenID Connect Core
+// 5.3.2), which may be encrypted as well. It must be signed by the provider, for
+// this client, and not be expired.
 func (c *Client) openUserinfo(ctx context.Context, metadata *Metadata, token string) ([]byte, error) {
 	token, err := c.open(token)
 	if err != nil {
@@ -194,9 +193,8 @@ func (c *Client) openUserinfo(ctx context.Context, metadata *Metadata, token str
 	return payload, nil
 }
 
-// userinfoAlgorithms are those that userinfo may be signed with: those of ID
-// tokens, and the asymmetric ones that discovery lists for userinfo. A provider
-// may use two, and userinfo need not be signed at all.
+// userinfoAlgorithms returns the accepted algorithms for userinfo: those of ID
+// tokens, and the asymmetric ones that the metadata lists for userinfo.
 func userinfoAlgorithms(configured []string, metadata *Metadata) []string {
 	algs := slices.Clone(algorithms(configured, metadata.IDTokenAlgs))
 	return append(algs, algorithms(nil, metadata.UserinfoAlgs)...)

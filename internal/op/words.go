@@ -11,10 +11,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 )
 
-// This file finds the words of a provider in what it answers.
+// This file extracts a provider's words from its responses.
 
-// The names under which providers say what is wrong, most telling first: those
-// of OAuth 2.0, of RFC 9457, and what Okta and others made up.
+// Members in which providers describe errors, the most specific first: those of
+// OAuth 2.0, of RFC 9457, and of Okta and others.
 var (
 	codeMembers        = []string{"error", "errorCode", "error_code", "code"}
 	descriptionMembers = []string{"error_description", "errorDescription"}
@@ -22,9 +22,9 @@ var (
 	messageMembers     = []string{"message", "error_message", "errorMessage", "errorSummary", "detail", "title", "description", "reason", "Message", "msg"}
 )
 
-// readWords takes the words out of a body: of JSON whatever its label, of a
-// form, or the beginning of anything else. Of an answer that claims success
-// nothing is quoted that could be a token.
+// readWords extracts the words of a body: of JSON, whatever its Content-Type, of a
+// form, or the beginning of anything else. If the response claims success, it
+// quotes nothing that could be a token.
 func readWords(contentType string, body []byte, success bool) *Refusal {
 	e := new(Refusal)
 	body = withoutBOM(body)
@@ -34,7 +34,7 @@ func readWords(contentType string, body []byte, success bool) *Refusal {
 		switch o, err := parseObject(body); {
 		case !success || err == nil && o.isError():
 			e.fill(value)
-		case isObject: // what else is in it may be about a user
+		case isObject: // other members may be about a user
 			e.Description, e.Message = firstText(object, descriptionMembers), firstText(object, messageMembers[:4])
 		}
 		if *e == (Refusal{}) && !success {
@@ -47,14 +47,14 @@ func readWords(contentType string, body []byte, success bool) *Refusal {
 		return e
 	}
 	if success && len(body) > 0 && strings.ContainsRune(`{["`, rune(body[0])) {
-		return e // JSON that is damaged, with tokens in it perhaps
+		return e // damaged JSON, which may contain tokens
 	}
 	e.Message = excerpt(contentType, body)
 	return e
 }
 
-// fill takes the words out of a JSON value: an object, flat or with its words
-// one level below, a list of such, or a bare text.
+// fill extracts the words of a JSON value: an object, with its words at the top or
+// one level below, a list of objects, or a string.
 func (e *Refusal) fill(value any) {
 	switch v := value.(type) {
 	case string:
@@ -77,8 +77,8 @@ func (e *Refusal) fill(value any) {
 	}
 }
 
-// wordsOfNested reads an error that is an object: there the code may be named
-// otherwise.
+// wordsOfNested extracts the words of a nested error object, where the code may
+// have another name.
 func wordsOfNested(object map[string]any) *Refusal {
 	e := new(Refusal)
 	e.fillObject(object)
@@ -95,7 +95,7 @@ func (e *Refusal) fillObject(object map[string]any) {
 	})
 }
 
-// merge adds what is not there yet.
+// merge adds the words that are not set yet.
 func (e *Refusal) merge(other *Refusal) {
 	for _, word := range []struct{ text, other *string }{
 		{&e.Code, &other.Code}, {&e.Description, &other.Description}, {&e.URI, &other.URI}, {&e.Message, &other.Message},
@@ -106,7 +106,7 @@ func (e *Refusal) merge(other *Refusal) {
 	}
 }
 
-// fillList takes the first code and the messages of all.
+// fillList uses the first code and all messages of a list.
 func (e *Refusal) fillList(list []any) {
 	var messages []string
 	for _, member := range list[:min(len(list), 5)] {
@@ -129,7 +129,7 @@ func (e *Refusal) fillList(list []any) {
 	e.merge(&Refusal{Message: strings.Join(messages, "; ")})
 }
 
-// firstText is the first of these members that is a text or a number.
+// firstText returns the first of the named members that is a string or a number.
 func firstText(object map[string]any, names []string) string {
 	for _, name := range names {
 		switch v := object[name].(type) {
@@ -144,8 +144,8 @@ func firstText(object map[string]any, names []string) string {
 	return ""
 }
 
-// firstWords is the first of these members that is a text or a number, else the
-// first that is a list or an object.
+// firstWords returns the first of the named members that is a string or a number,
+// else the first that is a list or an object.
 func firstWords(object map[string]any, names []string) string {
 	if text := firstText(object, names); text != "" {
 		return text
@@ -158,8 +158,8 @@ func firstWords(object map[string]any, names []string) string {
 	return ""
 }
 
-// structuredText is a list of texts with semicolons between them, and another
-// list or an object as JSON; nothing where it is empty, or neither.
+// structuredText formats a list of strings with semicolons, and other lists and
+// objects as JSON. It returns "" for empty and other values.
 func structuredText(value any) string {
 	switch v := value.(type) {
 	case []any:
@@ -188,10 +188,10 @@ func structuredText(value any) string {
 	return strings.TrimSuffix(text.String(), "\n")
 }
 
-// excerpt is the type of a body and its beginning, in one line.
+// excerpt returns the Content-Type of a body and its beginning, on one line.
 func excerpt(contentType string, body []byte) string {
 	text := strings.ToValidUTF8(string(body[:min(len(body), maxRead)]), "\ufffd")
-	// Secrets are sought in it before it is cut to maxDescription.
+	// The caller removes secrets before it is cut to maxDescription.
 	text = strings.Join(strings.Fields(text), " ")
 	if contentType == "" {
 		contentType = "no content type"
@@ -202,8 +202,8 @@ func excerpt(contentType string, body []byte) string {
 	return logtext.Clean(contentType, 100) + ": " + text
 }
 
-// readChallenge takes the words out of WWW-Authenticate (RFC 6750 3, RFC 9110
-// 11.6.1): the first challenge that has an error.
+// readChallenge extracts the words of the first challenge with an error in
+// WWW-Authenticate (RFC 6750, section 3; RFC 9110, section 11.6.1).
 func readChallenge(values []string) *Refusal {
 	e := new(Refusal)
 	for _, value := range values {

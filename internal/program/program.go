@@ -2,9 +2,8 @@
 // access key or another bearer token in Authorization, an access key in a header of
 // its own, or one as the password of HTTP Basic.
 //
-// It knows where credentials are, which of them are for whom, and that there may be
-// one only. What a credential is worth, its Verifier knows. What follows for the
-// request is decided by package flow.
+// The package finds the one credential of a request and selects its Verifier, which
+// verifies it. Package flow handles requests.
 package program
 
 import (
@@ -16,31 +15,31 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
-// KeyPrefix is what every access key begins with.
+// KeyPrefix is the prefix of access keys.
 const KeyPrefix = "orp_"
 
-// Ids that no provider can have, since they come before the names of programs.
+// Ids that no provider can have, because they are prefixes of the names of
+// programs.
 const (
 	KeyProvider    = "key"
 	ClientProvider = "client"
 )
 
-// Verifier finds out what credentials of one kind are worth. It is safe for
-// concurrent use.
+// Verifier verifies credentials of one kind. It is safe for concurrent use.
 type Verifier interface {
-	// Kind is the kind of the credentials.
+	// Kind returns the kind of the credentials.
 	Kind() Kind
-	// Recognizes reports whether a bearer token is for this verifier, whatever it is
-	// worth. Only one verifier judges a token.
+	// Recognizes reports whether a bearer token is for this verifier, valid or not.
+	// Only one verifier verifies a token.
 	Recognizes(token string) bool
-	// Verify returns the session that a token stands for. Its Provider is the id of
-	// one of the instance's providers, or of those that are for programs alone. Many
-	// requests may share it; what is found out about it is remembered in it. An error
-	// is a *Refusal, or an *UnavailableError where the token could not be judged.
+	// Verify returns the session of a token. Its Provider is the id of one of the
+	// instance's providers, or of one for programs only. Requests share the result
+	// and its caches. The error is a *Refusal, or an *UnavailableError if the token
+	// could not be verified.
 	Verify(ctx context.Context, token string) (*sessionstore.Loaded, error)
 }
 
-// Kind is what kind of credential a verifier judges.
+// Kind is the kind of credential that a verifier verifies.
 type Kind uint8
 
 // The kinds.
@@ -48,25 +47,25 @@ const (
 	Key Kind = iota
 	JWT
 	Introspection
-	Kinds // how many there are
+	Kinds // number of kinds
 )
 
 func (k Kind) String() string { return [...]string{"key", "jwt", "introspection"}[k] }
 
-// Refusal is why a credential is worth nothing. It repeats nothing of it.
+// Refusal means that a credential is not valid. It does not repeat the credential.
 type Refusal struct {
 	// Reason is for the log.
 	Reason string
-	// Session is what the credential stood for once; nil if that is unknown.
+	// Session is the session that the credential was for; nil if unknown.
 	Session *session.Session
 }
 
 func (e *Refusal) Error() string { return "the credential is not valid: " + e.Reason }
 
-// UnavailableError is why a credential cannot be judged now.
+// UnavailableError means that a credential cannot be verified now.
 type UnavailableError struct {
 	Err error
-	// RetryAfter is when another attempt can work.
+	// RetryAfter is how long to wait before another attempt.
 	RetryAfter time.Duration
 }
 
@@ -76,23 +75,23 @@ func (e *UnavailableError) Error() string {
 
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
-// ErrSeveral is returned for a request with more than one credential.
+// ErrSeveral means that a request has more than one credential.
 var ErrSeveral = errors.New("the request has more than one credential")
 
-// Accepted is what one instance accepts.
+// Accepted configures the credentials that an instance accepts.
 type Accepted struct {
-	// Keys judges access keys; nil for none.
+	// Keys verifies access keys; nil if they are not accepted.
 	Keys Verifier
-	// Bearers judge all other bearer tokens. The first that recognizes a token judges
-	// it.
+	// Bearers verify all other bearer tokens. The first that recognizes a token
+	// verifies it.
 	Bearers []Verifier
-	// Headers are the canonical names of headers where an access key may be.
+	// Headers are the canonical names of headers that may contain an access key.
 	Headers []string
 	// Basic reports whether an access key may be the password of HTTP Basic.
 	Basic bool
 }
 
-// Scheme is where a credential was.
+// Scheme is where in the header a credential was.
 type Scheme uint8
 
 // The schemes.
@@ -120,7 +119,7 @@ func (c *Credential) Kind() Kind {
 	return c.verifier.Kind()
 }
 
-// Verify returns the session that the credential stands for, as Verifier does.
+// Verify verifies the credential; see Verifier.
 func (c *Credential) Verify(ctx context.Context) (*sessionstore.Loaded, error) {
 	if c.verifier == nil {
 		return nil, &Refusal{Reason: "it has not the form of one"}
@@ -132,8 +131,8 @@ func (c *Credential) Verify(ctx context.Context) (*sessionstore.Loaded, error) {
 	return l, err
 }
 
-// Lines are the lines of a request's header where credentials can be, as the client
-// sent them.
+// Lines are the header values that may contain credentials, as the client sent
+// them.
 type Lines struct {
 	Authorization []string
 	named         []namedLines
@@ -144,8 +143,8 @@ type namedLines struct {
 	lines []string
 }
 
-// LinesOf returns the lines of Authorization and of the headers of these names, or nil
-// if there are none. They are still there when the header has lost them.
+// LinesOf returns the values of Authorization and of the named headers; nil if
+// there are none. They remain available when they are removed from the header.
 func LinesOf(header map[string][]string, names []string) *Lines {
 	l := Lines{Authorization: header["Authorization"]}
 	for _, name := range names {
@@ -169,9 +168,10 @@ func (l *Lines) of(name string) []string {
 	return nil
 }
 
-// Find returns the credential among the lines, of which there may be none. All else in
-// Authorization is the application's. It is ErrSeveral if there are two, or two lines of
-// one; then the credential is that in Authorization, if there is one.
+// Find returns the credential in the lines, if there is one. Other values of
+// Authorization are for the application. The error is ErrSeveral if there are two
+// credentials, or two lines of one header; the credential is then that in
+// Authorization, if any.
 func (a *Accepted) Find(l *Lines) (c Credential, err error) {
 	if l == nil {
 		return Credential{}, nil

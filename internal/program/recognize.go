@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// This file reads single lines.
+// This file parses individual header values.
 
-// inAuthorization returns the credential in a line of Authorization, if it is for us.
+// inAuthorization returns the credential in a value of Authorization, if it is for
+// us.
 func (a *Accepted) inAuthorization(line string) Credential {
 	scheme, rest := cutScheme(line)
 	switch {
@@ -32,7 +33,7 @@ func (a *Accepted) inAuthorization(line string) Credential {
 	return Credential{}
 }
 
-// inHeader returns the credential in a line of a header that is for access keys.
+// inHeader returns the credential in a value of a header for access keys.
 func (a *Accepted) inHeader(line string) Credential {
 	token := strings.Trim(line, " \t")
 	if !a.Keys.Recognizes(token) {
@@ -41,8 +42,8 @@ func (a *Accepted) inHeader(line string) Credential {
 	return Credential{Scheme: Header, token: token, verifier: a.Keys}
 }
 
-// cutScheme returns the scheme of a line of Authorization, and the rest. Schemes have
-// no case (RFC 9110 11.1).
+// cutScheme splits the scheme off a value of Authorization. Schemes are
+// case-insensitive (RFC 9110, section 11.1).
 func cutScheme(line string) (scheme, rest string) {
 	line = strings.Trim(line, " \t")
 	if i := strings.IndexAny(line, " \t"); i >= 0 {
@@ -51,7 +52,7 @@ func cutScheme(line string) (scheme, rest string) {
 	return line, ""
 }
 
-// maxBasic is the length of the longest HTTP Basic that can be a name and a key.
+// maxBasic is the maximum length of HTTP Basic credentials with a name and a key.
 const maxBasic = 1024
 
 // decodeBasic returns the user name and the password of HTTP Basic (RFC 7617).
@@ -65,10 +66,10 @@ func decodeBasic(credentials string) (user, password string, ok bool) {
 	return strings.Cut(string(text), ":")
 }
 
-// HoldsKey reports whether a line of Authorization holds what begins like an access
-// key, whether it is accepted or not: as a bearer token, as the user name or the
-// password of HTTP Basic, or as some word under any other scheme. No application must
-// see that.
+// HoldsKey reports whether a value of Authorization contains something that begins
+// like an access key, valid or not: as a bearer token, as the user name or password
+// of HTTP Basic, or as a word under any other scheme. Such values must not reach
+// the application.
 func HoldsKey(line string) bool {
 	scheme, rest := cutScheme(line)
 	if strings.EqualFold(scheme, "Basic") {

@@ -11,15 +11,14 @@ import (
 const (
 	firstWait = time.Second
 	longWait  = 30 * time.Second
-	// longestAfter is the longest wait that a provider can ask for with
-	// Retry-After.
+	// longestAfter is the longest Retry-After that is obeyed.
 	longestAfter = 5 * time.Minute
 	maxWaits     = 1 << 14
 )
 
-// backoff delays attempts after failures: each session's own, and those of all
-// sessions of a provider during its outage. Then one attempt at a time finds
-// out whether the outage is over.
+// backoff delays attempts after failures: per session, and, during a provider's
+// outage, for all sessions of the provider. One attempt at a time then finds out
+// whether the outage is over.
 type backoff struct {
 	mu    sync.Mutex
 	known map[string]*wait
@@ -46,12 +45,12 @@ func (b *backoff) begin(a *Attempt, now time.Time) error {
 		}
 	}
 	if known := b.known[ofProvider]; known != nil {
-		known.until = now.Add(refreshWithin) // this attempt finds out
+		known.until = now.Add(refreshWithin) // this attempt finds out whether the outage is over
 	}
 	return nil
 }
 
-// end records what an attempt came to.
+// end records the result of an attempt.
 func (b *backoff) end(a *Attempt, err error, now time.Time) {
 	ofSession, ofProvider := a.backoffKeys()
 	b.mu.Lock()
@@ -61,7 +60,7 @@ func (b *backoff) end(a *Attempt, err error, now time.Time) {
 		b.fail(ofProvider, err, now, min(outage.After, longestAfter))
 	} else if known := b.known[ofProvider]; known != nil {
 		if err != nil {
-			known.until = now // nothing was found out: the next attempt will
+			known.until = now // it did not find out; let the next attempt try
 		} else {
 			delete(b.known, ofProvider)
 		}
@@ -73,8 +72,8 @@ func (b *backoff) end(a *Attempt, err error, now time.Time) {
 	}
 }
 
-// fail makes the next wait twice as long as the one before. A random part of it
-// keeps nodes from asking all at once.
+// fail doubles the next wait. A random part of it keeps nodes from calling all at
+// once.
 func (b *backoff) fail(key string, err error, now time.Time, least time.Duration) {
 	if len(b.known) >= maxWaits {
 		for key, known := range b.known {

@@ -1,10 +1,9 @@
-// Package refresh gets a newer state of a session once, however many requests
-// need it, be it for new tokens or for new claims: of all requests with one
-// session, on all nodes that share a storage, one makes the call, and all get its
-// result. After failures it backs off.
+// Package refresh gets a newer state of a session once, for all requests that need new
+// tokens or claims: of all requests with one session, on all nodes that share a storage,
+// one makes the call, and all get its result. After failures it backs off.
 //
-// It knows nothing of tokens, of how a provider is called or of keys: an Attempt
-// brings the call and the sealing.
+// It does not know tokens, providers or keys: an Attempt has functions for the call and for
+// sealing.
 package refresh
 
 import (
@@ -24,63 +23,61 @@ import (
 )
 
 const (
-	// resultKept is how long a result is kept for late requests that still carry
-	// the old cookie.
+	// resultKept is how long a result is kept for late requests with the old cookie.
 	resultKept = 60 * time.Second
-	// refreshWithin bounds one attempt, including the wait for other nodes.
+	// refreshWithin limits one attempt, including the wait for other nodes.
 	refreshWithin = time.Minute
-	// maxResults bounds the results in memory. Beyond it the older half is
-	// forgotten early; the storage still has them.
+	// maxResults is the maximum number of results in memory. Beyond it the older half is
+	// dropped early; the storage still has them.
 	maxResults = 1 << 14
-	// newestKept is how long it is known that a state has a successor: at least
-	// as long as an application may take to respond.
+	// newestKept is how long it is remembered that a state has a successor, which is
+	// longer than applications take to respond.
 	newestKept = time.Hour
 )
 
-// Result is what an attempt came to: a newer state of the session, or its end.
+// Result is the result of an attempt: a newer state of the session, or its end.
 type Result struct {
 	Session *session.Session // immutable
 	Ended   bool
 
-	tried time.Time // when the state that it replaces was made, at the latest
+	tried time.Time // date of the newest state that it replaces
 	at    time.Time
 }
 
-// Attempt is all that it takes to refresh one session.
+// Attempt is a refresh of one session.
 type Attempt struct {
 	Session session.Session
-	// Provider names the provider that Call asks. After an outage all attempts
+	// Provider identifies the provider that Call uses. After an outage all attempts
 	// there back off together.
 	Provider string
-	// Call makes the one request. It may return a newer state together with an
-	// error: that state is kept, and is still due for a refresh. An error alone
-	// leaves everything as it was. An OutageError makes all sessions of the
-	// provider wait.
+	// Call makes the request. If it returns a newer state and an error, that state
+	// is kept and is still due for a refresh. An error alone changes nothing. An
+	// OutageError makes all sessions of the provider wait.
 	Call func(context.Context, session.Session) (Result, error)
 	// Seal and Open protect the result from anyone who can read the storage.
 	Seal func(context.Context, []byte) (string, error)
 	Open func(context.Context, string) ([]byte, error)
-	// Keep, if set, saves the newer state where the session itself is kept.
+	// Keep, if set, stores the newer state where the session itself is kept.
 	Keep func(context.Context, *session.Session) error
 	// Lost is called when a result could not be stored for other nodes.
 	Lost func(error)
 }
 
-// OutageError is an error for which no session asks the provider for a while.
+// OutageError is an error after which no session calls the provider for a while.
 type OutageError struct {
 	Err error
-	// After is the shortest wait; zero if the provider did not say.
+	// After is the minimum wait; zero if the provider did not say.
 	After time.Duration
 }
 
 func (e *OutageError) Error() string { return e.Err.Error() }
 func (e *OutageError) Unwrap() error { return e.Err }
 
-// ErrBackoff is returned instead of an attempt soon after a failure.
+// ErrBackoff is returned without an attempt soon after a failure.
 var ErrBackoff = errors.New("waiting after a failure")
 
-// Coordinator refreshes each session once. Requests that are up to a minute
-// late get the same result. It is safe for concurrent use.
+// Coordinator refreshes each session once. Requests that are up to a minute late
+// get the same result. It is safe for concurrent use.
 type Coordinator struct {
 	storage func() clusterstore.Storage
 	now     func() time.Time
@@ -90,13 +87,13 @@ type Coordinator struct {
 
 	mu      sync.Mutex
 	results expiring.Map[session.ID, Result]
-	// newest is when the latest known state of a session was made. It is kept
-	// longer than the states themselves: see Superseded.
+	// newest has the date of the newest known state of each session. It is kept
+	// longer than the states themselves; see Superseded.
 	newest expiring.Map[session.ID, time.Time]
 }
 
-// NewCoordinator returns a Coordinator that remembers nothing yet. It calls
-// storage at each use, since the storage may change with the configuration.
+// NewCoordinator returns an empty Coordinator. It calls storage at each use, since
+// the storage may change with the configuration.
 func NewCoordinator(storage func() clusterstore.Storage, now func() time.Time) *Coordinator {
 	return &Coordinator{
 		storage: storage, now: now,
@@ -105,8 +102,8 @@ func NewCoordinator(storage func() clusterstore.Storage, now func() time.Time) *
 	}
 }
 
-// Do returns a newer state of the session, or its end. The attempt goes on when
-// the caller's context ends. The result is valid even with an error.
+// Do returns a newer state of the session, or its end. The attempt continues if the
+// context ends. The result is valid even with an error.
 func (c *Coordinator) Do(ctx context.Context, a Attempt) (Result, error) {
 	if got, ok := c.recall(&a.Session); ok {
 		return got, nil
@@ -114,7 +111,7 @@ func (c *Coordinator) Do(ctx context.Context, a Attempt) (Result, error) {
 	key := string(a.Session.ID[:]) + strconv.FormatInt(a.Session.Updated().UnixMilli(), 36)
 	landing := c.flight.DoChan(key, func() (any, error) {
 		if got, ok := c.recall(&a.Session); ok {
-			return got, nil // another flight has just landed
+			return got, nil // another call has just finished
 		}
 		if err := c.backoff.begin(&a, c.now()); err != nil {
 			return Result{}, err
@@ -134,8 +131,8 @@ func (c *Coordinator) Do(ctx context.Context, a Attempt) (Result, error) {
 	}
 }
 
-// refresh makes one attempt, under the lock of all nodes and after a look at
-// what another node may have stored.
+// refresh makes one attempt under the lock of all nodes, unless another node has
+// stored a result.
 func (c *Coordinator) refresh(ctx context.Context, a *Attempt) (Result, error) {
 	c.used.Store(true)
 	storage := c.storage()
@@ -162,7 +159,7 @@ func (c *Coordinator) refresh(ctx context.Context, a *Attempt) (Result, error) {
 		got.Session = &later
 	}
 	c.remember(a.Session.ID, got)
-	// Store it before any request continues, and even if time is up.
+	// Store the result before any request continues, even if ctx has expired.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), clusterstore.StoreWithin)
 	defer cancel()
 	if storeErr := c.store(ctx, storage, name, a, got); storeErr != nil {
@@ -176,7 +173,7 @@ func (c *Coordinator) refresh(ctx context.Context, a *Attempt) (Result, error) {
 	return got, err
 }
 
-// fits reports whether a result is one for this state of the session.
+// fits reports whether a result replaces this state of the session.
 func (got *Result) fits(s *session.Session, now time.Time) bool {
 	if got.over(now) {
 		return false
@@ -187,11 +184,11 @@ func (got *Result) fits(s *session.Session, now time.Time) bool {
 	return got.Session.Updated().After(s.Updated())
 }
 
-// over reports whether a result is too old to be one for any state.
+// over reports whether a result has expired.
 func (got *Result) over(now time.Time) bool { return now.Sub(got.at).Abs() >= resultKept }
 
-// forget gives back the memory of results that are over, which otherwise only
-// later refreshes would do. With it go the tokens in them.
+// forget drops expired results from memory, and with them their tokens. Otherwise
+// only later refreshes would.
 func (c *Coordinator) forget() {
 	now := c.now()
 	c.mu.Lock()
@@ -199,7 +196,7 @@ func (c *Coordinator) forget() {
 	c.results.DeleteFunc(func(got Result) bool { return got.over(now) })
 }
 
-// recall finds a result in memory.
+// recall returns a result from memory.
 func (c *Coordinator) recall(s *session.Session) (Result, bool) {
 	now := c.now()
 	c.mu.Lock()
@@ -207,7 +204,7 @@ func (c *Coordinator) recall(s *session.Session) (Result, bool) {
 	return c.results.Find(s.ID, func(got Result) bool { return got.fits(s, now) })
 }
 
-// remember keeps a result in memory.
+// remember stores a result in memory.
 func (c *Coordinator) remember(id session.ID, got Result) {
 	now := c.now()
 	c.mu.Lock()
@@ -219,8 +216,8 @@ func (c *Coordinator) remember(id session.ID, got Result) {
 }
 
 // Superseded reports whether a newer state of the session is known here. The
-// refresh token of this one is spent then, or its claims are old, so that it must
-// not go to the browser again.
+// refresh token of s is then spent, or its claims are old, so it must not be sent
+// to the browser again.
 func (c *Coordinator) Superseded(s *session.Session) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -14,16 +14,16 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/wire"
 )
 
-// This file is how nodes learn of each other's results: one sealed file for
-// each session, in a folder named after the minute, so that a sweep knows by
-// the name what is old.
+// This file shares results among nodes: one sealed file for each session, in a
+// folder named after the minute, so that names alone show what has expired.
 
 const (
 	root          = "oidc_rp/refresh"
 	resultVersion = 1
 )
 
-// fileName names a session's file and lock, without revealing the session's id.
+// fileName returns the name of a session's file and lock. It does not reveal the
+// session's id.
 func fileName(id session.ID) string {
 	sum := sha256.Sum256(append([]byte("refresh "), id[:]...))
 	return hex.EncodeToString(sum[:16])
@@ -44,8 +44,8 @@ func (c *Coordinator) store(ctx context.Context, storage clusterstore.Storage, n
 	return nil
 }
 
-// lookUp finds what another node has stored. What does not open counts as
-// absent. A storage that fails is an error, since it may hold a result.
+// lookUp returns a result that another node has stored. Files that do not open are
+// ignored. If the storage fails, it returns an error, since there may be a result.
 func (c *Coordinator) lookUp(ctx context.Context, storage clusterstore.Storage, name string, a *Attempt) (found Result, ok bool, err error) {
 	now := c.now()
 	last := int64(-1)
@@ -67,7 +67,7 @@ func (c *Coordinator) lookUp(ctx context.Context, storage clusterstore.Storage, 
 			continue
 		}
 		if got, err := decodeResult(plain, a.Session.ID); err == nil && got.fits(&a.Session, now) {
-			found, ok = got, true // that of the later minute is the later one
+			found, ok = got, true // minutes are in ascending order
 		}
 	}
 	if ok {
@@ -110,8 +110,8 @@ func decodeResult(plain []byte, id session.ID) (got Result, err error) {
 	return got, nil
 }
 
-// Sweep forgets results that are over, and deletes those that are stored. Call it
-// every minute. It does nothing on a node that has refreshed nothing.
+// Sweep deletes expired results from memory and storage. It should be called every
+// minute. It does nothing on a node that has refreshed nothing.
 func (c *Coordinator) Sweep(ctx context.Context) error {
 	if !c.used.Load() {
 		return nil

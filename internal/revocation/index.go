@@ -10,20 +10,19 @@ import (
 	"time"
 )
 
-// index is the events in memory: every request looks into it, almost always for
-// one that is not there. A key has at most two entries, since
-// moments by our clocks and by the provider's cannot be merged. Readers take no
-// lock and wait for no writer. A writer replaces a bucket, or the table, with a new
-// one. An event costs less than 40 bytes.
+// index holds the events in memory. Every request looks up keys, which are almost
+// always absent. A key has at most two entries, since times by our clocks and by
+// the provider's cannot be merged. Readers take no lock; writers replace a bucket
+// or the table. An event costs less than 40 bytes.
 type index struct {
 	table atomic.Pointer[table]
-	later atomic.Int64 // how many are about subjects or provider's sessions
+	later atomic.Int64 // number of events that are not about single sessions
 
 	mu    sync.Mutex // held by writers
 	count int
 }
 
-// entry is 32 bytes, so that a bucket fills the memory that it is given.
+// entry has 32 bytes, so that buckets waste no memory.
 type entry struct {
 	key eventKey
 	moment
@@ -31,22 +30,22 @@ type entry struct {
 
 const (
 	fewestBuckets = 16
-	// fullBucket and sparseBucket are how many events there are for each bucket,
-	// on average, when a table is too small and too large.
+	// fullBucket and sparseBucket are the average numbers of events per bucket at
+	// which a table is too small or too large.
 	fullBucket   = 16
 	sparseBucket = 4
 )
 
-// table is a hash table. Its buckets are never changed, only replaced. Where a
-// key is placed is a secret of this process: strangers can choose keys, since a
-// front-channel logout may name any session of the provider's, and must not be
-// able to choose many for one bucket.
+// table is a hash table. Its buckets are replaced, never changed. The hash is keyed
+// with a secret of this process: clients can choose keys, since a front-channel
+// logout may name any session of the provider, and must not be able to fill one
+// bucket.
 type table struct {
 	seed    maphash.Seed
-	shift   uint // turns a hash into the number of its bucket
+	shift   uint // hash >> shift is the index of the bucket
 	buckets []atomic.Pointer[[]entry]
-	// filter has two words for each bucket. An event sets three bits in one of
-	// them, so that one look rules out nearly all absent keys.
+	// filter is a Bloom filter with two words for each bucket. An event sets three
+	// bits in one of them, so that one load rules out nearly all absent keys.
 	filter []atomic.Uint64
 }
 
@@ -59,10 +58,10 @@ func newTable(buckets int, seed maphash.Seed) *table {
 	}
 }
 
-// hash depends on the table's secret.
+// hash returns the keyed hash.
 func (t *table) hash(key *eventKey) uint64 { return maphash.Bytes(t.seed, key[:]) }
 
-// word and mask are a hash's place in the filter.
+// word and mask return the position of a hash in the filter.
 func (t *table) word(h uint64) *atomic.Uint64 { return &t.filter[h>>(t.shift-1)] }
 func mask(h uint64) uint64                    { return 1<<(h&63) | 1<<(h>>6&63) | 1<<(h>>12&63) }
 
@@ -75,8 +74,8 @@ func (t *table) bucket(number uint64) []entry {
 
 func (t *table) mark(h uint64) { t.word(h).Or(mask(h)) }
 
-// find returns what is known about a key, by our clocks or, where issued is
-// set, by the provider's.
+// find returns the moment of a key by our clocks or, if issued is set, by the
+// provider's.
 func (x *index) find(key eventKey, issued bool) (found moment, ok bool) {
 	for _, e := range x.entries(&key) {
 		if e.key == key && (e.issued != 0) == issued {
@@ -86,8 +85,7 @@ func (x *index) find(key eventKey, issued bool) (found moment, ok bool) {
 	return moment{}, false
 }
 
-// entries returns the entries among which those of a key are. It returns none if
-// the key has none.
+// entries returns the bucket of a key; nil if it cannot contain the key.
 func (x *index) entries(key *eventKey) []entry {
 	t := x.table.Load()
 	if t == nil {
@@ -100,8 +98,8 @@ func (x *index) entries(key *eventKey) []entry {
 	return t.bucket(h >> t.shift)
 }
 
-// addAfter adds events and returns them with their new times: later than all that
-// was known about the same, so that they end what earlier events spare.
+// addAfter adds events and returns them with their new dates: after all known
+// events with the same key, so that they end what those spare.
 func (x *index) addAfter(events []Event) []Event {
 	dated := slices.Clone(events)
 	x.mu.Lock()
@@ -166,7 +164,7 @@ func (x *index) addOne(event Event) {
 	t.buckets[number].Store(&bucket)
 }
 
-// sweep forgets the events that are over.
+// sweep removes expired events.
 func (x *index) sweep(now time.Time) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -197,8 +195,8 @@ func (x *index) sweep(now time.Time) {
 	x.later.Store(later)
 }
 
-// rebuild puts a table of another size, without what is over, in the place of
-// the old one. The caller holds the mutex.
+// rebuild replaces the table by one of another size, without expired events. The
+// caller holds the mutex.
 func (x *index) rebuild(old *table, buckets int, now int64) *table {
 	next := newTable(buckets, old.seed)
 	var kept []entry
@@ -223,7 +221,7 @@ func (x *index) rebuild(old *table, buckets int, now int64) *table {
 	return next
 }
 
-// len is how many events are known.
+// len returns the number of events.
 func (x *index) len() int {
 	x.mu.Lock()
 	defer x.mu.Unlock()

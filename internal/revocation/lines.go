@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// An event is a line of a file: its key, its kind, the time by our clocks and the
-// time when it is over. One that the provider dated also has its iat, and a
-// second line, with a plus sign, for nodes of an earlier release, which skip the
-// first line.
+// Format of a file: each line is an event, with its key, its kind, its time by our
+// clocks and its expiry. An event that the provider dated also has its iat, and is
+// followed by a line with a plus sign for nodes of an earlier release, which skip
+// the first one.
 const (
 	endsWhole = "at"
 	endsEarly = "by"
@@ -32,9 +32,9 @@ func (e Event) appendLine(dst []byte) []byte {
 	return fmt.Appendf(dst, "%s %s +%d %d\n", key, endsEarly, max(0, e.earlier.UnixMilli()), until)
 }
 
-// parseEvents reads the lines of a file. It skips a line that was cut short: the
-// writer stores the whole file again with the next event. all reports whether it
-// could read every line.
+// parseEvents parses the lines of a file. It skips truncated lines: the writer
+// stores the whole file again with the next event. all reports whether it could
+// parse every line.
 func parseEvents(data []byte) (events []Event, all bool) {
 	all = true
 	for line := range strings.Lines(string(data)) {
@@ -47,7 +47,7 @@ func parseEvents(data []byte) (events []Event, all bool) {
 	return events, all
 }
 
-// parseLine reads a line. forUs is false if another line has the same event in a
+// parseLine parses a line. forUs is false if another line has the same event in a
 // newer form.
 func parseLine(line string) (event Event, forUs, ok bool) {
 	fields := strings.Fields(line)

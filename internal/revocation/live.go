@@ -8,14 +8,13 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/expiring"
 )
 
-// maxLive bounds how many of the provider's sessions are remembered, in about
-// 6 MiB of memory. Those seen the longest ago are forgotten first.
+// maxLive is the maximum number of the provider's sessions that are remembered,
+// which take about 6 MiB. The least recently seen ones are forgotten first.
 const maxLive = 1 << 18
 
-// Live remembers which of the providers' sessions have sessions here, as far as
-// this process has opened some, so that a session that a stranger makes up can be
-// told from one that exists. Only sealed sessions get here, so strangers displace
-// nothing. It is safe for concurrent use.
+// Live remembers which of the providers' sessions have sessions that this process
+// has opened, to distinguish them from made-up ones. Only sealed sessions are
+// added, so clients cannot displace others. It is safe for concurrent use.
 type Live struct {
 	once sync.Once
 	seed maphash.Seed
@@ -28,12 +27,12 @@ func (l *Live) key(issuer, sid string) uint64 {
 	var h maphash.Hash
 	h.SetSeed(l.seed)
 	h.WriteString(issuer)
-	h.WriteByte(0) // which no issuer has
+	h.WriteByte(0) // a separator that no issuer contains
 	h.WriteString(sid)
 	return h.Sum64()
 }
 
-// See remembers a provider's session that has one here.
+// See records that a provider's session has a session here.
 func (l *Live) See(issuer, sid string) {
 	if sid == "" {
 		return
@@ -42,10 +41,10 @@ func (l *Live) See(issuer, sid string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.seen.Max = maxLive
-	l.seen.Put(key, struct{}{}, time.Time{}) // for as long as there is room
+	l.seen.Put(key, struct{}{}, time.Time{}) // without an expiry
 }
 
-// Has reports whether a provider's session was seen and not forgotten since.
+// Has reports whether a provider's session is remembered.
 func (l *Live) Has(issuer, sid string) bool {
 	key := l.key(issuer, sid)
 	l.mu.Lock()
@@ -54,7 +53,7 @@ func (l *Live) Has(issuer, sid string) bool {
 	return seen
 }
 
-// Forget forgets a provider's session, which has ended.
+// Forget removes a provider's session, which has ended.
 func (l *Live) Forget(issuer, sid string) {
 	key := l.key(issuer, sid)
 	l.mu.Lock()

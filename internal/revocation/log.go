@@ -19,20 +19,20 @@ import (
 
 const (
 	logRoot = "oidc_rp/facts"
-	// settled is how long after its minute a folder may still be written to, by
-	// nodes that are slow or whose clocks differ.
+	// settled is how long after its minute a folder may still be written to, by slow
+	// nodes or by nodes whose clocks differ.
 	settled = 5 * time.Minute
-	// fullFile is the size from which a node begins another file.
+	// fullFile is the size in bytes from which a node begins another file.
 	fullFile = 32 << 10
-	// trusted is how long the latest look counts while the storage does not
-	// respond: an outage must not undo a logout for ever.
+	// trusted is how long the events that were read are trusted while the storage is
+	// down. An outage must not undo logouts indefinitely.
 	trusted = 5 * time.Minute
-	// lookAgain is how long requests wait between looks that fail.
+	// lookAgain is the interval of readings that fail.
 	lookAgain = time.Second
 	// late is how long a Store may take before readers may have closed the folder
 	// without its events.
 	late = 2 * time.Minute
-	// maxUnsent bounds the events that wait here for a storage that fails.
+	// maxUnsent is the maximum number of events that wait for a storage that fails.
 	maxUnsent = 10_000
 
 	// How long callers wait for the storage.
@@ -43,31 +43,30 @@ const (
 	sweepWithin   = 30 * time.Second
 )
 
-// ErrUnknown is returned when the events have not been read for so long that a
-// session which ended could pass for a valid one.
+// ErrUnknown means that the events have not been read for so long that a session
+// that has ended could pass for valid.
 var ErrUnknown = errors.New("the storage of logouts cannot be read")
 
 var errTooSlow = errors.New("it answers too slowly")
 
-// Log is the events of all nodes that share a storage. Each node appends to a
-// file of its own in the folder of the minute, so that no node overwrites
-// another's file and a reader looks only at what can still change. Older events
-// move to packs, so that a look costs the same however long events are kept. It
-// is safe for concurrent use, and no call waits for ever for a storage that
-// hangs.
+// Log holds the events of all nodes that share a storage. Each node appends to a
+// file of its own in the folder of the minute, so that no node overwrites another's
+// file and readers read only what can still change. Older events move to packs, so
+// that the cost of reading does not grow with time. It is safe for concurrent use,
+// and no call waits indefinitely for a storage that hangs.
 type Log struct {
 	index
 	storage func() clusterstore.Storage
 	now     func() time.Time
 	node    string
 
-	writing bounded.Turn // held by the one Store at a time; it guards:
+	writing bounded.Turn // held during a Store; guards mine
 	mine    file
 
 	waiting sync.Mutex // guards pending
 	pending []*write
 
-	reading bounded.Turn // held by the one look at a time; it guards:
+	reading bounded.Turn // held while reading; guards folders and packs
 	folders map[int64]*folder
 	packs   map[string]*pack
 	asked   time.Time
@@ -75,8 +74,8 @@ type Log struct {
 
 	packing packing
 
-	read atomic.Int64 // when the last complete look began by our clock, in milliseconds
-	// Looks by number, since clocks can be set back: the last one begun, and the
+	read atomic.Int64 // when the last complete reading began, in Unix milliseconds
+	// Readings are numbered, since clocks can be set back: the last one begun, and the
 	// last one completed.
 	begun, done atomic.Int64
 }
@@ -86,19 +85,19 @@ type write struct {
 	done   chan error
 }
 
-// file is what this node has written in this minute.
+// file is what this node has written in one minute.
 type file struct {
 	minute int64
 	number int
 	lines  []byte
-	unsent []Event // what a failed Store left behind
+	unsent []Event // events that a Store failed to write
 }
 
-// NewLog returns a log that has read nothing yet. It calls storage at each use,
-// since the storage may change with the configuration.
+// NewLog returns an empty log. It calls storage at each use, since the storage may
+// change with the configuration.
 func NewLog(storage func() clusterstore.Storage, now func() time.Time) *Log {
 	var id [8]byte
-	rand.Read(id[:]) // two processes on one storage may share everything else
+	rand.Read(id[:]) // processes that share a storage may have nothing else that distinguishes them
 	return &Log{
 		storage: storage, now: now, node: hex.EncodeToString(id[:]),
 		writing: bounded.NewTurn(), reading: bounded.NewTurn(),
@@ -106,10 +105,9 @@ func NewLog(storage func() clusterstore.Storage, now func() time.Time) *Log {
 	}
 }
 
-// Add stores events and returns when they are stored. On this node they hold even
-// if that fails. Calls at the same time share one write. Events that spare later
-// sessions are dated after all events about the same on all nodes: a session
-// which those spare has begun by now.
+// Add stores events and returns when they are stored. They apply on this node even
+// if that fails. Concurrent calls share one write. Events that spare later sessions
+// are dated after all events with the same key on all nodes.
 func (l *Log) Add(ctx context.Context, events ...Event) error {
 	if slices.ContainsFunc(events, func(f Event) bool { return f.later }) {
 		l.CatchUp(context.WithoutCancel(ctx))
@@ -120,7 +118,7 @@ func (l *Log) Add(ctx context.Context, events ...Event) error {
 	l.pending = append(l.pending, w)
 	l.waiting.Unlock()
 
-	// The logout must be written even if the caller has gone.
+	// Write the logout even if the caller's context has ended.
 	err := l.writing.Hold(context.WithoutCancel(ctx), storeWithin, l.flush)
 	select {
 	case err = <-w.done: // by our flush, or by the one that we waited for
@@ -130,7 +128,7 @@ func (l *Log) Add(ctx context.Context, events ...Event) error {
 	}
 }
 
-// flush stores all that is pending and reports errors to the waiting callers. The
+// flush stores all pending events and reports errors to the waiting callers. The
 // caller holds writing.
 func (l *Log) flush(ctx context.Context) error {
 	l.waiting.Lock()
@@ -172,13 +170,13 @@ func (l *Log) store(ctx context.Context, events []Event) error {
 	}
 	l.mine.lines = lines
 	if l.now().Sub(began) > late {
-		return fmt.Errorf("store the logout: %w", errTooSlow) // and once more, into a folder that is still open
+		return fmt.Errorf("store the logout: %w", errTooSlow) // it is stored again, in a folder that is still open
 	}
 	return nil
 }
 
-// Ready returns nil if the events are known well enough to trust a session. It
-// reads them first if the latest look is too old.
+// Ready returns nil if the events are recent enough to trust a session. If not, it
+// reads them first.
 func (l *Log) Ready(ctx context.Context) error {
 	if l.Fresh(l.now()) {
 		return nil
@@ -196,27 +194,27 @@ func (l *Log) Ready(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", ErrUnknown, cmp.Or(err, errTooSlow))
 }
 
-// Fresh reports whether the latest look still counts. A clock that was set back
-// by much does not show its age.
+// Fresh reports whether the events were read recently. It may be wrong if the clock
+// was set back a lot.
 func (l *Log) Fresh(now time.Time) bool {
 	read := l.read.Load()
 	return read != 0 && now.Sub(time.UnixMilli(read)).Abs() < trusted
 }
 
-// CatchUp reads what other nodes have written by now. It gives up soon: the next
-// look reads what it could not.
+// CatchUp reads what other nodes have written. It gives up soon; the next reading
+// makes up for it.
 func (l *Log) CatchUp(ctx context.Context) {
 	asked := l.begun.Load()
 	_ = l.reading.Hold(ctx, catchUpWithin, func(ctx context.Context) error {
 		if l.done.Load() > asked {
-			return nil // an earlier caller has looked since this call began
+			return nil // an earlier caller has read since this call began
 		}
 		return l.poll(ctx)
 	})
 }
 
-// Poll reads what other nodes have written since, and writes again what could not
-// be written. Call it every few seconds.
+// Poll reads what other nodes have written, and retries failed writes. It should be
+// called every few seconds.
 func (l *Log) Poll(ctx context.Context) error {
 	_ = l.writing.Hold(ctx, storeWithin, l.flush) // Add has returned its errors
 	return l.reading.Hold(ctx, pollWithin, l.poll)

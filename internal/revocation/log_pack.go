@@ -17,72 +17,70 @@ import (
 )
 
 const (
-	// packAfter is how long minutes stay as they were written. As long again may
-	// pass before they are packed, so each look lists up to two hours of minutes, a
-	// pack for each ten thousand logouts or so, and a few smaller ones.
+	// packAfter is how long minutes stay as they were written. It may take as long again
+	// until they are packed, so readers list up to two hours of minutes, a pack for each
+	// ten thousand logouts or so, and a few smaller ones.
 	packAfter = time.Hour
-	// packGrows is how many times larger than the new events a pack may be that is
-	// merged with them: so there are few small packs, and yet no event is written
-	// again every hour.
+	// packGrows is how many times larger than the new events a pack that is merged with
+	// them may be. This leaves few small packs, without writing each event every hour.
 	packGrows = 4
-	// watched is how long a node must know a folder before it packs it, whatever
-	// the clocks of the writers show.
+	// watched is how long a node must know a folder before it packs it, whatever the
+	// clocks of the writers show.
 	watched = 3 * settled
-	// listWithin is how long a List may take: one that began before a pack was
-	// written must not miss its sources.
+	// listWithin is how long a List may take. One that began before a pack was written
+	// must not miss its sources.
 	listWithin = 10 * time.Second
 	packWithin = 5 * time.Minute
-	// unfitFor is how long a minute may exist: no session lasts longer.
+	// unfitFor is how long an unreadable minute is kept: no session lasts longer.
 	unfitFor = 401 * 24 * time.Hour
 	packLock = "oidc_rp/facts-packing"
 
-	// A node of an earlier release does not know packs. One that is running has
-	// read the minutes that go into them, but one that starts would not learn of
-	// those logouts. So nothing is packed in the first day after a node first
-	// wanted to, which is enough time to update all nodes. A node that goes back to
-	// an earlier release after that accepts the sessions again whose end is in
-	// packs.
+	// Nodes of an earlier release do not know packs. Running ones have read the minutes
+	// that are packed, but ones that start would miss those logouts. So nothing is packed
+	// during the first day after a node first wanted to, to leave time for updating all
+	// nodes. A node that is downgraded later accepts sessions again whose revocations are
+	// in packs.
 	packsFrom   = "oidc_rp/facts-packed-from"
 	rollsWithin = 24 * time.Hour
-	// datedFrom is the same for packs with events that the provider dated, which
-	// the release before does not know.
+	// datedFrom is the same for packs with events that the provider dated, which the
+	// previous release does not know.
 	datedFrom = "oidc_rp/facts-dated-from"
 )
 
 var errNotKept = errors.New("the storage does not return what was stored")
 
-// packing is what Pack keeps between calls.
+// packing is the state of Pack between calls.
 type packing struct {
 	mu     sync.Mutex
 	number int
 	unfit  map[int64]bool // minutes with lines that this release cannot read
-	early  map[int64]bool // minutes with events that the provider dated, until these may be packed
+	early  map[int64]bool // minutes with events that the provider dated, while these may not be packed
 }
 
-// source is what is to be replaced by a pack: a minute, or a smaller pack.
+// source is what a pack is to replace: a minute, or a smaller pack.
 type source struct {
-	folder string // of the files; empty for a pack
+	folder string // folder of the files; empty for a pack
 	files  []string
 }
 
-// due is what is to be packed now.
+// due is what has to be packed now.
 type due struct {
 	minutes []int64
 	folders map[int64]*folder
-	packs   []smallPack // the smallest first
+	packs   []smallPack // sorted by size
 }
 
 // smallPack is a pack that may be merged with others.
 type smallPack struct {
 	file   string
-	events int // that still matter, about
+	events int // approximate number of events that have not expired
 }
 
-// Pack moves the events of closed minutes to packs, and small packs into larger
-// ones, so that what there is to list stays bounded however long events are
-// kept. One node does it at a time. If two did, events would be in two packs, but
-// none would be lost, since nothing is deleted before the storage has returned the
-// whole pack that holds it. Call it every few minutes.
+// Pack moves the events of closed minutes to packs, and merges small packs, so that
+// the number of files stays bounded. One node does it at a time. If two did, events
+// would be in two packs but none would be lost, because nothing is deleted before
+// the storage has returned the whole pack that holds it. It should be called every
+// few minutes.
 func (l *Log) Pack(ctx context.Context) error {
 	if !l.packing.mu.TryLock() {
 		return nil
@@ -109,8 +107,8 @@ func (l *Log) Pack(ctx context.Context) error {
 	return l.pack(ctx, storage, d)
 }
 
-// due returns what is to be packed, nil if there is too little. A node that does
-// not know the events leaves them to others.
+// due returns what has to be packed, or nil if that is too little. It omits events
+// that this node has not read.
 func (l *Log) due(ctx context.Context) (*due, error) {
 	var d *due
 	unfit := maps.Clone(l.packing.unfit)
@@ -124,7 +122,7 @@ func (l *Log) due(ctx context.Context) (*due, error) {
 			age := now.Sub(time.Unix((minute+1)*60, 0))
 			if f.closed && age > packAfter && now.Sub(f.since) > watched && !unfit[minute] && f.until >= now.Add(-settled).Unix() {
 				found.minutes = append(found.minutes, minute)
-				found.folders[minute] = f // which does not change any more
+				found.folders[minute] = f // closed folders do not change
 			}
 		}
 		slices.Sort(found.minutes)
@@ -141,12 +139,12 @@ func (l *Log) due(ctx context.Context) (*due, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, err // the work may still be under way
+		return nil, err // the work may still be running
 	}
 	return d, nil
 }
 
-// mayPack reports whether all nodes have had their time to know packs.
+// mayPack reports whether all nodes have had time to learn about packs.
 func (l *Log) mayPack(ctx context.Context, storage clusterstore.Storage, mark string) (bool, error) {
 	now := l.now()
 	data, err := storage.Load(ctx, mark)
@@ -163,7 +161,7 @@ func (l *Log) mayPack(ctx context.Context, storage clusterstore.Storage, mark st
 	return false, nil
 }
 
-// pack writes packs and then deletes what is in them.
+// pack writes packs and then deletes their sources.
 func (l *Log) pack(ctx context.Context, storage clusterstore.Storage, d *due) error {
 	began := l.now()
 	for _, minutes := range []map[int64]bool{l.packing.unfit, l.packing.early} {
@@ -190,8 +188,8 @@ func (l *Log) pack(ctx context.Context, storage clusterstore.Storage, d *due) er
 	return nil
 }
 
-// loadMinute reads the files of a minute once more. It returns no source where
-// anything is not as it was read before, or cannot be read: then they stay.
+// loadMinute reads the files of a minute again. It returns no source if anything
+// has changed or cannot be read; the files then stay.
 func (l *Log) loadMinute(ctx context.Context, storage clusterstore.Storage, f *folder, folder string) ([]Event, *source, error) {
 	listed, err := clusterstore.List(ctx, storage, folder, false)
 	if err != nil {
@@ -219,8 +217,8 @@ func (l *Log) loadMinute(ctx context.Context, storage clusterstore.Storage, f *f
 	return events, &from, nil
 }
 
-// storePacks returns nil when the events, but for those that are over, are in
-// packs which the storage returns.
+// storePacks writes packs and reads them back. It returns nil if all events that
+// have not expired are in packs that the storage returns.
 func (l *Log) storePacks(ctx context.Context, storage clusterstore.Storage, events []Event) error {
 	now := l.now()
 	for _, events := range forPacks(events, now.Add(-settled)) {
@@ -245,7 +243,7 @@ func (l *Log) storePacks(ctx context.Context, storage clusterstore.Storage, even
 	return nil
 }
 
-// deleteSources removes files, and the folders where nothing else is.
+// deleteSources deletes files, and folders that are then empty.
 func deleteSources(ctx context.Context, storage clusterstore.Storage, sources []source) error {
 	var errs []error
 	for _, s := range sources {

@@ -16,11 +16,11 @@ type packer struct {
 	mayDated func() bool // whether all nodes know packs with dated events
 
 	events []Event
-	read   []source // of the events
-	packed []source // in packs that are written
+	read   []source // sources of events
+	packed []source // sources of packs that are already written
 }
 
-// write writes what was collected.
+// write writes the collected events to packs.
 func (p *packer) write(ctx context.Context) error {
 	err := p.l.storePacks(ctx, p.storage, p.events)
 	if err == nil {
@@ -30,8 +30,8 @@ func (p *packer) write(ctx context.Context) error {
 	return err
 }
 
-// addMinutes collects the events of the minutes that are due. It writes packs
-// that are full, and leaves the rest for the next time when it takes too long.
+// addMinutes collects the events of the minutes that are due. It writes full packs,
+// and leaves the rest for the next time if it takes too long.
 func (p *packer) addMinutes(ctx context.Context, d *due, began time.Time) error {
 	for _, minute := range d.minutes {
 		if len(p.events) >= packFull {
@@ -49,8 +49,8 @@ func (p *packer) addMinutes(ctx context.Context, d *due, began time.Time) error 
 	return nil
 }
 
-// addMinute collects the events of one minute, unless it is not fit for a pack or
-// it is too early.
+// addMinute collects the events of one minute, unless it is unfit for a pack or too
+// early.
 func (p *packer) addMinute(ctx context.Context, minute int64, f *folder) error {
 	packing := &p.l.packing
 	if packing.early[minute] && !p.mayDated() {
@@ -82,7 +82,7 @@ func (p *packer) addMinute(ctx context.Context, minute int64, f *folder) error {
 }
 
 // addPacks collects the events of small packs, the smallest first, as long as
-// that is worth it.
+// merging them is worthwhile.
 func (p *packer) addPacks(ctx context.Context, packs []smallPack) error {
 	for _, small := range packs {
 		if len(p.events) >= packFull || small.events > packGrows*len(p.events) {

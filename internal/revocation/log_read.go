@@ -14,24 +14,23 @@ import (
 )
 
 const (
-	// movable is the age from which the files of a minute may vanish into a pack
-	// while they are read: well before any node packs them.
+	// movable is the age from which the files of a minute may move to a pack while they
+	// are read. It is well below the age at which nodes pack them.
 	movable = packAfter / 2
-	// looks is how often one look lists the packs again because others are
+	// looks is how often one reading lists the packs again because other nodes are
 	// replacing them.
 	looks = 4
-	// brokenAgain is how long a pack that stays broken is left alone before it is
-	// read again.
+	// brokenAgain is how long to wait before reading a broken pack again.
 	brokenAgain = 10 * time.Minute
 )
 
 var errMoving = errors.New("logouts are being packed")
 
-// folder is what is known of one minute's files.
+// folder is what is known about one minute's files.
 type folder struct {
-	since time.Time // when it was seen first
-	// first is the same, or zero if the minute is long past by any clock: then it
-	// is not late, but new to us.
+	since time.Time // when it was first seen
+	// first is the same, or zero if the minute is long past by any clock: it is then
+	// not late, but new to this node.
 	first  time.Time
 	closed bool
 	until  int64
@@ -40,15 +39,15 @@ type folder struct {
 
 type seen struct {
 	size   int
-	steady bool // of the same size in two looks
+	steady bool // whether it had the same size in two readings
 }
 
-// pack is what is known of one pack.
+// pack is what is known about one pack.
 type pack struct {
 	first, tried time.Time
-	whole        bool // and read
+	whole        bool // whether it was read completely
 	events       int
-	half, until  int64 // when half of them and all of them are over, in seconds
+	half, until  int64 // when half and all of the events expire, in Unix seconds
 }
 
 func (l *Log) poll(ctx context.Context) error {
@@ -63,9 +62,9 @@ func (l *Log) poll(ctx context.Context) error {
 }
 
 // readAll reads what is new: first the minutes, then the packs, since events move
-// from minutes to packs. It lists the packs again if it read a minute that may
-// have been half packed already, and as long as listed packs vanish. What was
-// read counts even if the rest fails.
+// from minutes to packs. It lists the packs again if a minute may already have been
+// partly packed, and as long as listed packs vanish. What was read is kept even if
+// the rest fails.
 func (l *Log) readAll(ctx context.Context, now time.Time) error {
 	storage := l.storage()
 	minutes, packs, err := listRoot(ctx, storage)
@@ -95,7 +94,7 @@ func listRoot(ctx context.Context, storage clusterstore.Storage) (minutes []int6
 	return minutes, slices.DeleteFunc(names, func(name string) bool { return !isPack(name) }), err
 }
 
-// readFolders reads the minutes that can still change. It reports whether any of
+// readFolders reads the minutes that can still change. moved reports whether any of
 // them may have been packed meanwhile.
 func (l *Log) readFolders(ctx context.Context, storage clusterstore.Storage, minutes []int64, now time.Time) (moved bool, err error) {
 	for _, minute := range minutes {
@@ -117,8 +116,8 @@ func (l *Log) readFolders(ctx context.Context, storage clusterstore.Storage, min
 			return false, err
 		}
 		moved = moved || vanished || l.now().Sub(ended) > movable
-		// A node whose clock is behind writes to minutes that are past by ours, so
-		// they must have been known for long enough, too.
+		// A node whose clock is behind writes to minutes that are past by ours, so they
+		// must also have been known for long enough.
 		f.closed = !vanished && now.After(ended.Add(settled)) && now.Sub(f.first) > settled+time.Minute
 	}
 	for minute, f := range l.folders {
@@ -141,7 +140,7 @@ func (l *Log) readFolder(ctx context.Context, storage clusterstore.Storage, f *f
 	for _, base := range clusterstore.Children(listed, name) {
 		before := f.files[base]
 		if !isFile(base) || before.steady && before.size > fullFile {
-			continue // no node writes to it any more
+			continue // no node writes to it now
 		}
 		data, err := storage.Load(ctx, name+"/"+base)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -164,8 +163,8 @@ func (l *Log) readFolder(ctx context.Context, storage clusterstore.Storage, f *f
 	return vanished, nil
 }
 
-// readPacks reads the new packs. It reports whether one of them had vanished: its
-// events are in another pack by now.
+// readPacks reads new packs. vanished reports whether one had vanished: its events
+// are then in another pack.
 func (l *Log) readPacks(ctx context.Context, storage clusterstore.Storage, names []string, now time.Time) (vanished bool, err error) {
 	for _, name := range names {
 		p := l.packs[name]
@@ -185,8 +184,8 @@ func (l *Log) readPacks(ctx context.Context, storage clusterstore.Storage, names
 			return false, fmt.Errorf("load packed logouts: %w", err)
 		}
 		p.tried = now
-		// A broken pack is still being written, by a node that has not yet deleted
-		// the sources, or what it held is lost.
+		// A broken pack is still being written, by a node that has not yet deleted the
+		// sources, or its contents are lost.
 		if events, ok := parsePack(data); ok {
 			l.add(events...)
 			p.whole, p.events = true, len(events)
@@ -203,7 +202,7 @@ func (l *Log) readPacks(ctx context.Context, storage clusterstore.Storage, names
 	return vanished, nil
 }
 
-// left is about how many of a pack's events still matter.
+// left returns the approximate number of a pack's events that have not expired.
 func (p *pack) left(now time.Time) int {
 	if p.half < now.Unix() {
 		return p.events / 2
@@ -211,8 +210,8 @@ func (p *pack) left(now time.Time) int {
 	return p.events
 }
 
-// isFile reports whether a name is one that nodes give to files: a storage may
-// list half-written files under other names.
+// isFile reports whether a node may have given a file this name. A storage may list
+// half-written files under other names.
 func isFile(base string) bool {
 	node, number, ok := strings.Cut(base, "-")
 	_, err := strconv.ParseUint(number, 10, 64)

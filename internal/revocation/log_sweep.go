@@ -9,11 +9,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 )
 
-// brokenFor is how long a pack may be broken before it is removed.
+// brokenFor is how long a pack may be broken before it is deleted.
 const brokenFor = 24 * time.Hour
 
-// Sweep removes the events that can end nothing any more, here and in the
-// storage. Call it every few minutes.
+// Sweep removes expired events, from memory and from the storage. It should be
+// called every few minutes.
 func (l *Log) Sweep(ctx context.Context) error {
 	now := l.now()
 	l.index.sweep(now)
@@ -23,7 +23,7 @@ func (l *Log) Sweep(ctx context.Context) error {
 	if err := l.reading.Hold(ctx, sweepWithin, func(context.Context) error {
 		for minute, f := range l.folders {
 			if f.closed && f.until < over {
-				folders[minute] = f // which does not change any more
+				folders[minute] = f // closed folders do not change
 			}
 		}
 		for name, p := range l.packs {
@@ -35,7 +35,7 @@ func (l *Log) Sweep(ctx context.Context) error {
 	}); err != nil {
 		return fmt.Errorf("sweep logouts: %w", err)
 	}
-	// The storage may be slow; others go on reading meanwhile.
+	// The storage may be slow; do not block readers.
 	ctx, cancel := context.WithTimeout(ctx, sweepWithin)
 	defer cancel()
 	var errs []error
@@ -52,5 +52,5 @@ func (l *Log) Sweep(ctx context.Context) error {
 			break
 		}
 	}
-	return errors.Join(errs...) // the next Poll forgets what is gone
+	return errors.Join(errs...) // the next Poll forgets deleted files
 }

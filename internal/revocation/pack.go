@@ -12,12 +12,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/wire"
 )
 
-// A pack is many events in one immutable file: a head that names the format, the
-// number of events, the events in the order in which they are over, and a
-// checksum. Without a valid checksum it counts as nothing.
+// A pack is an immutable file of many events: a header that names the format, the
+// number of events, the events sorted by expiry, and a checksum. A pack without a
+// valid checksum is ignored.
 //
-// Packs with events that the provider dated have another name and head than the
-// others, since earlier releases remove packs that they cannot read.
+// Packs with events that the provider dated have another name and header, since
+// earlier releases delete packs that they cannot read.
 const (
 	packPrefix    = "pack-"
 	packHead      = "oidc_rp facts 1\n"
@@ -25,15 +25,15 @@ const (
 	datedPackHead = "oidc_rp facts 2\n"
 
 	packSum = 16
-	// packFull is how many events a pack has at most: about 250 KiB, since some
-	// storages take no values beyond 400 or 512 KiB.
+	// packFull is the maximum number of events in a pack: about 250 KiB, since some
+	// storages limit values to 400 or 512 KiB.
 	packFull = 10_000
-	// leastEvent is how many bytes the shortest event has.
+	// leastEvent is the minimum size of an event in bytes.
 	leastEvent = len(eventKey{}) + 3
 )
 
-// isPack reports whether a name is one that nodes give to packs. A release that
-// writes them in another way gives them names of another kind.
+// isPack reports whether a name is that of a pack. Packs in another format have
+// other names.
 func isPack(base string) bool {
 	rest, ok := strings.CutPrefix(base, packPrefix)
 	if !ok {
@@ -44,7 +44,7 @@ func isPack(base string) bool {
 	return ok && also && err == nil && isFile(file)
 }
 
-// The kinds of events in packs.
+// Kinds of events in packs.
 const (
 	packedWhole = 0
 	packedEarly = 1
@@ -56,7 +56,7 @@ func isDated(events []Event) bool {
 	return slices.ContainsFunc(events, func(f Event) bool { return !f.issued.IsZero() })
 }
 
-// encodePack returns the pack of sorted events.
+// encodePack encodes sorted events.
 func encodePack(events []Event) []byte {
 	w := wire.Writer{B: make([]byte, 0, len(packHead)+packSum+32*(1+len(events)))}
 	head := packHead
@@ -89,7 +89,7 @@ func sealPack(body []byte) []byte {
 	return append(body, sum[:packSum]...)
 }
 
-// parsePack reads a pack. It is not ok if any of it is missing or damaged.
+// parsePack parses a pack. ok is false if any of it is missing or damaged.
 func parsePack(data []byte) (events []Event, ok bool) {
 	body := len(data) - packSum
 	if body < len(packHead) {
@@ -126,9 +126,9 @@ func kindOf(later bool) byte {
 	return packedWhole
 }
 
-// forPacks sorts events for packs, each key once, without those that were over at
-// that time. It cuts them into as few packs as hold them, all of one size, so
-// that none is so small that it would soon be packed again.
+// forPacks sorts events, merges those with the same key, and drops those that have
+// expired at the given time. It divides them into as few packs as possible, of
+// equal sizes, so that none is so small that it would soon be packed again.
 func forPacks(events []Event, over time.Time) [][]Event {
 	slices.SortFunc(events, func(a, b Event) int {
 		return cmp.Or(bytes.Compare(a.key[:], b.key[:]), cmp.Compare(kindOf(a.issued.IsZero()), kindOf(b.issued.IsZero())))

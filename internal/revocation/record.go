@@ -8,12 +8,12 @@ import (
 
 const (
 	recordVersion = 1
-	// datedRecordVersion holds an event that the provider dated. A node of an
-	// earlier release cannot read it, and takes its sessions to be over.
+	// datedRecordVersion holds an event that the provider dated. Nodes of earlier
+	// releases cannot read it, and treat its sessions as ended.
 	datedRecordVersion = 2
 )
 
-// record is what a session store has about a key: the moment by our clocks and
+// record is the record of a key in a session store: the moment by our clocks and
 // the moment by the provider's.
 type record struct {
 	all   [2]moment
@@ -35,7 +35,7 @@ func (r *record) add(event Event) {
 	r.count++
 }
 
-// newest is the latest time by our clocks.
+// newest returns the latest time by our clocks.
 func (r *record) newest() (at int64, known bool) {
 	for _, m := range r.moments() {
 		if m.later() && (!known || m.at > at) {
@@ -53,7 +53,8 @@ func (r *record) until() time.Time {
 	return time.Unix(int64(until), 0)
 }
 
-// encode writes a form that an earlier release can read, if there is one.
+// encode returns the encoded record, in a form that an earlier release can read if
+// there is one.
 func (r *record) encode() []byte {
 	w := wire.Writer{B: make([]byte, 0, 32)}
 	if r.count == 1 && r.all[0].issued == 0 {
@@ -89,7 +90,7 @@ func readMoment(r *wire.Reader, kind byte) moment {
 	return m
 }
 
-// decodeRecord reads the record of a key.
+// decodeRecord decodes the record of a key.
 func decodeRecord(encoded []byte) (found record, ok bool) {
 	r := wire.Reader{S: string(encoded)}
 	version := r.Byte()

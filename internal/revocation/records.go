@@ -10,7 +10,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// recordTries is how often a record that others change is written again.
+// recordTries is how often writing is retried if other nodes change a record
+// concurrently.
 const recordTries = 10
 
 var (
@@ -19,7 +20,7 @@ var (
 	errCount      = errors.New("the store returned another number of records than was asked for")
 )
 
-// RecordStore is what Records needs of a session store; see store.Store.
+// RecordStore is the session store that Records uses; see store.Store.
 type RecordStore interface {
 	Load(ctx context.Context, keys ...string) (records [][]byte, err error)
 	Reload(ctx context.Context, keys ...string) (records [][]byte, err error)
@@ -28,18 +29,18 @@ type RecordStore interface {
 	Lock(ctx context.Context, name string) (unlock func(), err error)
 }
 
-// Records is the events of all nodes that share a session store: a record each,
-// which expires when the event is over. A caller loads the records of Target.Keys
-// together with the session's, and Target.RevokedBy reads them. Nothing is kept
+// Records holds the events of all nodes that share a session store: a record for
+// each, which expires with the event. Callers load the records of Target.Keys
+// together with the session's, and pass them to Target.RevokedBy. Nothing is kept
 // in memory. It is safe for concurrent use.
 type Records struct{ store RecordStore }
 
-// NewRecords returns the events in a store.
+// NewRecords returns the Records in a store.
 func NewRecords(s RecordStore) *Records { return &Records{s} }
 
-// Add stores events and returns when they are stored. It never weakens an event
-// that is there already, and dates events after what is known about the same, as
-// Log.Add does. It goes on for ten seconds after the caller's context ends.
+// Add stores events and returns when they are stored. It never weakens an existing
+// event, and dates events after those known with the same key, like Log.Add. It
+// continues for up to ten seconds after the caller's context ends.
 func (r *Records) Add(ctx context.Context, events ...Event) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeWithin)
 	defer cancel()
@@ -71,13 +72,14 @@ func (r *Records) add(ctx context.Context, event Event) error {
 	return errContended
 }
 
-// strengthen changes the record of an event, if there is one that ends less.
+// strengthen updates the record of an event, unless that already ends as much.
+// absent reports that there is no record.
 func (r *Records) strengthen(ctx context.Context, key string, event Event) (done, absent bool, err error) {
 	old, err := r.reload(ctx, key)
 	if err != nil || old == nil {
 		return false, true, err
 	}
-	// A record that cannot be read is replaced: ours is of now.
+	// A record that cannot be read is replaced, since the new event is later.
 	var next record
 	if before, ok := decodeRecord(old); ok {
 		next = before
@@ -94,7 +96,7 @@ func (r *Records) strengthen(ctx context.Context, key string, event Event) (done
 	return done, false, err
 }
 
-// create saves the record of an event, if there still is none. The lock lets the
+// create saves the record of an event if there still is none. The lock makes the
 // second of two nodes see what the first has written.
 func (r *Records) create(ctx context.Context, key string, event Event) (done bool, err error) {
 	unlock, err := r.store.Lock(ctx, key)
@@ -122,8 +124,8 @@ func (r *Records) reload(ctx context.Context, key string) ([]byte, error) {
 }
 
 // Begin prepares a new session for the events that are known; see Log.Begin. It
-// replaces a record that cannot be read with the end of what began before:
-// otherwise one login would follow another, without end.
+// replaces a record that cannot be read by one that ends earlier sessions.
+// Otherwise the new session would end as well, and one login would follow another.
 func (r *Records) Begin(ctx context.Context, s *session.Session, issuer string, login, until time.Time) (over bool, err error) {
 	target := TargetOf(s, issuer)
 	records, err := r.store.Reload(ctx, target.Keys()...)
@@ -152,9 +154,9 @@ func (r *Records) Begin(ctx context.Context, s *session.Session, issuer string, 
 	return target.RevokedBy(records), errors.Join(errs...)
 }
 
-// RevokedBy reports whether one of the records of Keys ended the session. One that
-// cannot be read ends it: it is certain that something ended, only not when. The
-// same holds if their number is wrong.
+// RevokedBy reports whether one of the records of Keys ended the session. A record
+// that cannot be read ends it: something ended, but it is unknown when. So does a
+// wrong number of records.
 func (m *Target) RevokedBy(records [][]byte) (ended bool) {
 	if len(records) != m.records() {
 		return true

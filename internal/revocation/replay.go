@@ -5,21 +5,21 @@ import (
 	"time"
 )
 
-// maxReplay bounds how many tokens are remembered. Only tokens that a provider
-// has signed get here.
+// maxReplay is the maximum number of remembered tokens. All of them were signed by
+// a provider.
 const maxReplay = 1 << 14
 
 // Replay remembers tokens that may be used once, by their audience and jti, until
-// they expire. It knows of this process alone: a token that another instance
-// accepts again ends at most sessions whose ID tokens were issued in its second.
-// It is safe for concurrent use.
+// they expire. It covers this process only: a token that is replayed to another
+// node ends at most sessions whose ID tokens were issued in the same second. It is
+// safe for concurrent use.
 type Replay struct {
 	mu    sync.Mutex
 	until map[[16]byte]time.Time
 }
 
-// Take reports whether a token is used for the first time, and remembers it.
-// forget undoes that, for a token that had no effect.
+// Take records the use of a token. ok is false if it was used before. forget undoes
+// Take, for a token that had no effect.
 func (r *Replay) Take(audience, id string, now, until time.Time) (forget func(), ok bool) {
 	key := [16]byte(hashKey("jti", audience, id))
 	r.mu.Lock()
@@ -41,8 +41,7 @@ func (r *Replay) Take(audience, id string, now, until time.Time) (forget func(),
 	}, true
 }
 
-// makeRoom forgets what has expired, and then any others until there is room for
-// many more.
+// makeRoom removes expired tokens, and, if that is not enough, others as well.
 func (r *Replay) makeRoom(now time.Time) {
 	for key, end := range r.until {
 		if !now.Before(end) {

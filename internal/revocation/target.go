@@ -7,17 +7,17 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// Target is the keys under which events about a session are found, and when it
-// began. It is made once, so that later requests hash nothing. It is immutable.
+// Target has the keys of events that could end a session, and when the session
+// began. It is computed once, so that later requests hash nothing. It is immutable.
 type Target struct {
 	id, subject, sid eventKey
-	named            bool     // the provider named its session
-	parent           eventKey // of the session that it was handed over from, if handedOver
+	named            bool     // whether the session has a sid
+	parent           eventKey // key of the parent session, if handedOver
 	handedOver       bool
 	began            began
 }
 
-// TargetOf returns the target of a session. The issuer is its provider's.
+// TargetOf returns the target of a session of the given issuer.
 func TargetOf(s *session.Session, issuer string) Target {
 	m := Target{id: eventKey(s.ID), subject: hashKey("sub", issuer, s.Subject), named: s.SID != "", began: beganOf(s)}
 	if m.named {
@@ -34,8 +34,8 @@ const recordFolder = "fact/"
 var everythingKey = recordKey(everything)
 
 // Keys returns the keys of the records in a session store that could end the
-// session. RevokedBy takes their records, in this order. The end of a single
-// session is not among them: its own record is gone then.
+// session, in the order that RevokedBy takes. The revocation of the session alone
+// is not among them: it deletes the session's own record.
 func (m *Target) Keys() []string {
 	keys := []string{everythingKey, recordKey(m.subject)}
 	if m.named {
@@ -44,7 +44,7 @@ func (m *Target) Keys() []string {
 	return keys
 }
 
-// records is how many records RevokedBy takes.
+// records returns the number of records that RevokedBy takes.
 func (m *Target) records() int {
 	if m.named {
 		return 3
@@ -52,7 +52,7 @@ func (m *Target) records() int {
 	return 2
 }
 
-// recordKey names the record of an event.
+// recordKey returns the key of an event's record.
 func recordKey(key eventKey) string {
 	var name [len(recordFolder) + 2*len(key)]byte
 	hex.Encode(name[copy(name[:], recordFolder):], key[:])
@@ -64,10 +64,9 @@ func (m *Target) eventKeys() []eventKey {
 	return []eventKey{everything, m.subject, m.sid}[:m.records()]
 }
 
-// Begin prepares a new session for the events that are known: what ended before it
-// does not end it, by whatever clock. login is when its login began. over reports
-// that the session is over before it begins, since the provider ended it during
-// its login.
+// Begin prepares a new session for the events that are known: those that came
+// before its login do not end it, by any clock. login is when the login began. over
+// reports that the provider ended the session during its login.
 func (x *index) Begin(s *session.Session, issuer string, login time.Time) (over bool) {
 	target := TargetOf(s, issuer)
 	for aspect, key := range target.eventKeys() {
@@ -81,11 +80,11 @@ func (x *index) Begin(s *session.Session, issuer string, login time.Time) (over 
 	return x.Revoked(&target)
 }
 
-// OnlySessions reports whether all events are about single sessions. Then
-// RevokedSession hashes nothing.
+// OnlySessions reports whether all events are about single sessions. RevokedSession
+// is then cheap.
 func (x *index) OnlySessions() bool { return x.later.Load() == 0 }
 
-// Revoked reports whether an event ended the session with the target.
+// Revoked reports whether an event has ended the session with the target.
 func (x *index) Revoked(m *Target) bool {
 	if x.hasSession(m.id) || m.handedOver && x.hasSession(m.parent) {
 		return true
@@ -97,7 +96,7 @@ func (x *index) Revoked(m *Target) bool {
 		m.named && x.has(m.sid, &m.began, session.SparedSID)
 }
 
-// RevokedSession is Revoked for a session whose target is not at hand.
+// RevokedSession is Revoked for a session whose target has not been computed.
 func (x *index) RevokedSession(s *session.Session, issuer string) bool {
 	if x.later.Load() == 0 {
 		return x.hasSession(eventKey(s.ID)) || s.Parent != nil && x.hasSession(eventKey(s.Parent.ID))
@@ -106,7 +105,7 @@ func (x *index) RevokedSession(s *session.Session, issuer string) bool {
 	return x.Revoked(&target)
 }
 
-// hasSession reports whether a session ended by itself.
+// hasSession reports whether there is an event about a single session.
 func (x *index) hasSession(key eventKey) bool {
 	entries := x.entries(&key)
 	for i := range entries {

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// This file says how an HTTP response is ended that has begun.
+// This file ends HTTP responses that have already begun.
 
-// endWithin is how long a handler has to return when its context ended, before its
-// connection is taken from it.
+// endWithin is how long a handler may take to return after its context ended. After
+// that its connection is cut off.
 const endWithin = 500 * time.Millisecond
 
 // IsEventStream reports whether a Content-Type is that of server-sent events.
@@ -25,7 +25,7 @@ func IsEventStream(contentType []string) bool {
 	return strings.EqualFold(strings.TrimSpace(name), eventStream)
 }
 
-// AcceptsEvents reports whether a client is ready for server-sent events.
+// AcceptsEvents reports whether a client accepts server-sent events.
 func AcceptsEvents(accept []string) bool {
 	for _, line := range accept {
 		if strings.Contains(line, eventStream) {
@@ -39,33 +39,33 @@ const eventStream = "text/event-stream"
 
 // Response is an HTTP response that is a stream, or may become one.
 type Response struct {
-	// Check reports whether the stream may go on.
+	// Check reports whether the stream may continue.
 	Check func(context.Context) Verdict
-	// Ended is called before the stream is ended, and Released when it is over, by
-	// itself or so.
+	// Ended is called before the stream is ended, and Released when it is over for
+	// any reason.
 	Ended, Released func()
-	// Stop refuses what the handler writes from now on.
+	// Stop makes further writes of the handler fail.
 	Stop func()
 
-	w      http.ResponseWriter // below all others: servers let deadlines be set at any time
-	cancel context.CancelFunc  // nil for a response that was not expected to be one
+	w      http.ResponseWriter // innermost writer, on which deadlines can be set at any time
+	cancel context.CancelFunc  // nil without Expect
 
 	mu       sync.Mutex
 	stream   *Stream
 	hijacked bool
-	returned chan struct{} // closed when the handler has; nil before Begin
-	over     bool          // the handler has returned
+	returned chan struct{} // closed when the handler has returned; nil before Begin
+	over     bool          // whether the handler has returned
 }
 
-// Expect prepares for a stream: it returns the request with a context that ends with
-// the stream.
+// Expect prepares for a stream: it returns the request with a context that is
+// canceled when the stream is ended.
 func (p *Response) Expect(r *http.Request) *http.Request {
 	ctx, cancel := context.WithCancel(r.Context())
 	p.cancel = cancel
 	return r.WithContext(ctx)
 }
 
-// Begin notes that the response is a stream now. w is what it is written to.
+// Begin records that the response has become a stream. w is what it is written to.
 func (p *Response) Begin(in *Registry, w http.ResponseWriter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -75,8 +75,8 @@ func (p *Response) Begin(in *Registry, w http.ResponseWriter) {
 	}
 }
 
-// Hijack notes that the handler has taken over the connection, and returns the one
-// for it to use. The stream then lasts until that is closed.
+// Hijack records that the handler has taken over the connection, and returns the
+// connection for it to use. The stream lasts until that is closed.
 func (p *Response) Hijack(in *Registry, taken net.Conn) net.Conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -89,10 +89,10 @@ func (p *Response) Hijack(in *Registry, taken net.Conn) net.Conn {
 			p.cancel()
 		}
 		taken.Close()
-		s.Remove() // also if the handler never closes it
+		s.Remove() // even if the handler never closes it
 	}, p.Released)
 	p.stream = s
-	if before != nil { // the header said already that it is a stream
+	if before != nil { // Begin was called before
 		before.gone = func() {}
 		before.Remove()
 	}
@@ -103,7 +103,7 @@ func (p *Response) Hijack(in *Registry, taken net.Conn) net.Conn {
 	return &c
 }
 
-// Return notes that the handler has returned.
+// Return records that the handler has returned.
 func (p *Response) Return() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -120,10 +120,9 @@ func (p *Response) Return() {
 	}
 }
 
-// end ends the response. Most handlers return when their context ends. From others,
-// and from those that were not given such a context, the connection is taken: no
-// more is written, and of HTTP/1.1 the server ends the context when it can read
-// nothing more.
+// end ends the response. Most handlers return when their context is canceled.
+// Others, and those without such a context, are cut off from the connection: writes
+// fail, and with HTTP/1.1 the server cancels the context when it cannot read.
 func (p *Response) end() {
 	p.Ended()
 	if p.cancel != nil {
@@ -137,7 +136,7 @@ func (p *Response) end() {
 	p.Stop()
 	ticker := time.NewTicker(endWithin)
 	defer ticker.Stop()
-	for range endAttempts { // a write that has just begun may have set a deadline of its own
+	for range endAttempts { // a concurrent write may have set its own deadline
 		if !p.cutOff() {
 			return
 		}
@@ -149,13 +148,13 @@ func (p *Response) end() {
 	}
 }
 
-// endAttempts is how often the connection is taken from a handler that does not return.
+// endAttempts is how often a handler that does not return is cut off.
 const endAttempts = 10
 
-// cutOff has reads and writes fail, also those that wait. It reports whether the handler
-// has not returned before.
+// cutOff makes pending and future reads and writes fail. It returns false if the
+// handler has already returned.
 func (p *Response) cutOff() bool {
-	p.mu.Lock() // the writer is good until the handler returns, which waits for this
+	p.mu.Lock() // Return waits for this lock, so the writer is still valid
 	defer p.mu.Unlock()
 	if p.over {
 		return false
@@ -188,13 +187,13 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// ReadFrom lets the connection below copy by itself.
+// ReadFrom implements io.ReaderFrom with that of the underlying connection.
 func (c *conn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(c.Conn, r) }
 
-// WriteTo lets the connection below copy by itself.
+// WriteTo implements io.WriterTo with that of the underlying connection.
 func (c *conn) WriteTo(w io.Writer) (int64, error) { return io.Copy(w, c.Conn) }
 
-// halfConn can be closed for writing alone.
+// halfConn is a conn that supports CloseWrite.
 type halfConn struct {
 	conn
 	half interface{ CloseWrite() error }

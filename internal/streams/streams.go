@@ -1,4 +1,4 @@
-// Package streams ends responses that go on for as long as they like, such as
+// Package streams ends responses of unlimited duration, such as
 // WebSockets and event streams, when the users whom they are for must not have them
 // any more.
 //
@@ -14,26 +14,27 @@ import (
 	"time"
 )
 
-// Verdict is whether a stream may go on.
+// Verdict is whether a stream may continue.
 type Verdict int
 
 const (
 	Allowed Verdict = iota
-	// Over: the user must not have it any more.
+	// Over means that the stream has to end.
 	Over
-	// Unknown: that cannot be found out now.
+	// Unknown means that this cannot be determined now.
 	Unknown
 )
 
 const (
-	// checkEvery is how often each stream is judged.
+	// checkEvery is how often each stream is checked.
 	checkEvery = time.Second
-	// checkWithin bounds how long it takes to judge all of them. What is not known
-	// then is unknown.
+	// checkWithin limits the time for checking all streams. The verdict of the
+	// others is Unknown.
 	checkWithin = 2 * time.Second
-	// unknownFor is for how long a stream goes on while it is unknown whether it may.
+	// unknownFor is how long a stream continues while its verdict is Unknown.
 	unknownFor = 10 * time.Second
-	// workers is how many streams are judged at once: a store may take its time.
+	// workers is how many streams are checked concurrently, since stores may be
+	// slow.
 	workers = 8
 )
 
@@ -45,7 +46,7 @@ type Registry struct {
 	running bool
 }
 
-// Shared is the registry of this process: one for all configurations, since streams
+// Shared is the registry of this process, for all configurations, since streams
 // outlive the configuration under which they began.
 var Shared Registry
 
@@ -55,13 +56,13 @@ type Stream struct {
 	check    func(context.Context) Verdict
 	end      func()
 	gone     func()
-	unknown  time.Time // since when it is unknown whether it may go on; only for the registry
+	unknown  time.Time // since when its verdict is Unknown; used by the registry
 	once     sync.Once
 }
 
-// Add adds a stream. check reports whether it may go on. end ends it, and may wait for
-// that; it is called once at most, after which the stream is judged no more. gone is
-// called once when the stream is removed.
+// Add adds a stream. check reports whether it may continue. end ends it, and may
+// block; it is called at most once, after which the stream is not checked any more.
+// gone is called once when the stream is removed.
 func (r *Registry) Add(check func(context.Context) Verdict, end, gone func()) *Stream {
 	s := &Stream{registry: r, check: check, end: end, gone: gone}
 	r.mu.Lock()
@@ -77,20 +78,20 @@ func (r *Registry) Add(check func(context.Context) Verdict, end, gone func()) *S
 	return s
 }
 
-// Remove forgets a stream that has ended by itself.
+// Remove removes a stream that has ended by itself.
 func (s *Stream) Remove() {
 	s.registry.forget(s)
 	s.once.Do(s.gone)
 }
 
-// Len returns how many streams are open.
+// Len returns the number of open streams.
 func (r *Registry) Len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.open)
 }
 
-// forget reports whether the stream was in the registry.
+// forget removes the stream, and reports whether it was in the registry.
 func (r *Registry) forget(s *Stream) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -99,7 +100,7 @@ func (r *Registry) forget(s *Stream) bool {
 	return there
 }
 
-// run judges the streams until there are none.
+// run checks the streams until there are none.
 func (r *Registry) run() {
 	ticker := time.NewTicker(checkEvery)
 	defer ticker.Stop()
@@ -117,7 +118,7 @@ func (r *Registry) all() (all []*Stream, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.open) == 0 {
-		r.running, r.open = false, nil // a map keeps its size
+		r.running, r.open = false, nil // releases the map's memory
 		return nil, false
 	}
 	all = make([]*Stream, 0, len(r.open))
@@ -127,7 +128,7 @@ func (r *Registry) all() (all []*Stream, ok bool) {
 	return all, true
 }
 
-// judge asks every stream, and ends those that are over.
+// judge checks every stream, and ends those that are over.
 func (r *Registry) judge(all []*Stream) {
 	ctx, cancel := context.WithTimeout(context.Background(), checkWithin)
 	defer cancel()

@@ -7,14 +7,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 )
 
-// Hosts are the hosts that subrequests may be about.
+// Hosts are the hosts that subrequests may describe.
 type Hosts []hostPattern
 
-// hostPattern stands for hosts. An asterisk is the first label of a name.
+// hostPattern matches hosts. An asterisk matches the first label of a name.
 type hostPattern struct{ name, port string }
 
-// ParseHosts reads hosts as they are written in a configuration: names or addresses,
-// those with a port for that port alone. An asterisk may stand for the first label.
+// ParseHosts parses hosts of a configuration: names or addresses, optionally with a
+// port. An asterisk matches the first label.
 func ParseHosts(texts []string) (hosts Hosts, err error) {
 	for _, text := range texts {
 		pattern, err := parseHostPattern(text)
@@ -26,7 +26,7 @@ func ParseHosts(texts []string) (hosts Hosts, err error) {
 	return hosts, nil
 }
 
-// CheckHost returns an error for what is no host of a configuration.
+// CheckHost returns an error for a text that is not a valid host.
 func CheckHost(text string) error {
 	_, err := parseHostPattern(text)
 	return err
@@ -37,7 +37,8 @@ func parseHostPattern(text string) (hostPattern, error) {
 	if wildcard {
 		named = "any." + named
 	}
-	// As the origin of the scheme whose default port it does not have, it keeps its port.
+	// Parse with the scheme whose default port it does not have, so that the port
+	// is kept.
 	origin, ok := address.FromRequest("https", named)
 	ok = ok && named != "any."
 	if ok && strings.HasSuffix(named, ":443") {
@@ -53,8 +54,8 @@ func parseHostPattern(text string) (hostPattern, error) {
 	return pattern, nil
 }
 
-// Cover reports whether an origin is at one of the hosts. Without a port a host is
-// there on every port.
+// Cover reports whether an origin is at one of the hosts. Hosts without a port
+// match every port.
 func (h Hosts) Cover(origin address.Origin) bool {
 	name, port := origin.Hostname(), portOf(origin)
 	if port == "" {
@@ -77,7 +78,7 @@ func (p hostPattern) covers(name string) bool {
 	return ok && label != "" && !strings.Contains(label, ".")
 }
 
-// portOf returns the port that an origin names, or nothing.
+// portOf returns the explicit port of an origin, or "".
 func portOf(origin address.Origin) string {
 	end := strings.LastIndexByte(origin.Host, ']')
 	if i := strings.LastIndexByte(origin.Host, ':'); i > end {
@@ -86,7 +87,7 @@ func portOf(origin address.Origin) string {
 	return ""
 }
 
-// Are reports whether the hosts are that of an origin alone.
+// Are reports whether the hosts consist of that of the origin only.
 func (h Hosts) Are(origin address.Origin) bool {
 	return len(h) == 1 && !strings.HasPrefix(h[0].name, "*") && h.Cover(origin)
 }

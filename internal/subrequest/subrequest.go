@@ -41,17 +41,17 @@ var Families = []string{string(Forwarded), string(Original)}
 // Request is a request that a subrequest describes.
 type Request struct {
 	Method string
-	// Origin is what it is for, and Host the host as it was written.
+	// Origin is the origin of the request, and Host its host as it was written.
 	Origin address.Origin
 	Host   string
-	// URI is the request target as the client sent it, and URL what Go reads in it.
+	// URI is the request target as the client sent it, and URL its parsed form.
 	URI string
 	URL *url.URL
-	// WebSocket reports whether it opens a WebSocket.
+	// WebSocket reports whether the request opens a WebSocket.
 	WebSocket bool
 }
 
-// Read reads the request that a header describes.
+// Read parses the request that a header describes.
 func (f Family) Read(header http.Header) (*Request, error) {
 	r := new(Request)
 	scheme, err := "", error(nil)
@@ -80,7 +80,7 @@ func (f Family) Read(header http.Header) (*Request, error) {
 	return r, nil
 }
 
-// readForwarded reads X-Forwarded headers, and returns the scheme.
+// readForwarded parses X-Forwarded headers, and returns the scheme.
 func (r *Request) readForwarded(header http.Header) (scheme string, err error) {
 	var errs [4]error
 	r.Method, errs[0] = one(header, "X-Forwarded-Method")
@@ -90,9 +90,9 @@ func (r *Request) readForwarded(header http.Header) (scheme string, err error) {
 	return scheme, errors.Join(errs[:]...)
 }
 
-// readOriginal reads X-Original headers, and returns the scheme. A proxy sends the
-// URL as a whole or in parts. If there is both, the client may have sent one of them,
-// so that they must not differ.
+// readOriginal parses X-Original headers, and returns the scheme. Proxies send the
+// URL as a whole or in parts. If both are present, the client may have sent one of
+// them, so they must be consistent.
 func (r *Request) readOriginal(header http.Header) (scheme string, err error) {
 	if r.Method, err = one(header, "X-Original-Method"); err != nil {
 		return "", err
@@ -130,7 +130,7 @@ func (r *Request) readParts(header http.Header) (scheme string, err error) {
 	return scheme, errors.Join(errs[:]...)
 }
 
-// one returns the value of a header that has to be there once. Its name is canonical.
+// one returns the value of a header that must occur once. The name is canonical.
 func one(header http.Header, name string) (string, error) {
 	switch values := header[name]; {
 	case len(values) == 0 || len(values) == 1 && values[0] == "":
@@ -142,7 +142,7 @@ func one(header http.Header, name string) (string, error) {
 	}
 }
 
-// schemeOf reads a scheme, which has no case. Some proxies name that of a WebSocket.
+// schemeOf parses a scheme, ignoring case. Some proxies send that of WebSockets.
 func schemeOf(text string) (scheme string, isWebSocket, ok bool) {
 	switch scheme = strings.ToLower(text); scheme {
 	case "http", "https":
@@ -155,8 +155,8 @@ func schemeOf(text string) (scheme string, isWebSocket, ok bool) {
 	return "", false, false
 }
 
-// parseTarget reads a request target as Go's server does, which takes none that is
-// not a path with a query.
+// parseTarget parses a request target like Go's server. It accepts only paths with
+// an optional query.
 func parseTarget(target string) (*url.URL, error) {
 	if target[0] != '/' || strings.IndexByte(target, ' ') >= 0 {
 		return nil, fmt.Errorf("%q is not the path of a request", target)
@@ -168,23 +168,23 @@ func parseTarget(target string) (*url.URL, error) {
 	return u, nil
 }
 
-// opensWebSocket reports whether a header is that of a request which opens a
-// WebSocket. Proxies do not send Upgrade along.
+// opensWebSocket reports whether a header is that of a WebSocket handshake. Proxies
+// do not forward Upgrade.
 func opensWebSocket(header http.Header) bool {
 	return len(header["Sec-Websocket-Key"]) > 0 || slices.Contains(header["Sec-Fetch-Mode"], "websocket") ||
 		slices.ContainsFunc(header["Upgrade"], func(line string) bool { return strings.EqualFold(strings.TrimSpace(line), "websocket") })
 }
 
-// describing are the headers of both families, and others with which proxies say more
-// of a request, but for the addresses of X-Forwarded-For.
+// describing are the headers of both families, and others with which proxies
+// describe a request, except for the addresses in X-Forwarded-For.
 var describing = []string{
 	"X-Forwarded-Method", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Uri",
 	"X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Server", "X-Forwarded-Ssl",
 	"X-Original-Method", "X-Original-Url", "X-Original-Uri", "X-Original-Host", "X-Original-Proto",
 }
 
-// Strip removes from the header of a subrequest what describes the request, so that
-// the header of the request is left.
+// Strip removes the describing headers of a subrequest, so that the header of the
+// described request remains.
 func Strip(header http.Header) {
 	for _, name := range describing {
 		delete(header, name)
