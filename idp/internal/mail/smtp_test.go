@@ -368,7 +368,7 @@ func TestOptionsOfTheServer(t *testing.T) {
 		"tls off afar":     {Server{URL: "smtp://mail.example.com", From: "a@example.com", TLS: TLSOff}, "mail: tls off is only for smtp:// and a server on this machine"},
 		"tls auto afar":    {Server{URL: "smtps://localhost", From: "a@example.com", TLS: TLSAuto}, "mail: tls auto is only for smtp:// and a server on this machine"},
 		"a path":           {Server{URL: "smtp://mail.example.com/x", From: "a@example.com"}, "mail: the server must be a URL"},
-		"a user":           {Server{URL: "smtp://a:b@mail.example.com", From: "a@example.com"}, "mail: the user name and the password are options"},
+		"a user":           {Server{URL: "smtp://a:b@mail.example.com", From: "a@example.com"}, "mail: the user name and the password are separate options"},
 		"a port too large": {Server{URL: "smtp://mail.example.com:99999", From: "a@example.com"}, "mail: the server's port"},
 		"a sender's trick": {Server{URL: "smtp://mail.example.com", From: "a@example.com\r\nBcc: b@example.com"}, "mail: from must be an address"},
 		"STARTTLS":         {Server{URL: "smtp://mail.example.com:587", From: "Example <a@example.com>"}, ""},
