@@ -120,7 +120,9 @@ func (v *visit) takeLink() {
 	}, v.proceed)
 }
 
-// link joins the accounts after the sign-in. Signing in goes on if that fails.
+// link joins the accounts after the sign-in. Signing in goes on if that fails. The steps
+// lead here only if the user has agreed, and then signed in with what the account has; it
+// is checked again, since a link lasts.
 func (v *visit) link(f facts, d decision) {
 	link := v.state.Link
 	if link == nil || !link.Agreed || !d.active || v.state.External != "" {
