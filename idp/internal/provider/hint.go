@@ -10,11 +10,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
 )
 
-// errBadHint is returned for an id_token_hint that is no ID token of ours.
+// errBadHint means that an id_token_hint is not an ID token of ours.
 var errBadHint = errors.New("the id_token_hint is not an ID token of this provider")
 
-// hint is an ID token of ours that came back. It may have expired: it only says
-// who and which session are meant.
+// hint is an ID token of ours in a request. It may have expired, since it only
+// identifies the user and the session.
 type hint struct {
 	Issuer   string       `json:"iss"`
 	Subject  string       `json:"sub"`
@@ -22,7 +22,7 @@ type hint struct {
 	Audience jwt.Audience `json:"aud"`
 }
 
-// readHint verifies an ID token that came back.
+// readHint verifies an id_token_hint.
 func (p *Provider) readHint(ctx context.Context, text string) (*hint, error) {
 	if len(text) > maxHint {
 		return nil, errBadHint
@@ -52,8 +52,8 @@ func (p *Provider) readHint(ctx context.Context, text string) (*hint, error) {
 	return nil, errBadHint
 }
 
-// checkIDTokenHint reads the parameter of an authorization request: only its user
-// may answer.
+// checkIDTokenHint checks the id_token_hint of an authorization request: only its
+// user may be signed in.
 func (p *Provider) checkIDTokenHint(ctx context.Context, text string, client *party, r *request.Request) (*protocolError, error) {
 	h, err := p.readHint(ctx, text)
 	if errors.Is(err, errBadHint) || err == nil && h.Audience[0] != client.ID {
