@@ -147,11 +147,11 @@ func (b *Broker) find(tx store.Tx, e *external, state string) (*login, error) {
 }
 
 // isOf reports whether a login belongs to the browser of a request, and reads the
-// secret from its cookie.
+// secret from its cookie. Without a cookie it does not, since no secret is empty.
 func (l *login) isOf(r *http.Request, b *Broker) bool {
 	l.secret = b.Cookies.Get(r, cookieOf(l.state))
 	hash := store.HashOf(l.secret)
-	return l.secret != "" && subtle.ConstantTimeCompare(hash[:], l.Browser) == 1
+	return subtle.ConstantTimeCompare(hash[:], l.Browser) == 1
 }
 
 // take removes and returns the login with a state, which must be of this browser

@@ -159,10 +159,11 @@ func (p *samlProvider) open(r *http.Request, kind, secret string, accept func(*a
 	return a, err
 }
 
-// isOf reports whether an answer belongs to the browser that sends a cookie.
+// isOf reports whether an answer belongs to the browser that sends a cookie. Without a
+// cookie it does not, since no secret is empty.
 func (a *answer) isOf(cookie string) bool {
 	hash := store.HashOf(cookie)
-	return cookie != "" && subtle.ConstantTimeCompare(hash[:], a.Browser) == 1
+	return subtle.ConstantTimeCompare(hash[:], a.Browser) == 1
 }
 
 // serveAnswer serves the address to which the browser sends its cookies.

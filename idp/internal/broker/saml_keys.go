@@ -140,7 +140,9 @@ func selfSigned(key *rsa.PrivateKey, issuer string, from time.Time) (*x509.Certi
 // keptKeys is the stored form of keys.
 type keptKeys struct {
 	keptSet
-	Next *keptNext `json:"next,omitempty"`
+	// Since is when they began to sign, if they were published before.
+	Since time.Time `json:"since,omitzero"`
+	Next  *keptNext `json:"next,omitempty"`
 }
 
 type keptSet struct {
@@ -274,7 +276,7 @@ func (k *samlKeys) open(ctx context.Context, kept string) (*generations, error) 
 	if err != nil {
 		return nil, err
 	}
-	keys := new(generations)
+	keys := &generations{since: all.Since}
 	if keys.first, err = all.keptSet.open(); err != nil {
 		return nil, err
 	}

@@ -37,7 +37,8 @@ const (
 // generations are our current keys at one provider, and those that will replace
 // them.
 type generations struct {
-	first, next  *keySet // next is nil if there are none
+	first, next  *keySet   // next is nil if there are none
+	since        time.Time // the first sign; zero: since they were made
 	signs, until time.Time
 }
 
@@ -71,8 +72,11 @@ func (g *generations) at(now time.Time, operators *keyPair) *ourKeys {
 
 // began returns when the newest keys began to sign, or will.
 func (g *generations) began() time.Time {
-	if g.next != nil {
+	switch {
+	case g.next != nil:
 		return g.signs
+	case !g.since.IsZero():
+		return g.since
 	}
 	return g.first.signing.certificate.NotBefore.Add(certificateLead)
 }
@@ -212,6 +216,37 @@ func (b *Broker) RotateSAMLKeysDue(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// RemoveRetiredSAMLKeys removes keys that have been replaced and are no longer in our
+// metadata.
+func (b *Broker) RemoveRetiredSAMLKeys(ctx context.Context) error {
+	var errs []error
+	for _, e := range b.externals {
+		if p, ok := e.kind.(*samlProvider); ok {
+			if err := p.keys.removeRetired(ctx); err != nil {
+				errs = append(errs, fmt.Errorf("remove retired keys at external %s: %w", e.ID, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (k *samlKeys) removeRetired(ctx context.Context) error {
+	known, err := k.load(ctx)
+	if err != nil || known == "" {
+		return err
+	}
+	all, err := k.unseal(ctx, known)
+	if err != nil || all.Next == nil || k.b.Now().Before(all.Next.Until) {
+		return err
+	}
+	sealed, err := k.seal(ctx, keptKeys{keptSet: all.Next.keptSet, Since: all.Next.Signs})
+	if err != nil {
+		return err
+	}
+	_, err = k.replace(ctx, known, sealed, false)
+	return err
+}
+
 // rotate adds new keys, unless a rotation is in progress or not due yet. With
 // every, it is due when the keys will have signed for that long.
 func (k *samlKeys) rotate(ctx context.Context, r SAMLRotation, every time.Duration) (done bool, err error) {
@@ -234,9 +269,15 @@ func (k *samlKeys) rotate(ctx context.Context, r SAMLRotation, every time.Durati
 	if err != nil {
 		return false, err
 	}
+	return k.replace(ctx, known, sealed, r.Compromised)
+}
+
+// replace keeps other keys in the place of those that are known; whatever keys there
+// are, it always does. It reports whether it has.
+func (k *samlKeys) replace(ctx context.Context, known, sealed string, always bool) (done bool, err error) {
 	err = k.b.Store.Update(ctx, func(tx store.Tx) error {
 		kept, err := tx.Setting(k.setting())
-		done = err == nil && (kept == known || r.Compromised)
+		done = err == nil && (kept == known || always)
 		if !done {
 			return err // another node was faster
 		}

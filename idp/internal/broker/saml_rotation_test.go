@@ -180,6 +180,77 @@ func TestSAMLKeysRotateBySchedule(t *testing.T) {
 	}
 }
 
+// TestRetiredSAMLKeysAreRemoved from the database, when they have left the metadata and
+// not before. When the next rotation is due does not change by that.
+func TestRetiredSAMLKeysAreRemoved(t *testing.T) {
+	t.Parallel()
+	p := newSAMLIDP(t)
+	s := samlSite(t, p, nil)
+	keys := s.broker.external("partners").kind.(*samlProvider).keys
+	remove := func() (all keptKeys) {
+		t.Helper()
+		if err := s.broker.RemoveRetiredSAMLKeys(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		kept, err := keys.load(t.Context())
+		if err == nil {
+			all, err = keys.unseal(t.Context(), kept)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	began := func() time.Time {
+		t.Helper()
+		all, err := keys.all(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all.began()
+	}
+	made := remove()
+	if _, err := s.broker.RotateSAMLKeys(t.Context(), "partners", SAMLRotation{}); err != nil {
+		t.Fatal(err)
+	}
+	rotated, signs := remove(), began()
+	if !reflect.DeepEqual(rotated.keptSet, made.keptSet) || rotated.Next == nil {
+		t.Fatal("expected both pairs while the rotation is on its way, seen that one is gone")
+	}
+	over := rotated.Next.Until
+	s.now = func() time.Time { return over.Add(-time.Second) }
+	if seen := remove(); !reflect.DeepEqual(seen, rotated) {
+		t.Error("expected both pairs to the last second, seen others")
+	}
+	s.now = func() time.Time { return over }
+	if seen := remove(); !reflect.DeepEqual(seen.keptSet, rotated.Next.keptSet) || seen.Next != nil {
+		t.Error("expected the new keys alone, seen others")
+	}
+	s.now = func() time.Time { return over.Add(samlKeysRefresh) }
+	if seen := began(); !seen.Equal(signs) {
+		t.Errorf("expected keys that began to sign at %v, seen %v", signs, seen)
+	}
+	if seen := len(s.published(p)["signing"]); seen != 1 {
+		t.Errorf("expected one key in the metadata, seen %d", seen)
+	}
+}
+
+// TestNoSAMLKeysAreMadeToBeRemoved: a provider that has none yet still has none.
+func TestNoSAMLKeysAreMadeToBeRemoved(t *testing.T) {
+	t.Parallel()
+	p := newSAMLIDP(t)
+	s := newSite(t, func(string) []Config {
+		return []Config{{ID: "partners", SAML: &SAMLConfig{Metadata: p.server.URL + "/metadata"}}}
+	})
+	if err := s.broker.RemoveRetiredSAMLKeys(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	kept, err := s.broker.external("partners").kind.(*samlProvider).keys.load(t.Context())
+	if err != nil || kept != "" {
+		t.Errorf("expected no keys, seen some, %v", err)
+	}
+}
+
 // TestNodesRotateSAMLKeysOnce: of two that begin at the same time, one wins.
 func TestNodesRotateSAMLKeysOnce(t *testing.T) {
 	t.Parallel()

@@ -13,6 +13,14 @@ import (
 // errBadHint means that an id_token_hint is not an ID token of ours.
 var errBadHint = errors.New("the id_token_hint is not an ID token of this provider")
 
+// oldHintError is an errBadHint for what looks like an ID token of ours that was signed
+// with a key that has been removed. It proves nothing; the client that it names is
+// treated like one in a parameter.
+type oldHintError struct{ client string }
+
+func (e *oldHintError) Error() string { return errBadHint.Error() + " any more" }
+func (e *oldHintError) Unwrap() error { return errBadHint }
+
 // hint is an ID token of ours in a request. It may have expired, since it only
 // identifies the user and the session.
 type hint struct {
@@ -22,7 +30,8 @@ type hint struct {
 	Audience jwt.Audience `json:"aud"`
 }
 
-// readHint verifies an id_token_hint.
+// readHint verifies an id_token_hint. Applications may keep ID tokens for longer than we
+// keep keys.
 func (p *Provider) readHint(ctx context.Context, text string) (*hint, error) {
 	if len(text) > maxHint {
 		return nil, errBadHint
@@ -39,17 +48,25 @@ func (p *Provider) readHint(ctx context.Context, text string) (*hint, error) {
 	if err != nil {
 		return nil, err
 	}
+	h := new(hint)
 	for _, key := range keys {
-		if key.KeyID != token.Headers[0].KeyID || key.Algorithm != token.Headers[0].Algorithm {
+		if key.KeyID != token.Headers[0].KeyID {
 			continue
 		}
-		h := new(hint)
-		if token.Claims(key.Key, h) != nil || h.Issuer != p.issuer || h.Subject == "" || len(h.Audience) != 1 {
+		if key.Algorithm != token.Headers[0].Algorithm || token.Claims(key.Key, h) != nil || !h.isOf(p.issuer) {
 			return nil, errBadHint
 		}
 		return h, nil
 	}
-	return nil, errBadHint
+	if token.Headers[0].KeyID == "" || token.UnsafeClaimsWithoutVerification(h) != nil || !h.isOf(p.issuer) {
+		return nil, errBadHint
+	}
+	return nil, &oldHintError{h.Audience[0]}
+}
+
+// isOf reports whether it is an ID token of an issuer, for one client.
+func (h *hint) isOf(issuer string) bool {
+	return h.Issuer == issuer && h.Subject != "" && len(h.Audience) == 1
 }
 
 // checkIDTokenHint checks the id_token_hint of an authorization request: only its

@@ -120,7 +120,7 @@ func TestCompromisedKeysAreGoneAtOnce(t *testing.T) {
 			}
 		}
 		w := b.visit(at, http.MethodGet, issuer+"/end_session?id_token_hint="+hint, "")
-		if w.Header().Get("X-Page") != "error" {
+		if w.Header().Get("X-Page") != "sign_out" || !n.isSignedIn(b) {
 			t.Errorf("expected what the old keys signed to count no more, seen %v", w.Header())
 		}
 	}

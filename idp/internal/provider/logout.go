@@ -62,18 +62,8 @@ func (p *Provider) checkLogout(r *http.Request, params parameters) (wanted logou
 		}
 	}
 	if text, ok := params["id_token_hint"]; ok {
-		wanted.hint, err = p.readHint(r.Context(), text)
-		if errors.Is(err, errBadHint) {
-			return wanted, invalidRequest(errBadHint.Error()), nil
-		}
-		if err != nil {
-			return wanted, nil, err
-		}
-		if wanted.client == nil {
-			wanted.client = p.Clients.find(wanted.hint.Audience[0])
-		}
-		if wanted.client != nil && wanted.client.ID != wanted.hint.Audience[0] {
-			return wanted, invalidRequest("id_token_hint is not of the client"), nil
+		if wrong, err := p.checkLogoutHint(r, text, &wanted); wrong != nil || err != nil {
+			return wanted, wrong, err
 		}
 	}
 	address, ok := params["post_logout_redirect_uri"]
@@ -88,6 +78,31 @@ func (p *Provider) checkLogout(r *http.Request, params parameters) (wanted logou
 		wanted.target = withQuery(address, map[string]string{"state": state})
 	}
 	return wanted, nil, nil
+}
+
+// checkLogoutHint verifies the id_token_hint of a logout request. One whose key has been
+// removed only identifies the client, and the user is asked.
+func (p *Provider) checkLogoutHint(r *http.Request, text string, wanted *logout) (wrong *protocolError, err error) {
+	var old *oldHintError
+	var client string
+	h, err := p.readHint(r.Context(), text)
+	switch {
+	case errors.As(err, &old):
+		client = old.client
+	case errors.Is(err, errBadHint):
+		return invalidRequest(errBadHint.Error()), nil
+	case err != nil:
+		return nil, err
+	default:
+		wanted.hint, client = h, h.Audience[0]
+	}
+	if wanted.client == nil {
+		wanted.client = p.Clients.find(client)
+	}
+	if wanted.client != nil && wanted.client.ID != client {
+		return invalidRequest("id_token_hint is not of the client"), nil
+	}
+	return nil, nil
 }
 
 // signOut ends the session at once if the hint is of this very session, or the user

@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -128,16 +127,8 @@ func TestTheButtonEndsTheSession(t *testing.T) {
 	n.code(other, wikiRequest())
 	q := url.Values{"client_id": {"wiki"}, "post_logout_redirect_uri": {bye}, "state": {"x"}}
 	form := func(b browser) url.Values {
-		var hidden map[string]string
-		w := b.visit(n, http.MethodGet, issuer+"/end_session?"+q.Encode(), "")
-		if err := json.Unmarshal(w.Body.Bytes(), &hidden); err != nil {
-			t.Fatal(err)
-		}
-		fields := url.Values{}
-		for name, value := range hidden {
-			fields.Set(name, value)
-		}
-		return fields
+		t.Helper()
+		return hiddenOf(t, b.visit(n, http.MethodGet, issuer+"/end_session?"+q.Encode(), ""))
 	}
 	stay := form(b)
 	stay.Set("choice", "stay")

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
@@ -16,17 +17,11 @@ func earlyOf(every time.Duration) time.Duration { return min(publishedEarly, eve
 
 // RotateDue generates new keys if the current ones have signed for the given time,
 // or will have soon: the new ones are published a week before they sign. It reports
-// whether it has done so; of several nodes, one does. It also removes keys that are
-// no longer published.
+// whether it has done so; of several nodes, one does.
 func (k *Keys) RotateDue(ctx context.Context, every time.Duration) (Rotation, bool, error) {
 	rows, err := k.list(ctx)
 	if err != nil {
 		return Rotation{}, false, err
-	}
-	if hasRetired(rows, k.now()) {
-		if err := k.store.Update(ctx, k.removeRetired); err != nil {
-			return Rotation{}, false, err
-		}
 	}
 	if !isDue(rows, every, k.now()) {
 		return Rotation{}, false, nil
@@ -62,6 +57,18 @@ func hasRetired(rows []store.SigningKey, now time.Time) bool {
 		}
 	}
 	return false
+}
+
+// RemoveRetired removes the keys that are not published any more.
+func (k *Keys) RemoveRetired(ctx context.Context) error {
+	rows, err := k.list(ctx)
+	if err != nil || !hasRetired(rows, k.now()) {
+		return err
+	}
+	if err := k.store.Update(ctx, k.removeRetired); err != nil {
+		return fmt.Errorf("remove the retired signing keys: %w", err)
+	}
+	return nil
 }
 
 func (k *Keys) removeRetired(tx store.Tx) error {

@@ -57,17 +57,34 @@ func TestKeysRotateByThemselves(t *testing.T) {
 	}
 }
 
-// TestWhatAnOldKeySignedIsVerifiedUntilItExpires: the key is published until then, and
-// no longer.
-func TestWhatAnOldKeySignedIsVerifiedUntilItExpires(t *testing.T) {
-	t.Parallel()
-	n := newNode(t)
-	old := n.signs()
+// dueNode is a node whose next keys were published just now, by the schedule. It returns
+// the key that signs still.
+func dueNode(t *testing.T) (n *node, old string, rotation Rotation) {
+	t.Helper()
+	n = newNode(t)
+	old = n.signs()
 	n.clock.add(83 * day)
 	rotation, done, err := n.Keys.RotateDue(t.Context(), 90*day)
 	if err != nil || !done {
 		t.Fatalf("expected a rotation a week before it is time, seen %v %v", done, err)
 	}
+	return n, old, rotation
+}
+
+// wantGone passes the time after which a key is not published any more.
+func (n *node) wantGone(old string) {
+	n.t.Helper()
+	n.clock.add(publishedAfter)
+	if got := n.published(); slices.Contains(got, old) {
+		n.t.Errorf("expected the old key to be gone a day later, seen %v", got)
+	}
+}
+
+// TestWhatAnOldKeySignedIsVerifiedUntilItExpires: the key is published until then, and
+// no longer.
+func TestWhatAnOldKeySignedIsVerifiedUntilItExpires(t *testing.T) {
+	t.Parallel()
+	n, old, rotation := dueNode(t)
 	if want := n.clock.Now().Add(7 * day); !rotation.Active.Equal(want) {
 		t.Errorf("expected the new keys to sign at %v, seen %v", want, rotation.Active)
 	}
@@ -82,11 +99,8 @@ func TestWhatAnOldKeySignedIsVerifiedUntilItExpires(t *testing.T) {
 	if got := n.published(); !slices.Contains(got, old) {
 		t.Errorf("expected the old key to be published while what it signed is valid, seen %v", got)
 	}
-	n.clock.add(publishedAfter)
-	if got := n.published(); slices.Contains(got, old) {
-		t.Errorf("expected the old key to be gone a day later, seen %v", got)
-	}
-	if _, _, err := n.Keys.RotateDue(t.Context(), 90*day); err != nil {
+	n.wantGone(old)
+	if err := n.Keys.RemoveRetired(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	rows, err := n.Keys.list(t.Context())
@@ -102,12 +116,7 @@ func TestWhatAnOldKeySignedIsVerifiedUntilItExpires(t *testing.T) {
 // none.
 func TestAnOperatorBringsARotationForward(t *testing.T) {
 	t.Parallel()
-	n := newNode(t)
-	old := n.signs()
-	n.clock.add(83 * day)
-	if _, _, err := n.Keys.RotateDue(t.Context(), 90*day); err != nil {
-		t.Fatal(err)
-	}
+	n, old, _ := dueNode(t)
 	rotation, err := n.Keys.Rotate(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
@@ -119,10 +128,7 @@ func TestAnOperatorBringsARotationForward(t *testing.T) {
 	if got := n.signs(); got == old {
 		t.Error("expected the new key to sign after an hour, seen the old one")
 	}
-	n.clock.add(publishedAfter)
-	if got := n.published(); slices.Contains(got, old) {
-		t.Errorf("expected the old key to be gone a day later, seen %v", got)
-	}
+	n.wantGone(old)
 }
 
 func TestIsDue(t *testing.T) {

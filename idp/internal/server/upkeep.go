@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -38,15 +39,16 @@ func (s *Server) keepUp(ctx context.Context) {
 	if err := s.rotateKeys(ctx); err != nil && ctx.Err() == nil {
 		s.Logger.LogAttrs(ctx, slog.LevelError, "could not rotate the signing keys", slog.String("event", "key_rotation_failed"), slog.Any("error", err))
 	}
-	if err := s.Broker.RotateSAMLKeysDue(ctx); err != nil && ctx.Err() == nil {
+	if err := errors.Join(s.Broker.RemoveRetiredSAMLKeys(ctx), s.Broker.RotateSAMLKeysDue(ctx)); err != nil && ctx.Err() == nil {
 		s.Logger.LogAttrs(ctx, slog.LevelError, "could not rotate the keys at external providers", slog.String("event", "key_rotation_failed"), slog.Any("error", err))
 	}
 }
 
-// rotateKeys rotates the signing keys if it is time.
+// rotateKeys rotates the signing keys if it is time, and removes those that an operator
+// or the schedule has retired.
 func (s *Server) rotateKeys(ctx context.Context) error {
-	if s.RotateKeys <= 0 {
-		return nil
+	if err := s.Keys.RemoveRetired(ctx); err != nil || s.RotateKeys <= 0 {
+		return err
 	}
 	rotation, done, err := s.Keys.RotateDue(ctx, s.RotateKeys)
 	if err != nil || !done {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
 // TestSigningKeysRotateOnSchedule: without a command and without a request, and it is
@@ -36,4 +38,31 @@ func TestSigningKeysStayWithoutASchedule(t *testing.T) {
 	if strings.Contains(n.log.String(), "signing_keys_rotated") {
 		t.Errorf("expected no rotation, seen %s", n.log.String())
 	}
+	rotation, err := n.Keys.Rotate(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []struct {
+		time time.Time
+		keys int
+	}{{rotation.Retired.Add(-time.Second), 4}, {rotation.Retired, 2}} {
+		n.clock.pass(at.time.Sub(n.clock.Now()))
+		n.keepUp(t.Context())
+		if seen := n.countSigningKeys(); seen != at.keys {
+			t.Errorf("at %v, with old keys until %v: expected %d in the database, seen %d", at.time, rotation.Retired, at.keys, seen)
+		}
+	}
+}
+
+func (n *node) countSigningKeys() (count int) {
+	n.t.Helper()
+	err := n.Store.View(n.t.Context(), func(tx store.Tx) error {
+		keys, err := tx.SigningKeys()
+		count = len(keys)
+		return err
+	})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return count
 }

@@ -121,6 +121,46 @@ func TestAStepUpDoesNotLengthenABrokeredSession(t *testing.T) {
 	b.begin(request.Request{}).expect(onName)
 }
 
+// TestAnotherUserInheritsNothingOfASession: whoever signs in after someone else in a
+// browser has proven what they have proven themselves.
+func TestAnotherUserInheritsNothingOfASession(t *testing.T) {
+	t.Parallel()
+	stepUp := request.Request{ACRValues: []string{sso.ACRMFA}, ACRRequired: true}
+	t.Run("of a factor", func(t *testing.T) {
+		t.Parallel()
+		h := newHarness(t)
+		h.addToken(h.addUser("ada", "correct horse"))
+		bob := h.addUser("bob", "correct horse")
+		b := h.browser()
+		b.signIn("ada", "correct horse", "code", tokenCodes[0]).expect("finished wiki as ada acr=mfa")
+		b.begin(request.Request{Subject: bob.ID}).expect(onName).submit("username", "bob").submit("password", "correct horse")
+		b.expect("finished wiki as bob acr=pwd amr=pwd")
+		b.begin(stepUp).lacks("finished")
+	})
+	t.Run("of an external provider", func(t *testing.T) {
+		t.Parallel()
+		h := newHarness(t)
+		answer := says(h.addUser("partners/ada", ""), h.now(), sso.ACRMFA)
+		answer.Assertion.SessionEnds = noon.Add(time.Hour)
+		bob := h.addUser("bob", "correct horse")
+		b := h.browser()
+		b.begin(request.Request{}).answered(answer).expect("acr=mfa amr=fed,mfa")
+		b.begin(request.Request{Subject: bob.ID}).expect(onName).submit("username", "bob").submit("password", "correct horse")
+		b.expect("finished wiki as bob acr=pwd amr=pwd")
+		b.begin(stepUp).lacks("finished")
+		h.update(func(tx store.Tx) error {
+			sessions, err := tx.SessionsOf(bob.ID)
+			if err != nil {
+				return err
+			}
+			if len(sessions) != 1 || sessions[0].External != "" {
+				t.Errorf("expected a session that is no external provider's, seen %+v", sessions)
+			}
+			return nil
+		})
+	})
+}
+
 func TestAnUnknownExternalUserIsToldSo(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

@@ -62,6 +62,13 @@ func TestNext(t *testing.T) {
 	mustEnrol.MustEnrol = true
 	brokered := ada()
 	brokered.Password = store.Password{}
+	bob := ada()
+	bob.ID = "bob"
+	provenBy := func(id string, kinds ...string) State {
+		s := now(kinds...)
+		s.UserID, s.Name = id, ""
+		return s
+	}
 
 	for _, test := range []struct {
 		name  string
@@ -133,6 +140,9 @@ func TestNext(t *testing.T) {
 		{"nor with prompt=none", facts{request: &q{Subject: "bob", Prompt: []string{"none"}}, session: sessionOf(time.Hour, "pwd"), user: ada()}, codeLoginRequired, ""},
 		{"another user than the hint's is refused", facts{request: &q{Subject: "bob"}, state: now("pwd"), user: ada()}, codeLoginRequired, ""},
 		{"the hint's user is not", facts{request: &q{Subject: "ada"}, state: now("pwd"), user: ada()}, "finish", sso.ACRPassword},
+
+		{"what another user's session has proven does not count", facts{session: sessionOf(time.Hour, "pwd"), state: provenBy("bob", "otp"), user: bob, hasFactor: true}, "name", ""},
+		{"nor together with a factor of the user", facts{session: sessionOf(time.Hour, "otp"), state: provenBy("bob", "pwd"), user: bob}, "finish", sso.ACRPassword},
 
 		{"an external provider is a class of its own", facts{state: now("fed"), user: brokered}, "finish", sso.ACRExternal},
 		{"with two factors there, if that is believed", facts{state: now("fed", "fed-mfa"), user: brokered, mfa: MFARequired}, "finish", sso.ACRMFA},
