@@ -176,6 +176,8 @@ func TestALinkIsMadeAfterASignIn(t *testing.T) {
 	}{
 		"The user of the account links": {"u-local", nil, nil},
 		"Another user does not":         {"u-other", nil, ErrLinkRefused},
+		"The option is gone":            {"u-local", func(s *site, _ *Pending) { s.broker.external("partners").Link = "" }, ErrLinkRefused},
+		"The provider is disabled":      {"u-local", func(s *site, _ *Pending) { s.broker.external("partners").Disabled = true }, ErrLinkRefused},
 		"The time for it ends": {"u-local", func(s *site, _ *Pending) {
 			s.now = func() time.Time { return time.Now().Add(pendingLasts + time.Second) }
 		}, ErrLinkExpired},
@@ -192,7 +194,8 @@ func TestALinkIsMadeAfterASignIn(t *testing.T) {
 				return []Config{partners(func(c *Config) { c.Link, c.Groups = LinkVerifiedEmail, []string{"staff"} })}
 			})
 			s.add(local(), store.User{ID: "u-other", Kind: store.Person, Name: "other"})
-			answer, err := s.broker.resolve(context.Background(), s.broker.external("partners"), alice())
+			e := s.broker.external("partners")
+			answer, err := s.broker.resolve(context.Background(), e, alice())
 			if err != nil || answer.Outcome != LinkNeeded {
 				t.Fatalf("expected that a link is needed, seen %v, %v", answer, err)
 			}
@@ -203,7 +206,7 @@ func TestALinkIsMadeAfterASignIn(t *testing.T) {
 			if !errors.Is(err, tc.want) {
 				t.Fatalf("expected %v, seen %v", tc.want, err)
 			}
-			answer, err = s.broker.resolve(context.Background(), s.broker.external("partners"), alice())
+			answer, err = s.broker.resolve(context.Background(), e, alice())
 			if err != nil {
 				t.Fatal(err)
 			}

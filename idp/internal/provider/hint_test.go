@@ -39,7 +39,7 @@ func TestAnIDTokenThatOutlivesItsKey(t *testing.T) {
 		t.Errorf("expected to be signed out and sent to the client, seen %d %v", w.Code, w.Header())
 	}
 	for name, changed := range map[string]url.Values{
-		"another client":           with(cloneValues(q), "client_id", "other"),
+		"another client":           {"id_token_hint": {hint}, "client_id": {"other"}},
 		"another client's address": with(cloneValues(q), "post_logout_redirect_uri", "https://other.example.net/bye"),
 	} {
 		w := b.visit(n, http.MethodGet, issuer+"/end_session?"+changed.Encode(), "")

@@ -121,7 +121,9 @@ func (v *visit) takeLink() {
 	}, v.proceed)
 }
 
-// link links the accounts after the sign-in, which continues even if that fails.
+// link links the accounts after the sign-in, which continues even if that fails. The steps
+// lead here only after the user agreed and then signed in with a factor of the account;
+// both are checked again, because a link is permanent.
 func (v *visit) link(f facts, d decision) {
 	link := v.state.Link
 	if link == nil || !link.Agreed || !d.active || v.state.External != "" {

@@ -236,6 +236,37 @@ func TestAnExternalAccountIsLinkedAfterASignIn(t *testing.T) {
 	})
 }
 
+// TestWhatMayLink: a link lasts, so that the end of a sign-in checks again what its steps
+// let happen alone.
+func TestWhatMayLink(t *testing.T) {
+	t.Parallel()
+	pending := &broker.Pending{Identity: store.Identity{External: "partners", Subject: "subject"}}
+	agreed := State{Link: &Link{Pending: pending, Agreed: true}}
+	brokered := agreed
+	brokered.External = "others"
+	for name, tc := range map[string]struct {
+		state  State
+		active bool
+		want   bool
+	}{
+		"the user agreed, and signed in here":    {agreed, true, true},
+		"nothing to link":                        {State{}, true, false},
+		"the user has not agreed":                {State{Link: &Link{Pending: pending}}, true, false},
+		"the session alone":                      {agreed, false, false},
+		"a sign-in at another external provider": {brokered, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHarness(t)
+			v := &visit{SignIn: h.SignIn, r: httptest.NewRequest(http.MethodGet, issuer+"/", nil), request: new(request.Request), state: tc.state}
+			v.link(facts{user: h.addUser("ada", "correct horse")}, decision{active: tc.active})
+			if linked := len(h.linked) > 0; linked != tc.want {
+				t.Errorf("expected a link: %v, seen %v", tc.want, h.linked)
+			}
+		})
+	}
+}
+
 func TestAnExternalProviderThatFailsLeavesAWayOn(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

@@ -54,8 +54,8 @@ func (v *visit) takeNewPassword() {
 
 func (v *visit) passwordChanged(f facts) {
 	but := ""
-	if v.session != nil && v.session.UserID == f.user.ID {
-		but = v.session.SID
+	if v.session != nil {
+		but = v.session.SID // of the user, or of another one, whose sessions stay
 	}
 	ctx := v.r.Context()
 	err := errors.Join(
