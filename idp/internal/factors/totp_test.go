@@ -28,10 +28,9 @@ func (a app) code(at time.Time) string {
 	return code
 }
 
-// enrolTOTP enrols an app of a user, a minute before the bench's time.
-func enrolTOTP(t *testing.T, b *bench, userID string) app {
+// beginTOTP begins the enrolment of an app.
+func beginTOTP(t *testing.T, b *bench, c Ceremony) (*Enrolment, app) {
 	t.Helper()
-	c := at(userID, "a")
 	e, err := b.begin(b.TOTP, c, Setup{})
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +39,14 @@ func enrolTOTP(t *testing.T, b *bench, userID string) app {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := app{t, key}
+	return e, app{t, key}
+}
+
+// enrolTOTP enrols an app of a user, a minute before the bench's time.
+func enrolTOTP(t *testing.T, b *bench, userID string) app {
+	t.Helper()
+	c := at(userID, "a")
+	e, a := beginTOTP(t, b, c)
 	b.now = b.now.Add(-time.Minute)
 	defer func() { b.now = b.now.Add(time.Minute) }()
 	if _, err := b.finish(b.TOTP, c, e.Token, a.code(b.now)); err != nil {
@@ -98,15 +104,8 @@ func TestTheCodeThatConfirmsAnEnrolmentIsUsed(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, "https://login.example.com")
 	c := at("alice", "a")
-	e, err := b.begin(b.TOTP, c, Setup{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := otp.NewKeyFromURL(e.URI)
-	if err != nil {
-		t.Fatal(err)
-	}
-	code := app{t, key}.code(b.now)
+	e, phone := beginTOTP(t, b, c)
+	code := phone.code(b.now)
 	if _, err := b.finish(b.TOTP, c, e.Token, code); err != nil {
 		t.Fatal(err)
 	}
@@ -142,16 +141,9 @@ func TestAnEnrolmentBelongsToItsCeremony(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, "https://login.example.com")
-			e, err := b.begin(b.TOTP, at("alice", "a"), Setup{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			key, err := otp.NewKeyFromURL(e.URI)
-			if err != nil {
-				t.Fatal(err)
-			}
+			e, phone := beginTOTP(t, b, at("alice", "a"))
 			b.now = b.now.Add(c.wait)
-			_, seen := b.finish(b.TOTP, c.at, e.Token, app{t, key}.code(b.now))
+			_, seen := b.finish(b.TOTP, c.at, e.Token, phone.code(b.now))
 			if !errors.Is(seen, c.want) {
 				t.Errorf("expected %v, seen %v", c.want, seen)
 			}
@@ -163,22 +155,15 @@ func TestAnEnrolmentIsFinishedOnceAndCanBeTriedAgain(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, "https://login.example.com")
 	c := at("alice", "a")
-	e, err := b.begin(b.TOTP, c, Setup{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := otp.NewKeyFromURL(e.URI)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if seen := b.verify(b.TOTP, "alice", app{t, key}.code(b.now)); !errors.Is(seen, ErrWrong) {
+	e, phone := beginTOTP(t, b, c)
+	if seen := b.verify(b.TOTP, "alice", phone.code(b.now)); !errors.Is(seen, ErrWrong) {
 		t.Errorf("expected a factor that is not confirmed to prove nothing, seen %v", seen)
 	}
 	if _, seen := b.finish(b.TOTP, c, e.Token, "000 00"); !errors.Is(seen, ErrWrong) {
 		t.Errorf("expected %v, seen %v", ErrWrong, seen)
 	}
 	var again *Enrolment
-	if err := b.update(func(tx Tx) error {
+	if err := b.update(func(tx Tx) (err error) {
 		again, err = b.TOTP.Resume(t.Context(), tx, c, e.Token)
 		return err
 	}); err != nil {
@@ -187,14 +172,14 @@ func TestAnEnrolmentIsFinishedOnceAndCanBeTriedAgain(t *testing.T) {
 	if again.URI != e.URI {
 		t.Errorf("expected the same address again, seen another")
 	}
-	f, err := b.finish(b.TOTP, c, e.Token, app{t, key}.code(b.now))
+	f, err := b.finish(b.TOTP, c, e.Token, phone.code(b.now))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if f.Label != "my token" {
 		t.Errorf("expected the label «my token», seen %q", f.Label)
 	}
-	if _, seen := b.finish(b.TOTP, c, e.Token, app{t, key}.code(b.now)); !errors.Is(seen, ErrExpired) {
+	if _, seen := b.finish(b.TOTP, c, e.Token, phone.code(b.now)); !errors.Is(seen, ErrExpired) {
 		t.Errorf("expected %v, seen %v", ErrExpired, seen)
 	}
 }

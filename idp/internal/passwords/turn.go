@@ -12,7 +12,7 @@ import (
 // is sent along with a password waits as long behind each of them.
 
 // longestWait is how long a verification waits for its turn, whoever it is about.
-const longestWait = 15 * time.Second
+const longestWait = 30 * time.Second
 
 // turn is the slots that a verification has.
 type turn struct {
