@@ -131,7 +131,7 @@ func TestApplicationsGetNoBoundToken(t *testing.T) {
 	}
 }
 
-// A provider that gives bearer tokens may have bound the refresh token (RFC 9449 5): it is
+// A provider that gives bearer tokens may have bound the refresh token (RFC 9449, section 5): it is
 // redeemed with the key of the login, on any node.
 func TestARefreshTokenThatIsBoundAlone(t *testing.T) {
 	t.Parallel()
@@ -295,6 +295,42 @@ func TestARefreshWhoseProofIsRefused(t *testing.T) {
 	equal(t, "the number of token requests", op.Hits(oidctest.Token), 3)
 }
 
+// What is wrong with the key of a session can be put right by a login, to which the next
+// page leads when the session has gone on for long enough: no page says again and again
+// that the provider is not available. If it was put right otherwise, the session goes on.
+func TestALoginReplacesAKeyThatIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, lie := range map[string]func(*oidctest.Faults){
+		"its proofs are refused": func(l *oidctest.Faults) { l.DPoP.Refused[oidctest.Token] = true },
+		"its nonces are refused": func(l *oidctest.Faults) { l.DPoP.Unsatisfied[oidctest.Token] = true },
+		"tokens are bound no more": func(l *oidctest.Faults) {
+			l.At(oidctest.Token).Instead = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = fmt.Fprint(w, `{"access_token":"of-the-test","token_type":"Bearer","expires_in":600}`)
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			op := newRefreshOP(t, oidctest.DPoP(), oidctest.ProofNonces())
+			r := newHarness(t, protectedBy(op.Provider, dpopSite, "dpop on", `
+				public /public/*
+				session {
+					refresh on
+				}`))
+			b := signedIn(t, r)
+			op.Lie(lie)
+			op.at(tokenGone, r)
+			check(required{t}, b.get("/x"), "for a while").status(http.StatusOK)
+			op.at(2*time.Hour, r)
+			check(required{t}, b.get("/x"), "later").status(http.StatusFound).leadsInto(op.Issuer())
+			check(t, b.get("/public/x"), "a public page").status(http.StatusOK)
+			op.Honest()
+			op.at(2*time.Hour+time.Minute, r)
+			check(t, b.get("/x"), "when it is put right").status(http.StatusOK)
+		})
+	}
+}
+
 // A key that a later release has written is of no use here, and no other session has to
 // wait for it.
 func TestAKeyThatIsNotKnown(t *testing.T) {
@@ -328,6 +364,8 @@ func TestAKeyThatIsNotKnown(t *testing.T) {
 			equal(t, "the status", s.use(r, b.cookieHeader()), row.status)
 			contains(t, "the log", r.logs(), "not a key for DPoP")
 			equal(t, "the status of another session", s.use(r, other.cookieHeader()), http.StatusOK)
+			s.at(2 * time.Hour)
+			equal(t, "the status later", s.use(r, b.cookieHeader()), http.StatusUnauthorized)
 		})
 	}
 }

@@ -34,12 +34,12 @@ func (n *Nonces) For(endpoint string) string {
 	return n.newest[endpoint]
 }
 
-// Learn stores the nonce of a response with any status, and reports whether it has
-// one.
-func (n *Nonces) Learn(endpoint string, header http.Header) bool {
-	nonce := ReadNonce(header)
+// Learn stores the nonce of a response with any status and returns it. It returns the
+// empty string if the response has none.
+func (n *Nonces) Learn(endpoint string, header http.Header) (nonce string) {
+	nonce = ReadNonce(header)
 	if nonce == "" {
-		return false
+		return ""
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -50,7 +50,7 @@ func (n *Nonces) Learn(endpoint string, header http.Header) bool {
 		n.newest = make(map[string]string)
 	}
 	n.newest[endpoint] = nonce
-	return true
+	return nonce
 }
 
 // ReadNonce returns the nonce of a response; empty if there is none, there are

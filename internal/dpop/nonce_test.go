@@ -56,7 +56,7 @@ func TestTheNewestNonceOfAnEndpointCounts(t *testing.T) {
 		}
 	}
 	expect("token", "")
-	if !n.Learn("token", nonceHeader("1")) {
+	if n.Learn("token", nonceHeader("1")) != "1" {
 		t.Error("expected that a nonce is learned, seen that it is not")
 	}
 	n.Learn("userinfo", nonceHeader("u"))
@@ -64,7 +64,7 @@ func TestTheNewestNonceOfAnEndpointCounts(t *testing.T) {
 	n.Learn("token", nonceHeader("2"))
 	expect("token", "2")
 	expect("userinfo", "u")
-	if n.Learn("token", make(http.Header)) {
+	if n.Learn("token", make(http.Header)) != "" {
 		t.Error("expected nothing to learn from a response without a nonce")
 	}
 	n.Learn("token", nonceHeader("bad\x01"))

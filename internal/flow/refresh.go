@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/cookiescope"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/refresh"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
@@ -77,7 +78,10 @@ func (x *sessions) refreshSession() (sets bool, f *Failure) {
 	case err == nil:
 	case errors.Is(err, errUnconfirmed):
 		st.unconfirmed = x.recheckDue(st.session)
-	case !x.Now().Before(x.endOfGrace(st.session)):
+	case x.Now().Before(x.endOfGrace(st.session)):
+	case op.IsAboutKey(err):
+		st.SignOut() // a login helps
+	default:
 		st.SignOut() // the cookie stays: the provider may be back soon
 		return sets, &Failure{Code: errorcode.ProviderUnavailable, Provider: p,
 			Cause: fmt.Errorf("a session has waited too long for what the provider does not give: %w", err)}

@@ -22,7 +22,7 @@ func (f *refreshFlow) refreshTokens(ctx context.Context, old session.Session) (r
 	p := f.provider
 	key, err := dpop.ParseKey(cmp.Or(old.TokenKey, old.Grant.Key))
 	if err != nil {
-		return f.refused(ctx, &op.RefreshError{Err: err}) // written by another release
+		return f.refused(ctx, &op.RefreshError{Err: err, Key: true}) // written by another release
 	}
 	tokens, err := p.Client.Refresh(ctx, old.Grant.RefreshToken, key)
 	if err != nil {

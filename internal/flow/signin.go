@@ -27,6 +27,7 @@ func (c *callbackFlow) signIn(ctx context.Context) (*session.Session, string, *F
 		return refuse(errorcode.StateMismatch, c.response.Describe(err))
 	}
 	if c.response.ErrorCode != "" {
+		p.Client.NoteRefusedRequest(ctx, c.response.ErrorCode)
 		err := c.response.Refused(t.Nonce, t.Verifier)
 		switch {
 		case c.response.ErrorCode == "access_denied":

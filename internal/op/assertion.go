@@ -1,6 +1,7 @@
 package op
 
 import (
+	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
@@ -79,11 +80,17 @@ func (p *proof) assert(form url.Values, key jose.SigningKey, thumbprint []byte) 
 }
 
 // signing returns the key with an algorithm that the provider accepts. An RSA key
-// without an alg signs PS256 if RS256 is not accepted, as in FAPI 2.0.
+// without an alg signs PS256 if RS256 is not accepted, as in FAPI 2.0. The algorithm of
+// an Ed25519 key has the name that the provider knows.
 func (k *ClientKey) signing(taken []string) jose.SigningKey {
 	alg := k.alg
 	if k.jwk.Algorithm == "" && alg == jose.RS256 && !slices.Contains(taken, "RS256") && slices.Contains(taken, "PS256") {
 		alg = jose.PS256
+	}
+	if private, ok := k.jwk.Key.(ed25519.PrivateKey); ok {
+		if alg = nameOfEd25519(alg, taken); alg == newEdDSA {
+			return jose.SigningKey{Algorithm: alg, Key: ed25519Signer{private, k.jwk.KeyID}}
+		}
 	}
 	return jose.SigningKey{Algorithm: alg, Key: jose.JSONWebKey{Key: k.jwk.Key, KeyID: k.jwk.KeyID}}
 }

@@ -78,7 +78,7 @@ func verified(t *testing.T, form url.Values, key any, alg jose.SignatureAlgorith
 	if err != nil {
 		t.Fatal(err)
 	}
-	payload, err := jws.Verify(key)
+	payload, err := jws.Verify(verifierOf(jose.JSONWebKey{Key: key}, string(alg)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,6 +115,10 @@ func TestAssertionsByEveryKindOfKey(t *testing.T) {
 		{"Ed25519", "Ed25519", string(pemOf(t, keys["Ed25519"])), nil, "EdDSA", ""},
 		{"a JWK", "P-256", jwkOf(t, keys["P-256"], "one", "", ""), nil, "ES256", "one"},
 		{"a JWK without kid", "Ed25519", jwkOf(t, keys["Ed25519"], "", "", "sig"), nil, "EdDSA", ""},
+		{"Ed25519 for a provider that knows its new name alone", "Ed25519", string(pemOf(t, keys["Ed25519"])), []string{"Ed25519", "ES256"}, "Ed25519", ""},
+		{"Ed25519 for a provider that knows both names", "Ed25519", string(pemOf(t, keys["Ed25519"])), []string{"Ed25519", "EdDSA"}, "EdDSA", ""},
+		{"a JWK that says Ed25519", "Ed25519", jwkOf(t, keys["Ed25519"], "one", "Ed25519", "sig"), nil, "Ed25519", "one"},
+		{"a JWK that says Ed25519, and the provider does not", "Ed25519", jwkOf(t, keys["Ed25519"], "one", "Ed25519", "sig"), []string{"EdDSA"}, "EdDSA", "one"},
 		{"a JWK that says PS384", "RSA", jwkOf(t, keys["RSA"], "one", "PS384", "sig"), []string{"PS256"}, "PS384", "one"},
 		{"a JWK that says RS256", "RSA", jwkOf(t, keys["RSA"], "one", "RS256", "sig"), []string{"PS256"}, "RS256", "one"},
 		{"a set, whose first key is for something else", "RSA", `{"keys":[` + jwkOf(t, keys["P-256"], "enc", "", "enc") + "," + jwkOf(t, keys["P-256"].Public(), "public", "", "") + "," +

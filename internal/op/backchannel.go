@@ -50,10 +50,10 @@ func (b *backChannel) RoundTrip(request *http.Request) (*http.Response, error) {
 		form.Del("client_id") // x/oauth2 always adds it; the method decides
 		maps.Copy(form, b.parameters)
 	}
-	response, answer, wantsNonce, err := b.send(request, form)
-	if err == nil && wantsNonce {
+	response, answer, nonce, err := b.send(request, form, "")
+	if err == nil && nonce != "" {
 		// Refusing a proof spends neither the code nor the refresh token.
-		response, answer, _, err = b.send(request, form)
+		response, answer, _, err = b.send(request, form, nonce)
 	}
 	if err != nil || answer == nil {
 		return response, err
@@ -71,17 +71,17 @@ func (b *backChannel) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// send sends a form once, with new client authentication and a new DPoP proof.
-// answer is nil if it need not be read here. wantsNonce reports whether the
-// response refuses the proof for lack of a nonce and has one.
-func (b *backChannel) send(request *http.Request, form url.Values) (response *http.Response, answer *httpResponse, wantsNonce bool, err error) {
+// send sends a form once, with new client authentication and a new DPoP proof, which
+// has the given nonce if there is one. answer is nil if it need not be read here. wanted
+// is the nonce of a response that refuses the proof for lack of it; otherwise empty.
+func (b *backChannel) send(request *http.Request, form url.Values, nonce string) (response *http.Response, answer *httpResponse, wanted string, err error) {
 	request, form = request.Clone(request.Context()), maps.Clone(form)
 	b.proof.endpoint, b.proof.tokens = request.URL, b.tokens
 	if err := b.prove(&b.proof, request.Header, form); err != nil {
-		return nil, nil, false, err
+		return nil, nil, "", err
 	}
-	if err := b.proofs.prove(request, Access{Key: b.key}, b.proof.now()); err != nil {
-		return nil, nil, false, err
+	if err := b.proofs.prove(request, Access{Key: b.key}, nonce, b.proof.now()); err != nil {
+		return nil, nil, "", err
 	}
 	b.secrets = append(secretsOf(request.Header, form), b.proof.secret)
 	request.Header.Set("Accept", "application/json")
@@ -93,14 +93,17 @@ func (b *backChannel) send(request *http.Request, form url.Values) (response *ht
 
 	response, err = b.base.RoundTrip(request)
 	if err != nil || !b.tokens && b.key == nil || isRedirect(response.StatusCode) {
-		return response, nil, false, err
+		return response, nil, "", err
 	}
 	defer response.Body.Close()
 	learned := b.proofs.learn(request, b.key, response)
 	if answer, err = read(response, b.secrets); err != nil {
-		return nil, nil, false, err
+		return nil, nil, "", err
 	}
-	return response, answer, learned && answer.status/100 == 4 && answer.refusal().Code == dpop.UseNonce, nil
+	if answer.status/100 == 4 && answer.refusal().Code == dpop.UseNonce {
+		wanted = learned
+	}
+	return response, answer, wanted, nil
 }
 
 // isRedirect reports whether a status is a redirect, which the HTTP client handles.

@@ -146,14 +146,19 @@ func (p *proofs) key(alg string) (*dpop.Key, error) {
 	return key, nil
 }
 
-// prove adds a DPoP proof to a request, if there is a key.
-func (p *proofs) prove(request *http.Request, access Access, at time.Time) error {
+// prove adds a DPoP proof to a request, if there is a key. A repeated request has the
+// nonce of its own refusal: other requests may have received another one meanwhile, and
+// a nonce may be for one key, or for one use. Otherwise nonce is empty.
+func (p *proofs) prove(request *http.Request, access Access, nonce string, at time.Time) error {
 	if access.Key == nil {
 		return nil
 	}
+	if nonce == "" {
+		nonce = p.nonces.For(dpop.Target(request.URL))
+	}
 	proof, err := access.Key.Proof(dpop.Request{
 		Method: request.Method, URL: request.URL, At: at,
-		Nonce: p.nonces.For(dpop.Target(request.URL)), AccessToken: access.Token,
+		Nonce: nonce, AccessToken: access.Token,
 	})
 	if err != nil {
 		return err
@@ -162,10 +167,13 @@ func (p *proofs) prove(request *http.Request, access Access, at time.Time) error
 	return nil
 }
 
-// learn stores the nonce in a response for the next proof, and reports whether
-// there is one.
-func (p *proofs) learn(request *http.Request, key *dpop.Key, response *http.Response) bool {
-	return key != nil && p.nonces.Learn(dpop.Target(request.URL), response.Header)
+// learn stores the nonce in a response for the next proof, and returns it; empty if
+// there is none.
+func (p *proofs) learn(request *http.Request, key *dpop.Key, response *http.Response) (nonce string) {
+	if key == nil {
+		return ""
+	}
+	return p.nonces.Learn(dpop.Target(request.URL), response.Header)
 }
 
 // invalidProof is the error code for a refused proof, regardless of its nonce (RFC

@@ -2,12 +2,16 @@ package op
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -212,7 +216,7 @@ func TestBearerTokens(t *testing.T) {
 }
 
 // A provider may bind the refresh token of a public client alone, and give bearer tokens
-// (RFC 9449 5). It goes on being redeemed with the key, also when it has changed.
+// (RFC 9449, section 5). It goes on being redeemed with the key, also when it has changed.
 func TestARefreshTokenCanBeBoundAlone(t *testing.T) {
 	t.Parallel()
 	b := newBound(t, DPoPAuto, oidctest.DPoP(), oidctest.RefreshTokens())
@@ -264,6 +268,20 @@ func TestDPoPIsNotDowngraded(t *testing.T) {
 				t.Errorf("expected %q, seen %v", tc.want, err)
 			}
 		})
+	}
+}
+
+// A list of algorithms for proofs that is none keeps users out only where it is needed.
+func TestAListForProofsThatIsNone(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[DPoPMode]string{DPoPOff: "", DPoPAuto: "", DPoPOn: "the provider does not offer DPoP"} {
+		b := newBound(t, mode)
+		b.op.Lie(func(l *oidctest.Faults) {
+			l.Discovery = func(m map[string]any) { m["dpop_signing_alg_values_supported"] = "ES256" }
+		})
+		if _, err := b.login(); !failsWith(err, want) {
+			t.Errorf("mode %d: expected the error %q, seen %v", mode, want, err)
+		}
 	}
 }
 
@@ -366,6 +384,53 @@ func TestARefusalWithoutANonce(t *testing.T) {
 			b.expectHits(map[oidctest.Endpoint]int{oidctest.Token: 1})
 		})
 	}
+}
+
+// A request that is repeated has the nonce of its own refusal, whatever others have got
+// meanwhile: a provider may have nonces that are for one key, or count once.
+func TestANonceIsThatOfTheRefusal(t *testing.T) {
+	t.Parallel()
+	var login func() error
+	var began atomic.Bool
+	op := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		parts := strings.Split(r.Header.Get("DPoP"), ".")
+		claims, err := base64.RawURLEncoding.DecodeString(parts[1])
+		if err != nil {
+			t.Error(err)
+		}
+		nonce := fmt.Sprintf("%x", sha256.Sum256([]byte(parts[0]))) // for this key
+		if strings.Contains(string(claims), nonce) {
+			w.WriteHeader(http.StatusCreated)
+			_, _ = fmt.Fprint(w, `{"request_uri":"urn:example:1","expires_in":60}`)
+			return
+		}
+		w.Header().Set("DPoP-Nonce", nonce)
+		w.WriteHeader(http.StatusBadRequest)
+		_ = http.NewResponseController(w).Flush()
+		if !began.Swap(true) { // another login, before the refusal is complete
+			if err := login(); err != nil {
+				t.Errorf("another login: expected no error, seen %v", err)
+			}
+		}
+		_, _ = fmt.Fprint(w, `{"error":"use_dpop_nonce"}`)
+	}))
+	t.Cleanup(op.Close)
+	c := tokenClient(t)
+	c.DPoP = DPoP{Mode: DPoPOn, Alg: dpop.ES256}
+	c.Discovery = NewDiscovery(DiscoveryConfig{
+		Issuer: "https://op.example", JWKS: keySetOf(member(t, "p256", "")), Timeout: 10 * time.Second, Now: time.Now,
+		Endpoints: Endpoints{Authorization: "https://op.example/a", Token: "https://op.example/t", Pushed: op.URL},
+	})
+	t.Cleanup(c.Discovery.Close)
+	login = func() error {
+		key, err := c.LoginKey(t.Context(), false)
+		if err != nil {
+			return err
+		}
+		_, err = c.AuthorizationURL(t.Context(), Login{State: "s", Nonce: "n", Verifier: "v", RedirectURI: dpopRedirect, Key: key}, nil)
+		return err
+	}
+	good(t, login())
 }
 
 // A nonce that the provider has forgotten costs one request.

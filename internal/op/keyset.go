@@ -128,29 +128,6 @@ func fits(key jose.JSONWebKey, alg string) bool {
 	return false
 }
 
-// isEd25519 reports whether an algorithm is that of Ed25519 keys, by the new name
-// (RFC 9864) or by the old one.
-func isEd25519(alg string) bool { return alg == "EdDSA" || alg == "Ed25519" }
-
-// ed25519Verifier verifies signatures of the algorithm Ed25519, whose name go-jose
-// does not know.
-type ed25519Verifier ed25519.PublicKey
-
-func (v ed25519Verifier) VerifyPayload(payload, signature []byte, alg jose.SignatureAlgorithm) error {
-	if alg != "Ed25519" || len(v) != ed25519.PublicKeySize || !ed25519.Verify(ed25519.PublicKey(v), payload, signature) {
-		return errors.New("the signature is wrong")
-	}
-	return nil
-}
-
-// verifierOf returns the key in the form that go-jose needs to verify alg.
-func verifierOf(key jose.JSONWebKey, alg string) any {
-	if public, ok := key.Key.(ed25519.PublicKey); ok && alg == "Ed25519" {
-		return ed25519Verifier(public)
-	}
-	return key.Key
-}
-
 // errNotLooked means that no key fits, and that newer ones were not fetched because
 // of the limit. As anyone can use up the limit, the token may still be valid.
 var errNotLooked = errors.New("no key of the provider fits, and new ones were looked for a moment ago")

@@ -81,8 +81,7 @@ func readMetadata(data []byte, issuer, configurationURL string) (*Metadata, erro
 	errs = append(errs, err)
 	m.AuthAlgs, err = o.texts("token_endpoint_auth_signing_alg_values_supported", false)
 	errs = append(errs, err)
-	m.DPoPAlgs, err = o.texts("dpop_signing_alg_values_supported", false)
-	errs = append(errs, err)
+	m.DPoPAlgs, _ = o.texts("dpop_signing_alg_values_supported", false) // DPoP may not be in use
 	m.Pushed = string(o["require_pushed_authorization_requests"]) == "true"
 	m.aliases, err = parseAliases(o)
 	errs = append(errs, err)

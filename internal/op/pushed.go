@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/dpop"
 )
 
 // maxRequestURI is the maximum length in bytes of a request_uri, which is part of a
@@ -28,6 +30,19 @@ func (c *Client) push(ctx context.Context, metadata *Metadata, config oauth2.Con
 	if err != nil {
 		return "", fmt.Errorf("%w: it cannot be written", ErrPush)
 	}
+	requestURI, err := c.pushForm(ctx, metadata, form, login.Key)
+	if c.isOfOldKey(err) && c.Discovery.keys.renew(ctx) {
+		requestURI, err = c.pushForm(ctx, metadata, form, login.Key)
+	}
+	if err != nil {
+		return "", err
+	}
+	return withParameters(authorizationEndpoint, url.Values{"client_id": {c.ClientID}, "request_uri": {requestURI}}), nil
+}
+
+// pushForm pushes parameters, as a request object where that is configured, and returns
+// the reference to them.
+func (c *Client) pushForm(ctx context.Context, metadata *Metadata, form url.Values, key *dpop.Key) (requestURI string, err error) {
 	if c.RequestObject != "" {
 		object, err := c.requestObject(ctx, metadata, form)
 		if err != nil {
@@ -35,7 +50,7 @@ func (c *Client) push(ctx context.Context, metadata *Metadata, config oauth2.Con
 		}
 		form = url.Values{"client_id": {c.ClientID}, "request": {object}}
 	}
-	answer, err := c.post(callPushed.with(ctx, c.Provider), metadata.Endpoints.Pushed, form, login.Key)
+	answer, err := c.post(callPushed.with(ctx, c.Provider), metadata.Endpoints.Pushed, form, key)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return "", &UnavailableError{err, firstPause} // the browser disconnected; that says nothing about the provider
@@ -45,12 +60,7 @@ func (c *Client) push(ctx context.Context, metadata *Metadata, config oauth2.Con
 	if err != nil {
 		return "", c.Discovery.pushing.begin(c.Now(), err)
 	}
-	requestURI, err := c.pushAnswer(metadata, answer)
-	if err != nil {
-		return "", err
-	}
-	config.Endpoint.AuthURL = authorizationEndpoint
-	return withParameters(authorizationEndpoint, url.Values{"client_id": {c.ClientID}, "request_uri": {requestURI}}), nil
+	return c.pushAnswer(metadata, answer)
 }
 
 // pushAnswer parses the response (RFC 9126, sections 2.2 and 2.3).

@@ -122,8 +122,18 @@ type RefreshError struct {
 	Over bool
 	// Down reports that the provider issues no tokens at the moment.
 	Down bool
+	// Key reports that the error is about the key that tokens are bound to. Another
+	// login has another key.
+	Key bool
 	// RetryAfter is the provider's Retry-After; zero if there is none.
 	RetryAfter time.Duration
+}
+
+// IsAboutKey reports whether an error is a RefreshError that is about the key that
+// tokens are bound to.
+func IsAboutKey(err error) bool {
+	var failed *RefreshError
+	return errors.As(err, &failed) && failed.Key
 }
 
 func (e *RefreshError) Error() string { return fmt.Sprintf("refresh: %v", e.Err) }
@@ -157,7 +167,7 @@ func (c *Client) Refresh(ctx context.Context, refreshToken string, key *dpop.Key
 	}
 	tokens := c.tokensOf(channel.got, refreshToken)
 	if err := c.bind(&tokens, key, channel.got); err != nil {
-		return Tokens{}, &RefreshError{Err: err}
+		return Tokens{}, &RefreshError{Err: err, Key: true}
 	}
 	if opened, err := c.open(tokens.IDToken); err == nil {
 		tokens.IDToken = opened // a token that does not open fails verification
@@ -181,6 +191,7 @@ func refreshError(err error, method, endpoint string) error {
 	down := isOutage(refused.Status)
 	failed := &RefreshError{
 		Over: !down && refused.Code == "invalid_grant", Down: down, RetryAfter: refused.RetryAfter,
+		Key: !down && isAboutProof(refused.Code),
 		Err: fmt.Errorf("the token endpoint answered with the %w", refused),
 	}
 	if refused.Code != "invalid_grant" { // the advice for it is about authorization codes

@@ -107,7 +107,7 @@ func (c *Client) requestKey(metadata *Metadata) (key jose.SigningKey, err error)
 		key = jose.SigningKey{Algorithm: jose.HS256, Key: []byte(secret)}
 	}
 	alg := string(key.Algorithm)
-	if len(taken) > 0 && !slices.Contains(taken, alg) && !(isEd25519(alg) && slices.ContainsFunc(taken, isEd25519)) {
+	if len(taken) > 0 && !slices.Contains(taken, alg) {
 		return key, settingsErrorf("request_object %s: %w; see client_keys", c.RequestObject, notOffered(alg, "request objects signed", taken))
 	}
 	return key, nil

@@ -24,11 +24,18 @@ var (
 
 // encryptRequest encrypts a signed request object for the provider.
 func (c *Client) encryptRequest(ctx context.Context, metadata *Metadata, signed string) (string, error) {
-	document, err := c.Discovery.keys.encryption(ctx)
+	keys := c.Discovery.keys
+	document, err := keys.encryption(ctx)
 	if err != nil {
 		return "", err
 	}
 	recipient, err := chooseRecipient(parseEncryptionKeys(document), metadata.Requests.KeyAlgs)
+	if err != nil && keys.renew(ctx) {
+		if document, err = keys.encryption(ctx); err != nil {
+			return "", err
+		}
+		recipient, err = chooseRecipient(parseEncryptionKeys(document), metadata.Requests.KeyAlgs)
+	}
 	if err == nil {
 		var content jose.ContentEncryption
 		if content, err = chooseContent(metadata.Requests.ContentAlgs); err == nil {
@@ -104,6 +111,35 @@ func encrypts(key jose.JSONWebKey, alg string) bool {
 			(k.Curve == elliptic.P256() || k.Curve == elliptic.P384() || k.Curve == elliptic.P521())
 	}
 	return false
+}
+
+// invalidRequestObject is the error code for a request object that the provider cannot
+// read, perhaps since it has replaced the key that it is encrypted to (RFC 9101, section 7).
+const invalidRequestObject = "invalid_request_object"
+
+// isOfOldKey reports whether an error can be that the provider has replaced its key for
+// encryption.
+func (c *Client) isOfOldKey(err error) bool {
+	refused := refusalOf(err)
+	return c.RequestObject == RequestEncrypted && refused != nil && refused.Code == invalidRequestObject
+}
+
+// NoteRefusedRequest takes note of an error code that an authorization response has. It
+// returns when the next request can be encrypted to a new key of the provider.
+func (c *Client) NoteRefusedRequest(ctx context.Context, code string) {
+	if c.isOfOldKey(&Refusal{Code: code}) {
+		c.Discovery.keys.renew(ctx)
+	}
+}
+
+// renew fetches the keys again, no more often than for a key that is not known, and
+// reports whether it did. Keys of the configuration stay as they are.
+func (s *KeySet) renew(ctx context.Context) bool {
+	if s.fetch == nil || s.pausing() != nil || !s.mayLook() {
+		return false
+	}
+	_, err := s.refresh(ctx)
+	return err == nil
 }
 
 // encryption returns the document with the provider's encryption keys. It is as

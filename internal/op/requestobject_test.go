@@ -3,6 +3,9 @@ package op
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -123,7 +126,7 @@ func TestWhatSignsARequest(t *testing.T) {
 		"an RSA key where RS256 is taken":                 {"rsa", nil, []string{"PS256", "RS256"}, jose.RS256, ""},
 		"an RSA key where only PS256 is taken":            {"rsa", nil, []string{"ES256", "PS256"}, jose.PS256, ""},
 		"an EC key":                                       {"p256", nil, []string{"PS256", "ES256"}, jose.ES256, ""},
-		"an Ed25519 key by its new name":                  {"ed25519", nil, []string{"Ed25519"}, jose.EdDSA, ""},
+		"an Ed25519 key by its new name":                  {"ed25519", nil, []string{"Ed25519"}, "Ed25519", ""},
 		"an EC key where it is not taken":                 {"p256", nil, []string{"PS256"}, "", "the provider takes request objects signed with PS256, and not with ES256"},
 		"a key and a secret":                              {"p256", secret(strings.Repeat("s", 32)), nil, jose.ES256, ""},
 		"a secret":                                        {"", secret(strings.Repeat("s", 32)), []string{"HS256"}, jose.HS256, ""},
@@ -221,6 +224,113 @@ func TestAnEncryptedRequestIsSignedInside(t *testing.T) {
 		}
 		if _, claims := openRequest(t, string(inner), testKeys()["p256-b"].Public(), jose.ES256); string(claims["state"]) != `"the-state"` {
 			t.Errorf("%s: state: expected the-state, seen %s", name, claims["state"])
+		}
+	}
+}
+
+// reader is a provider that reads encrypted requests with one key, which it replaces
+// without keeping the old one.
+type reader struct {
+	client  *Client
+	now     time.Time
+	key     string // for encryption; empty for none
+	fetched int
+	pushed  int
+}
+
+// newReader returns a provider that takes pushed requests, and a client that encrypts
+// them.
+func newReader(t *testing.T, key string) *reader {
+	t.Helper()
+	r := &reader{now: time.Unix(1_700_000_000, 0), key: key}
+	op := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		r.pushed++
+		jwe, err := jose.ParseEncryptedCompact(request.FormValue("request"), keyManagement, contentAlgs)
+		if err == nil {
+			_, err = jwe.Decrypt(testKeys()[r.key])
+		}
+		if err != nil {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"error":"invalid_request_object","error_description":"cannot be decrypted"}`)
+			return
+		}
+		w.WriteHeader(http.StatusCreated)
+		_, _ = io.WriteString(w, `{"request_uri":"urn:example:1","expires_in":60}`)
+	}))
+	t.Cleanup(op.Close)
+	r.client = requesting(t, RequestEncrypted, "p256-b")
+	r.client.Discovery = NewDiscovery(DiscoveryConfig{
+		Issuer: "https://op.example", Timeout: 10 * time.Second, Now: func() time.Time { return r.now },
+		Endpoints: Endpoints{Authorization: "https://op.example/a", Token: "https://op.example/t", JWKS: "https://op.example/k", Pushed: op.URL},
+	})
+	t.Cleanup(r.client.Discovery.Close)
+	r.client.Discovery.keys = newKeySet(func(context.Context) ([]byte, error) {
+		r.fetched++
+		if r.key == "" {
+			return keySetOf(member(t, "p384", `"use":"sig"`)), nil
+		}
+		return keySetOf(member(t, "p384", `"use":"sig"`), member(t, r.key, `"use":"enc"`)), nil
+	}, func() time.Time { return r.now })
+	return r
+}
+
+// expect makes a login, and holds how often the provider was asked since the last one.
+func (r *reader) expect(t *testing.T, flaw string, fetched, pushed int) {
+	t.Helper()
+	r.fetched, r.pushed = 0, 0
+	if _, err := r.client.AuthorizationURL(t.Context(), aLogin, nil); !failsWith(err, flaw) {
+		t.Errorf("expected the error %q, seen %v", flaw, err)
+	}
+	if r.fetched != fetched {
+		t.Errorf("expected %d requests for keys, seen %d", fetched, r.fetched)
+	}
+	if r.pushed != pushed {
+		t.Errorf("expected %d pushed requests, seen %d", pushed, r.pushed)
+	}
+}
+
+// No login waits until the keys in memory are old.
+func TestAProviderReplacesItsKeyForEncryption(t *testing.T) {
+	t.Parallel()
+	r := newReader(t, "p256")
+	r.expect(t, "", 1, 1)
+	r.key = "rsa"
+	r.expect(t, "", 1, 2)
+	r.expect(t, "", 0, 1)
+	r.key = ""
+	r.expect(t, "has no key for encryption", 2, 1) // after the old one, and after that again
+	r.now = r.now.Add(time.Minute)
+	r.key = "p256"
+	r.expect(t, "", 1, 1)
+}
+
+// A provider that refuses each request is asked for keys no more often than strangers may
+// have it asked.
+func TestARequestThatIsRefusedForGood(t *testing.T) {
+	t.Parallel()
+	r := newReader(t, "p256")
+	r.expect(t, "", 1, 1)
+	r.client.Discovery.keys.fetch = func(context.Context) ([]byte, error) {
+		r.fetched++
+		return keySetOf(member(t, "p521", `"use":"enc"`), member(t, "p384", `"use":"sig"`)), nil
+	}
+	r.key = "rsa"
+	for range looks {
+		r.expect(t, "invalid_request_object", 1, 2)
+	}
+	r.expect(t, "invalid_request_object", 0, 1)
+}
+
+// Where the browser brings the refusal, the next login has new keys.
+func TestARefusedRequestHasKeysLookedAt(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]int{"invalid_request_object": 1, "access_denied": 0} {
+		r := newReader(t, "p256")
+		r.expect(t, "", 1, 1)
+		r.fetched = 0
+		r.client.NoteRefusedRequest(t.Context(), code)
+		if r.fetched != want {
+			t.Errorf("%s: expected %d requests for keys, seen %d", code, want, r.fetched)
 		}
 	}
 }

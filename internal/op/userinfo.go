@@ -79,9 +79,9 @@ func (c *Client) userinfo(ctx context.Context, access Access, subject string) (C
 // DPoP nonce. wantsNonce reports that it still does.
 func (c *Client) askUserinfo(ctx context.Context, endpoint string, access Access) (answer *httpResponse, wantsNonce bool, err error) {
 	ctx = callUserinfo.with(context.WithoutCancel(ctx), c.Provider)
-	answer, learned, err := c.sendUserinfo(ctx, endpoint, access)
-	if err == nil && learned && isForNonce(answer, access) {
-		answer, _, err = c.sendUserinfo(ctx, endpoint, access)
+	answer, learned, err := c.sendUserinfo(ctx, endpoint, access, "")
+	if err == nil && learned != "" && isForNonce(answer, access) {
+		answer, _, err = c.sendUserinfo(ctx, endpoint, access, learned)
 	}
 	return answer, err == nil && isForNonce(answer, access), err
 }
@@ -94,8 +94,9 @@ func isForNonce(answer *httpResponse, access Access) bool {
 
 // sendUserinfo sends the access token in a header, or, if configured, in a form
 // (RFC 6750, sections 2.1 and 2.2), but never in both. A bound token is always sent
-// in a header (RFC 9449, section 7.1). learned reports that the response has a nonce.
-func (c *Client) sendUserinfo(ctx context.Context, endpoint string, access Access) (answer *httpResponse, learned bool, err error) {
+// in a header (RFC 9449, section 7.1). nonce is that of the proof; empty for the newest
+// known one. learned is the nonce of the response; empty if it has none.
+func (c *Client) sendUserinfo(ctx context.Context, endpoint string, access Access, nonce string) (answer *httpResponse, learned string, err error) {
 	method, form := http.MethodGet, ""
 	if c.UserinfoByPost {
 		method = http.MethodPost
@@ -105,7 +106,7 @@ func (c *Client) sendUserinfo(ctx context.Context, endpoint string, access Acces
 	}
 	request, err := http.NewRequestWithContext(ctx, method, endpoint, strings.NewReader(form))
 	if err != nil {
-		return nil, false, errors.New("userinfo_endpoint is not a URL")
+		return nil, "", errors.New("userinfo_endpoint is not a URL")
 	}
 	switch {
 	case access.Key != nil:
@@ -116,12 +117,12 @@ func (c *Client) sendUserinfo(ctx context.Context, endpoint string, access Acces
 		request.Header.Set("Authorization", "Bearer "+access.Token)
 	}
 	request.Header.Set("Accept", "application/json, application/jwt")
-	if err := c.Discovery.proofs.prove(request, access, c.Now()); err != nil {
-		return nil, false, err
+	if err := c.Discovery.proofs.prove(request, access, nonce, c.Now()); err != nil {
+		return nil, "", err
 	}
 	response, err := c.Discovery.client.Do(request)
 	if err != nil {
-		return nil, false, bare(err)
+		return nil, "", bare(err)
 	}
 	defer response.Body.Close()
 	learned = c.Discovery.proofs.learn(request, access.Key, response)

@@ -137,6 +137,8 @@ func TestOptionsThatAreWritten(t *testing.T) {
 		want    string // the error
 	}{
 		{"placeholders", Options{Issuer: "{env.ISSUER}", ClientID: "{env.ID}", JWKS: "{file./keys.json}"}, ""},
+		{"a profile and metadata at a placeholder", Options{Issuer: least.Issuer, ConfigurationURL: "{env.METADATA}", ClientID: "app",
+			ClientAuth: "private_key_jwt", ClientKeys: []string{"key.pem"}, Profile: "fapi2"}, ""},
 		{"no issuer", Options{ClientID: "app"}, "issuer is missing"},
 		{"no client", Options{Issuer: "https://login.example.com"}, "client_id is missing"},
 		{"a bad parameter", Options{Issuer: least.Issuer, ClientID: "app", AuthorizationParams: map[string][]string{"max_age": {"soon"}}},

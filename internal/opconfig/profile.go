@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"crypto/tls"
 	"errors"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -102,11 +103,26 @@ func (o *Options) profileOfProvider() []optioncheck.Rule {
 		o.contradicts("insecure", o.Insecure, "insecure", "all connections have TLS", security+"5.2.1"),
 		o.contradicts("issuer", strings.Contains(o.Issuer, op.TenantPart), op.TenantPart+" in issuer", "the metadata is of one issuer, which client assertions are addressed to",
 			security+"5.3.3.1"),
+		o.contradicts("configuration_url", o.hasForeignMetadata(), "configuration_url at another host than issuer", "metadata is what the provider publishes", security+"5.3.3.1"),
 	}
 	for name, address := range o.Endpoints.All() {
 		rules = append(rules, o.contradicts(name, *address != "", name, "endpoints are those of the provider's metadata", security+"5.3.3.1"))
 	}
 	return rules
+}
+
+// hasForeignMetadata reports whether the metadata is at another host than the issuer, as
+// far as both are known.
+func (o *Options) hasForeignMetadata() bool {
+	var hosts []string
+	for _, address := range []string{o.Issuer, o.ConfigurationURL} {
+		u, err := url.Parse(address)
+		if err != nil || u.Host == "" || u.Host == unknownHost {
+			return false
+		}
+		hosts = append(hosts, u.Host)
+	}
+	return !strings.EqualFold(hosts[0], hosts[1])
 }
 
 // profileCiphers are the cipher suites of TLS 1.2 that BCP 195 recommends (RFC 9325

@@ -96,6 +96,15 @@ func TestOptionsThatContradictAProfile(t *testing.T) {
 			"profile fapi2 does not allow token_endpoint: endpoints are those of the provider's metadata (FAPI 2.0 Security Profile 5.3.3.1)"},
 		{"keys by hand", op.FAPI2, func(o *Options) { o.Endpoints.JWKS = "https://login.example.com/keys" },
 			"profile fapi2 does not allow jwks_uri: endpoints are those of the provider's metadata (FAPI 2.0 Security Profile 5.3.3.1)"},
+		{"metadata of another host", op.FAPI2, func(o *Options) {
+			o.Issuer, o.ConfigurationURL = "https://login.example.com", "https://cdn.example.com/.well-known/openid-configuration"
+		}, "profile fapi2 does not allow configuration_url at another host than issuer: metadata is what the provider publishes (FAPI 2.0 Security Profile 5.3.3.1)"},
+		{"metadata at another path", op.FAPI2, func(o *Options) {
+			o.Issuer, o.ConfigurationURL = "https://login.example.com/a", "https://login.example.com/.well-known/oauth-authorization-server/a"
+		}, ""},
+		{"metadata alone", op.FAPI2, func(o *Options) {
+			o.Issuer, o.ConfigurationURL = "", "https://login.example.com/.well-known/openid-configuration"
+		}, ""},
 		{"unsigned responses", op.FAPI2MessageSigning, func(o *Options) { o.ResponseMode = "form_post" },
 			"profile fapi2_message_signing does not allow response_mode form_post: signed responses are requested with response_mode jwt (FAPI 2.0 Message Signing 5.4.2)"},
 	} {

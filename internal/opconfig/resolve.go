@@ -110,11 +110,14 @@ func (r *Resolved) expandParameters(option string, written url.Values) (url.Valu
 	return all, nil
 }
 
+// unknownHost stands for that of an address with a placeholder.
+const unknownHost = "placeholder.invalid"
+
 // CheckWritten checks what can be known while placeholders are not resolved: an
 // address with one counts as a good one.
 func (o Options) CheckWritten() error {
 	if o.Builtin {
-		if err := o.UseBuiltin("https://placeholder.invalid", "placeholder"); err != nil {
+		if err := o.UseBuiltin("https://"+unknownHost, "placeholder"); err != nil {
 			return err
 		}
 	}
@@ -125,7 +128,7 @@ func (o Options) CheckWritten() error {
 			written = strings.ReplaceAll(written, op.TenantPart, "")
 		}
 		if strings.Contains(written, "{") {
-			*option.field = "https://placeholder.invalid"
+			*option.field = "https://" + unknownHost
 			o.Tenants = nil // the issuer may have several, or not
 			if option.name == "configuration_url" {
 				*option.field += op.WellKnown

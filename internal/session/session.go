@@ -152,7 +152,7 @@ type Grant struct {
 	Nonce, Parties Print
 	AuthTime       int64
 	// Key is the private key that the refresh token may be bound to where the access
-	// token is a bearer token (RFC 9449 5); empty if it is bound to none, or to TokenKey.
+	// token is a bearer token (RFC 9449, section 5); empty if it is bound to none, or to TokenKey.
 	Key string
 }
 
