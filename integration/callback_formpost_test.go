@@ -57,7 +57,7 @@ func TestASecondPostOfAnAnswerLeadsToThePage(t *testing.T) {
 		t.Errorf("the token endpoint was asked %d times", n)
 	}
 	// The same answer in a browser that knows nothing of it.
-	stranger := &posted{r.browser(), login.action, login.params, new(http.Cookie)}
+	stranger := &posted{browser: r.browser(), action: login.action, params: login.params, begun: new(http.Cookie)}
 	check(t, stranger.open(stranger.submit().location(), "/authorize"), "a stranger").
 		status(http.StatusForbidden).
 		shows(errorcode.LoginExpired.Message())

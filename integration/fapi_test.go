@@ -150,7 +150,7 @@ func TestModulesOfTheFAPISecurityProfile(t *testing.T) {
 func oddCase(word string) string {
 	odd := []byte(word)
 	for i, c := range odd {
-		if c >= 'A' && c <= 'z' {
+		if c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' {
 			odd[i] = c ^ 0x20
 		}
 	}

@@ -12,9 +12,10 @@ import (
 // posted is a login up to the provider's form, as a browser would send it.
 type posted struct {
 	*browser
-	action string
-	params url.Values
-	begun  *http.Cookie // the transaction
+	request string // the address of the authorization request
+	action  string
+	params  url.Values
+	begun   *http.Cookie // the transaction
 }
 
 const formPostOptions = "response_mode form_post"
@@ -23,14 +24,19 @@ func beginPosted(t *testing.T, b *browser, start string) *posted {
 	t.Helper()
 	p := b.get(start)
 	check(required{t}, p).status(http.StatusFound).leadsWith("response_mode=form_post")
-	login := &posted{browser: b}
+	login := &posted{browser: b, request: p.location()}
 	for _, c := range p.Cookies() {
 		if strings.Contains(c.Name, "_tx_") && c.MaxAge > 0 {
 			login.begun = c
 		}
 	}
-	login.action, login.params = oidctest.ParseFormPost([]byte(b.get(p.location()).body))
+	login.askAgain()
 	return login
+}
+
+// askAgain has the provider respond to the authorization request, once more.
+func (l *posted) askAgain() {
+	l.action, l.params = oidctest.ParseFormPost([]byte(l.get(l.request).body))
 }
 
 // submit sends the form as a browser does from another site: no cookie goes

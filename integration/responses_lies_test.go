@@ -76,10 +76,14 @@ func TestEveryLieInAPostedSignedResponseIsRefused(t *testing.T) {
 			if row.ID == "F28" {
 				code = errorcode.LoginExpired
 			}
-			check(t, p).refused(code)
+			check(t, p).status(http.StatusSeeOther).leadsWithout(op.Issued().Code, "response=", "state=")
+			check(t, b.open(p.location())).refused(code)
 			asked(t, op, oidctest.Token, 0)
-			// Neither the refusal nor a state alone takes the login away: an honest
+			// Neither the refusal nor the request after it takes the login away: an honest
 			// response to it still counts.
+			op.Honest()
+			login.askAgain()
+			check(t, b.open(login.submit().location()), "an honest response").body("application sees alice")
 			r.holdLogs(op)
 		})
 	}

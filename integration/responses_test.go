@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -48,6 +49,97 @@ func TestASignedResponseMayComeByPost(t *testing.T) {
 	r.holdLogs(op)
 }
 
+// A form with a response that counts no more, sent again by a signed-in user, leads where
+// the first one led. The POST brings no session: the browser is sent on by GET with a
+// note, which makes no login and holds nothing of the response.
+func TestAPostedResponseThatFailsLeadsASignedInUserToThePage(t *testing.T) {
+	t.Parallel()
+	another := func(l *posted) {
+		l.params.Set("response", beginPosted(t, l.browser, "/@app/auth/default/login?returnto=/other").params.Get("response"))
+	}
+	for _, row := range []struct {
+		name   string
+		change func(*posted)
+		later  time.Duration
+		leads  string
+		code   errorcode.Code // for users who are not signed in
+	}{
+		{"over", func(*posted) {}, 30 * time.Minute, "/page?q=1", errorcode.LoginExpired},
+		{"with a bad signature", func(l *posted) {
+			l.params.Set("response", l.params.Get("response")[:len(l.params.Get("response"))-8]+"AAAAAAAA")
+		}, 0, "/page?q=1", errorcode.BadRequest},
+		{"of another login, and over", another, 30 * time.Minute, "/", errorcode.LoginExpired},
+		{"without a signature", func(l *posted) { l.params.Set("response", "e30.e30.") }, 0, "/", errorcode.BadRequest},
+		{"that is none", func(l *posted) { l.params.Set("response", "x") }, 0, "/", errorcode.BadRequest},
+		{"that is missing", func(l *posted) { l.params.Del("response") }, 0, "/", errorcode.BadRequest},
+		{"beside a plain one", func(l *posted) { l.params.Set("code", "c") }, 0, "/", errorcode.BadRequest},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			clock := stop(t)
+			op := newOP(t, oidctest.SignedResponses(), oidctest.Now(clock.now))
+			r := newHarness(t, protectedBy(op, "response_mode form_post.jwt"))
+			r.at(clock.now)
+			b := r.browser()
+			login := beginPosted(t, b, "/page?q=1")
+			check(required{t}, b.open(login.submit().location())).body("application sees alice")
+			row.change(login)
+			before := b.cookies()
+			clock.advance(row.later)
+			p := login.submit()
+			check(required{t}, p).status(http.StatusSeeOther).leadsWithout("response=", "state=", "code=").setsCookies(0)
+			check(t, b.get(p.location()), "the user").status(http.StatusSeeOther).leadsTo(row.leads).setsCookies(0)
+			equal(t, "the cookies stay", maps.Equal(b.cookies(), before), true)
+			check(t, b.open(row.leads), "the page").body("application sees alice")
+			asked(t, op, oidctest.Token, 1)
+
+			stranger := r.browser()
+			shown := stranger.get(p.location())
+			check(t, shown, "a stranger").refused(row.code).setsCookies(0)
+			lines := r.logLines(map[string]string{"event": "refused", "code": string(row.code)})
+			equal(required{t}, "lines about it in the log", len(lines), 1)
+			contains(t, "the page", shown.body, lines[0]["error_id"].(string))
+			clock.advance(time.Minute)
+			check(t, stranger.get(p.location()), "a stranger, later").refused(errorcode.BadRequest)
+			check(t, b.get(p.location()), "the user, later").status(http.StatusSeeOther).leadsTo("/")
+			r.holdLogs(op)
+		})
+	}
+}
+
+// A note counts at the address that it was made for, and alone. Programs get none.
+func TestNotesOfRefusedResponses(t *testing.T) {
+	t.Parallel()
+	const byPost = "response_mode form_post.jwt"
+	r, _ := corpAndPartners(t, map[string]string{"corp": byPost, "partners": byPost})
+	const code = "/@app/auth/corp/code"
+	p := r.browser().post(code, "response=x", map[string]string{"Sec-Fetch-Site": "cross-site"})
+	check(required{t}, p).status(http.StatusSeeOther)
+	note := strings.TrimPrefix(p.location(), rpURL+code)
+	for name, tc := range map[string]struct {
+		address, cause string
+		code           errorcode.Code
+	}{
+		"at its address":              {code + note, "", errorcode.BadRequest},
+		"at another provider's":       {"/@app/auth/partners/code" + note, "response is missing", errorcode.BadRequest},
+		"with a state, which counts":  {code + note + "&state=abc", "no login is in flight", errorcode.LoginExpired},
+		"twice":                       {code + note + "&" + note[1:], "response is missing", errorcode.BadRequest},
+		"changed":                     {code + note[:len(note)-2] + "AA", "response is missing", errorcode.BadRequest},
+		"beside a response of a kind": {code + note + "&response=y", "no signed token", errorcode.BadRequest},
+	} {
+		before := len(r.logLines(map[string]string{"event": "refused"}))
+		check(t, r.browser().get(tc.address), name).refused(tc.code)
+		lines := r.logLines(map[string]string{"event": "refused"})
+		if tc.cause == "" {
+			equal(t, name+": further lines in the log", len(lines)-before, 0)
+			continue
+		}
+		equal(required{t}, name+": further lines in the log", len(lines)-before, 1)
+		contains(t, name+": the log", lines[before]["error"].(string), tc.cause)
+	}
+	check(t, r.browser().post(code, "response=x", program), "a program").status(http.StatusForbidden)
+}
+
 // encrypting has a provider encrypt its responses, and returns the line for the key.
 func encrypting(t *testing.T, op *oidctest.Provider) string {
 	key := ecKey()
@@ -73,7 +165,7 @@ func TestAnEncryptedResponseSignsIn(t *testing.T) {
 		b := r.browser()
 		var p *visited
 		if strings.Contains(lines[0], "form_post") {
-			p = beginPosted(t, b, "/page").submit()
+			p = b.open(beginPosted(t, b, "/page").submit().location())
 		} else {
 			p = b.open("/page")
 		}
@@ -107,7 +199,7 @@ func TestASignedResponseThatComesAgainLeadsWhereItLedFirst(t *testing.T) {
 	}
 }
 
-func TestAResponseThatIsOverLeadsASignedInUserHome(t *testing.T) {
+func TestAResponseThatIsOverLeadsASignedInUserToThePage(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
 	op := newOP(t, oidctest.SignedResponses(), oidctest.Now(clock.now))
@@ -117,7 +209,7 @@ func TestAResponseThatIsOverLeadsASignedInUserHome(t *testing.T) {
 	answer := b.open("/page", rpURL+"/@app/auth/default/code").location()
 	check(t, b.open(answer)).body("application sees alice")
 	clock.advance(30 * time.Minute)
-	check(t, b.get(answer), "the user").status(http.StatusSeeOther).leadsTo("/")
+	check(t, b.get(answer), "the user").status(http.StatusSeeOther).leadsTo("/page")
 	check(t, r.browser().get(answer), "a stranger").refused(errorcode.LoginExpired)
 	asked(t, op, oidctest.Token, 1)
 	contains(t, "the log", r.logs(), "it expired")

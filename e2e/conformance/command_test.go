@@ -253,6 +253,7 @@ func TestAPlanThatHasChangedIsSeen(t *testing.T) {
 
 func TestACommandThatCannotRunSaysWhy(t *testing.T) {
 	f := newFakeSuite(t)
+	f.plans = map[string][]string{}
 	for _, tc := range []struct {
 		name string
 		args []string

@@ -2,18 +2,14 @@ package main
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/rsa"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"net/http"
 	"net/url"
-	"strings"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 // authenticate holds the client to the one way in which it must authenticate,
@@ -56,58 +52,45 @@ func (r *fakeRun) authenticate(q *http.Request) error {
 	return nil
 }
 
+// checkAssertion holds a client assertion to the key that is registered. The client
+// signs by RS256, as it is registered for in the plans of OpenID Connect.
 func (r *fakeRun) checkAssertion(assertion string) error {
-	parts := strings.Split(assertion, ".")
-	if len(parts) != 3 {
-		return errors.New("the assertion is no JWT")
+	jws, err := jose.ParseSignedCompact(assertion, []jose.SignatureAlgorithm{jose.RS256})
+	if err != nil {
+		return fmt.Errorf("the assertion is no JWT by RS256: %w", err)
 	}
-	var header struct{ Alg, Kid string }
+	key, err := registeredKey(r.client)
+	if err != nil {
+		return err
+	}
+	payload, err := jws.Verify(key)
+	if err != nil {
+		return fmt.Errorf("the assertion: %w", err)
+	}
 	var claims struct{ Iss, Sub string }
-	for i, into := range []any{&header, &claims} {
-		text, err := base64.RawURLEncoding.DecodeString(parts[i])
-		if err != nil {
-			return err
-		}
-		if err := json.Unmarshal(text, into); err != nil {
-			return err
-		}
-	}
-	if header.Alg != "RS256" || claims.Iss != clientID || claims.Sub != clientID {
-		return fmt.Errorf("the assertion is signed with %s, and is about %q", header.Alg, claims.Sub)
-	}
-	key, err := r.registered(header.Kid)
-	if err != nil {
+	if err := json.Unmarshal(payload, &claims); err != nil {
 		return err
 	}
-	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
-	if err != nil {
-		return err
+	if claims.Iss != clientID || claims.Sub != clientID {
+		return fmt.Errorf("the assertion is about %q", claims.Sub)
 	}
-	hash := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
-	return rsa.VerifyPKCS1v15(key, crypto.SHA256, hash[:], signature)
+	return nil
 }
 
-// registered is a key of the client by its id.
-func (r *fakeRun) registered(kid string) (*rsa.PublicKey, error) {
-	text, err := json.Marshal(r.client["jwks"])
+// registeredKey is the key of a client that signs.
+func registeredKey(client map[string]any) (jose.JSONWebKey, error) {
+	text, err := json.Marshal(client["jwks"])
 	if err != nil {
-		return nil, err
+		return jose.JSONWebKey{}, err
 	}
-	var set struct {
-		Keys []struct{ Kid, Use, N, E string }
-	}
+	var set jose.JSONWebKeySet
 	if err := json.Unmarshal(text, &set); err != nil {
-		return nil, err
+		return jose.JSONWebKey{}, err
 	}
-	for _, k := range set.Keys {
-		if k.Kid == kid && k.Use == "sig" {
-			n, err := base64.RawURLEncoding.DecodeString(k.N)
-			if err != nil {
-				return nil, err
-			}
-			e, err := base64.RawURLEncoding.DecodeString(k.E)
-			return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}, err
+	for _, key := range set.Keys {
+		if key.Use == "sig" {
+			return key, nil
 		}
 	}
-	return nil, fmt.Errorf("no key %q is registered", kid)
+	return jose.JSONWebKey{}, errors.New("no key for signatures is registered")
 }

@@ -30,6 +30,7 @@ type fakeRun struct {
 	mode   string // the response_mode that must be asked for
 	auth   string // how the client must authenticate
 	client map[string]any
+	fapi   *fakeFAPI // the provider of a module of FAPI 2.0
 
 	mu      sync.Mutex
 	status  string
@@ -49,8 +50,8 @@ type fakeRun struct {
 
 const fakeSubject, fakeSid = "user-subject-1234531", `s;i%d[1]\`
 
-func newFakeRun(f *fakeSuite, p *fakePlan, module string) *fakeRun {
-	r := &fakeRun{
+func newFakeRun(f *fakeSuite, p *fakePlan, module string) (r *fakeRun, err error) {
+	r = &fakeRun{
 		suite: f, id: rand.Text(), base: f.server.URL + "/test/a/" + p.alias, module: module, flaw: nameOf(module),
 		client: p.client, status: statusWaiting, logins: map[string]url.Values{},
 	}
@@ -63,15 +64,19 @@ func newFakeRun(f *fakeSuite, p *fakePlan, module string) *fakeRun {
 	if odd := f.odd[r.flaw]; odd != "" {
 		r.flaw = odd
 	}
+	if len(fapiFlawsOf(p)) > 0 {
+		r.fapi, err = newFakeFAPI(f, p, r.flaw)
+		return r, err
+	}
 	r.newKeys()
 	if r.flaw == "3rd-party-init-login" {
 		if len(f.runs)%3 != 2 { // the suite's own race
 			r.status, r.result = statusInterrupted, failed
-			return r
+			return r, nil
 		}
 		r.urls = []string{r.text("initiate_login_uri") + "?iss=" + url.QueryEscape(r.base+"/")}
 	}
-	return r
+	return r, nil
 }
 
 func (r *fakeRun) text(member string) string {
@@ -104,9 +109,14 @@ func (r *fakeRun) finish(result string) {
 
 // fault fails the module, as a condition of the suite does.
 func (r *fakeRun) fault(w http.ResponseWriter, condition, format string, args ...any) {
+	r.fail(condition, format, args...)
+	reply(w, http.StatusInternalServerError, map[string]any{"error": condition})
+}
+
+// fail does the same after the response.
+func (r *fakeRun) fail(condition, format string, args ...any) {
 	r.log = append(r.log, map[string]any{"src": condition, "msg": fmt.Sprintf(format, args...), "result": "FAILURE"})
 	r.status, r.result = statusInterrupted, failed
-	reply(w, http.StatusInternalServerError, map[string]any{"error": condition})
 }
 
 // expectNothing ends the module well if nothing has come after a while.
@@ -129,6 +139,10 @@ func (r *fakeRun) serve(w http.ResponseWriter, q *http.Request, path string) {
 	defer r.mu.Unlock()
 	if r.status != statusWaiting && path != "jwks" {
 		r.fault(w, "AbstractTestModule", "Illegal test state change: %s -> RUNNING, by %s", r.status, path)
+		return
+	}
+	if r.fapi != nil {
+		r.serveFAPI(w, q, path)
 		return
 	}
 	if err := q.ParseForm(); err != nil {

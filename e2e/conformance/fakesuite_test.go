@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"encoding/pem"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -26,8 +27,9 @@ type fakeSuite struct {
 	t      *testing.T
 	server *httptest.Server
 	plans  map[string][]string
-	// odd has the module behave as another one, or not at all.
-	odd map[string]string
+	// odd has the module behave as another one, or not at all, and demands has a plan
+	// be another variant than the one that is asked for.
+	odd, demands map[string]string
 
 	mu       sync.Mutex
 	created  map[string]*fakePlan
@@ -41,6 +43,12 @@ type fakePlan struct {
 	variant map[string]string
 	alias   string
 	client  map[string]any
+	modules []string
+}
+
+func (p *fakePlan) text(member string) string {
+	text, _ := p.client[member].(string)
+	return text
 }
 
 // wait is for how long a module waits that nothing comes.
@@ -66,6 +74,8 @@ var fakePlans = map[string][]string{
 	"oidcc-client-logout-test-plan":                    {"oidcc-client-test-rp-frontchannel-opinitlogout"},
 	"oidcc-client-refreshtoken-test-plan":              {"oidcc-client-test-refresh-token", "oidcc-client-test-refresh-token-invalid-issuer", "oidcc-client-test-refresh-token-invalid-sub"},
 	"oidcc-client-test-3rd-party-init-login-test-plan": {"oidcc-client-test-3rd-party-init-login"},
+	fapiSecurityProfile:                                nil, // those of its variant: see fapiFlawsOf
+	fapiMessageSigning:                                 nil,
 }
 
 var basicModules = []string{
@@ -78,7 +88,7 @@ var basicModules = []string{
 func newFakeSuite(t *testing.T) *fakeSuite {
 	t.Helper()
 	f := &fakeSuite{
-		t: t, plans: fakePlans, odd: map[string]string{},
+		t: t, plans: fakePlans, odd: map[string]string{}, demands: map[string]string{},
 		created: map[string]*fakePlan{}, runs: map[string]*fakeRun{}, aliases: map[string]*fakeRun{},
 	}
 	mux := http.NewServeMux()
@@ -102,7 +112,7 @@ func newFakeSuite(t *testing.T) *fakeSuite {
 		r.status = statusInterrupted
 		return http.StatusOK, map[string]any{}
 	}))
-	mux.HandleFunc("/test/a/{alias}/{path...}", func(w http.ResponseWriter, r *http.Request) {
+	provider := func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		run := f.aliases[r.PathValue("alias")]
 		f.mu.Unlock()
@@ -111,7 +121,9 @@ func newFakeSuite(t *testing.T) *fakeSuite {
 			return
 		}
 		run.serve(w, r, r.PathValue("path"))
-	})
+	}
+	mux.HandleFunc("/test/a/{alias}/{path...}", provider)
+	mux.HandleFunc("/test-mtls/a/{alias}/{path...}", provider)
 	f.server = httptest.NewUnstartedServer(mux)
 	f.server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
 	f.server.StartTLS()
@@ -121,11 +133,13 @@ func newFakeSuite(t *testing.T) *fakeSuite {
 
 func (f *fakeSuite) createPlan(w http.ResponseWriter, r *http.Request) {
 	var config struct {
-		Alias  string         `json:"alias"`
-		Client map[string]any `json:"client"`
+		Alias  string          `json:"alias"`
+		Client map[string]any  `json:"client"`
+		Server map[string]jwks `json:"server"`
 	}
 	p := &fakePlan{name: r.URL.Query().Get("planName")}
-	modules, known := f.plans[p.name]
+	var known bool
+	p.modules, known = f.plans[p.name]
 	if err := json.NewDecoder(r.Body).Decode(&config); err != nil || !known {
 		reply(w, http.StatusNotFound, map[string]any{"error": "No plan with name: " + p.name})
 		return
@@ -134,13 +148,21 @@ func (f *fakeSuite) createPlan(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusBadRequest, map[string]any{"error": err.Error()})
 		return
 	}
+	maps.Copy(p.variant, f.demands)
 	p.alias, p.client = config.Alias, config.Client
+	for _, name := range slices.Sorted(maps.Keys(fapiFlawsOf(p))) {
+		p.modules = append(p.modules, fapiName+"-"+name)
+	}
+	if keys := config.Server["jwks"].Keys; len(fapiFlawsOf(p)) > 0 && (len(keys) != 1 || keys[0]["d"] == nil || keys[0]["alg"] != "PS256") {
+		reply(w, http.StatusBadRequest, map[string]any{"error": "the plan needs a private key for its provider"})
+		return
+	}
 	id := rand.Text()
 	f.mu.Lock()
 	f.created[id] = p
 	f.mu.Unlock()
 	var list []map[string]any
-	for _, m := range modules {
+	for _, m := range p.modules {
 		list = append(list, map[string]any{"testModule": m, "variant": map[string]string{"response_type": "code"}})
 	}
 	reply(w, http.StatusCreated, map[string]any{"id": id, "name": p.name, "modules": list})
@@ -151,11 +173,15 @@ func (f *fakeSuite) start(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := f.created[r.URL.Query().Get("plan")]
-	if p == nil || !slices.Contains(f.plans[p.name], module) || !strings.Contains(r.URL.Query().Get("variant"), "response_type") {
+	if p == nil || !slices.Contains(p.modules, module) || !strings.Contains(r.URL.Query().Get("variant"), "response_type") {
 		reply(w, http.StatusNotFound, map[string]any{"error": "no such module in this plan"})
 		return
 	}
-	run := newFakeRun(f, p, module)
+	run, err := newFakeRun(f, p, module)
+	if err != nil {
+		reply(w, http.StatusBadRequest, map[string]any{"error": err.Error()})
+		return
+	}
 	if last := f.aliases[p.alias]; last != nil {
 		last.mu.Lock()
 		if last.status == statusWaiting {

@@ -22,6 +22,8 @@ type callbackFlow struct {
 	ring        *seal.Ring
 	response    authresponse.Response
 	transaction session.Transaction
+	// claimed is the login that a response which failed its checks claims to belong to.
+	claimed session.StateHash
 }
 
 // refuse returns a failure of the login at hand.
@@ -55,7 +57,12 @@ func (x *Exchange) leadTo(t *session.Transaction, location string) error {
 // returnURL returns where the login with the given state led, if it created the
 // current session, and else the home page.
 func (c *callbackFlow) returnURL(state string) string {
-	if s := c.State.session; s.Login == session.HashState(state) {
+	return c.returnOf(session.HashState(state))
+}
+
+// returnOf is returnURL for the hash of a state.
+func (c *callbackFlow) returnOf(login session.StateHash) string {
+	if s := c.State.session; s.Login == login {
 		return cmp.Or(s.Return, c.Home)
 	}
 	return c.Home

@@ -21,9 +21,12 @@ func (c *callbackFlow) respondUnread(err error) error {
 	if _, err := c.identify(); err != nil {
 		return c.respondError(storageFailure(err))
 	}
+	var note *refusedPost
+	if errors.As(err, &note) {
+		return c.respondRefused(note)
+	}
 	var unavailable *op.UnavailableError
-	switch {
-	case errors.As(err, &unavailable):
+	if errors.As(err, &unavailable) {
 		// The response is still unused, so that the same request may work later.
 		f.Code = errorcode.ProviderUnavailable
 		if c.Public {
@@ -32,13 +35,18 @@ func (c *callbackFlow) respondUnread(err error) error {
 		c.countFailedLogin(f)
 		c.header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(unavailable.RetryAfter.Seconds())))))
 		return c.errorPage(http.StatusServiceUnavailable, f, c.log(f))
+	}
+	if errors.Is(err, op.ErrResponseExpired) {
+		f.Code = errorcode.LoginExpired
+	}
+	switch {
 	case c.State.SignedIn():
 		// Signed responses expire after some minutes. A user who gets back to one with
 		// the Back button is already signed in.
 		c.log(f)
-		return pages.Redirect(c.W, http.StatusSeeOther, c.Home)
-	case errors.Is(err, op.ErrResponseExpired):
-		f.Code = errorcode.LoginExpired
+		return pages.Redirect(c.W, http.StatusSeeOther, c.returnOf(c.claimed))
+	case c.redirectRefused(f):
+		return nil
 	}
 	return c.respondError(f)
 }

@@ -34,6 +34,7 @@
 //	endpoints.go         Call.Serve checks method, provider, early data and host
 //	callback.go          serveCallback is the outline of what follows
 //	formpost.go          receive reads the response; redirectPosted turns POST into GET
+//	callback_unread.go   respondUnread, where the response cannot be read
 //	authenticate.go      identify opens the session that the browser already has
 //	callback_flow.go     takeTransaction finds the login in flight by its state
 //	callback_outcome.go  outcome processes the response once, across all nodes

@@ -10,6 +10,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/query"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // This file receives authorization responses by POST (OAuth 2.0 Form Post Response
@@ -34,6 +35,9 @@ const carriedFor = 60
 func (c *callbackFlow) receive() (err error) {
 	if c.R.Method != http.MethodPost {
 		text := c.Server.OriginalURL(c.R).RawQuery
+		if posted := c.openRefused(text); posted != nil {
+			return posted
+		}
 		if state, alone := authresponse.StateAlone(text); alone && c.provider.FormPost {
 			c.response, err = c.carried(state, text)
 			return err
@@ -58,6 +62,7 @@ func (c *callbackFlow) read(values url.Values) error {
 			return err
 		}
 		if values, err = client.VerifyResponse(c.R.Context(), raw); err != nil {
+			c.claimed = session.HashState(client.StateOf(raw))
 			return err
 		}
 	}

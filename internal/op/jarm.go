@@ -89,13 +89,36 @@ func (c *Client) ResponseAlgs(metadata *Metadata) []string {
 	return algorithms(c.Algs, metadata.IDTokenAlgs)
 }
 
-// glanceAtResponse checks a response before its signature is verified.
-func (c *Client) glanceAtResponse(raw string) error {
+// StateOf returns the state that a signed response claims to have, without verifying
+// anything. Use it only to tell whether the response was received before.
+func (c *Client) StateOf(raw string) string {
+	if len(raw) > maxSignedResponse {
+		return ""
+	}
+	raw, err := c.open(raw)
+	if err != nil {
+		return ""
+	}
+	claims, err := c.peekResponse(raw)
+	if err != nil {
+		return ""
+	}
+	state, _ := claims.text("state")
+	return state
+}
+
+// peekResponse returns the claims of a response before its signature is verified.
+func (c *Client) peekResponse(raw string) (object, error) {
 	algs := c.Algs
 	if len(algs) == 0 {
 		algs = asymmetric
 	}
-	claims, err := peek(raw, algs)
+	return peek(raw, algs)
+}
+
+// glanceAtResponse checks a response before its signature is verified.
+func (c *Client) glanceAtResponse(raw string) error {
+	claims, err := c.peekResponse(raw)
 	if err != nil {
 		return err
 	}
