@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,8 +21,9 @@ func behind(t *testing.T, p *Passwords, hash, password string, gone bool) (seen 
 	began := time.Now()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	var all sync.WaitGroup
 	for i := range seen {
-		go func() {
+		all.Go(func() {
 			var err error
 			if i == 0 {
 				_, _, err = p.Verify(ctx, caller, "anna", hash, password)
@@ -32,13 +34,13 @@ func behind(t *testing.T, p *Passwords, hash, password string, gone bool) (seen 
 				t.Errorf("caller %d: expected no error, seen %v", i, err)
 			}
 			seen[i] = time.Since(began)
-		}()
+		})
 		synctest.Wait()
 	}
 	if gone {
 		cancel()
 	}
-	time.Sleep(time.Minute)
+	all.Wait()
 	return seen
 }
 
