@@ -52,7 +52,7 @@ func (l *Language) Plain(key string, value func(name string) string) (string, er
 	return fill(text, value), nil
 }
 
-// HTML returns a text as escaped HTML in which the values are emphasized.
+// HTML returns a text as escaped HTML in which names and rules are emphasized.
 func (l *Language) HTML(key string, value func(name string) string) (string, error) {
 	text, err := l.text(key)
 	if err != nil {

@@ -57,8 +57,7 @@ type list struct {
 	bound bool // sessions are bound to it
 }
 
-// identityLists returns the lists that restrict which users and groups the provider
-// may assert.
+// identityLists returns the lists that restrict what the provider is trusted for.
 func (o *Options) identityLists() []list {
 	return []list{{"groups", &o.Groups, true}, {"tenants", &o.Tenants, true}, {"domains", &o.Domains, true}, {"audiences", &o.Audiences, false}}
 }
