@@ -62,7 +62,11 @@ func (c *Client) CheckPassedOn() error {
 	if c.DPoP.Mode != DPoPOn {
 		return nil
 	}
-	return errors.New("dpop on and upstream { access_token } exclude each other, since the application has no key to use a bound token with; remove access_token, or use dpop auto")
+	remedy := "remove access_token"
+	if c.Profile() == "" { // which refuses dpop auto
+		remedy += ", or use dpop auto"
+	}
+	return errors.New("dpop on and upstream { access_token } exclude each other, since the application has no key to use a bound token with; " + remedy)
 }
 
 // offersInstead describes what the metadata lists instead of an algorithm.

@@ -80,6 +80,21 @@ func errorText(err error) string {
 }
 
 // An RSA key of a PEM file signs with PS256, whatever the metadata lists first.
+// No advice is given that the profile would refuse.
+func TestAdviceWhereApplicationsGetNoToken(t *testing.T) {
+	t.Parallel()
+	for profile, want := range map[Profile]bool{"": true, FAPI2: false, FAPI2MessageSigning: false} {
+		c := &Client{Discovery: &Discovery{config: DiscoveryConfig{Profile: profile}}, DPoP: DPoP{Mode: DPoPOn}}
+		err := c.CheckPassedOn()
+		if !failsWith(err, "exclude each other") {
+			t.Errorf("%s: expected an error, seen %v", profile, err)
+		}
+		if seen := failsWith(err, "dpop auto"); seen != want {
+			t.Errorf("%s: expected the advice to use dpop auto %t, seen %v", profile, want, err)
+		}
+	}
+}
+
 func TestKeysAsAProfileUsesThem(t *testing.T) {
 	t.Parallel()
 	jwk := func(alg, kind string) []byte {
