@@ -10,8 +10,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Keys that are read from an operator's file are published without their private
-// parts, as a key set that we would read ourselves. Errors repeat nothing of the file.
+// Keys that are read from an operator's file can sign, and are published without their
+// private parts, as a key set that we would read ourselves. Errors repeat nothing of the file.
 func FuzzPrivateKeys(f *testing.F) {
 	for _, name := range []string{"rsa", "p256", "ed25519", "rsa-weak"} {
 		f.Add(keyPEM(f, name, "PRIVATE KEY"))
@@ -23,6 +23,9 @@ func FuzzPrivateKeys(f *testing.F) {
 	f.Add("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----")
 	f.Add("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----")
 	f.Add(`{"kty":"EC","crv":"P-256","x":"","y":"","d":""}`)
+	for name, alg := range map[string]string{"rsa": "PS512", "p521": "ES512", "ed25519": "Ed25519"} {
+		f.Add(strings.Replace(privateMember(f, name), "{", `{"alg":"`+alg+`",`, 1))
+	}
 	f.Add("{}")
 	f.Fuzz(func(t *testing.T, text string) {
 		var public []jose.JSONWebKey
@@ -31,6 +34,11 @@ func FuzzPrivateKeys(f *testing.F) {
 		for _, key := range signing {
 			if key.alg == "" || key.jwk.KeyID == "" {
 				t.Errorf("expected an algorithm and a name, seen %q and %q", key.alg, key.jwk.KeyID)
+			}
+			for _, taken := range [][]string{nil, {"PS256"}, {"EdDSA"}, {"Ed25519"}} {
+				if _, err := jose.NewSigner(key.signing(taken), nil); err != nil {
+					t.Errorf("expected a key that signs, seen %v for %s", err, key.alg)
+				}
 			}
 			public = append(public, key.Public())
 		}
