@@ -25,13 +25,13 @@ func init() {
 // runningApps lists the apps that were started and not cleaned up.
 var runningApps running.List[*App]
 
-// adminAPI adds what operators do to Caddy's admin API, under /oidc_idp/. A request is a
-// POST with a JSON object to the operation's name, as in /oidc_idp/user/add; the
-// response is JSON, too. A backup is read by GET /oidc_idp/backup and restored by POST
-// /oidc_idp/restore.
+// adminAPI adds the operators' commands to Caddy's admin API, under /oidc_idp/. A
+// request is a POST with a JSON object to the name of the operation, such as
+// /oidc_idp/user/add; the response is JSON as well. GET /oidc_idp/backup returns a
+// backup, and POST /oidc_idp/restore restores one.
 type adminAPI struct {
-	// app returns the app of the running configuration, or nil. Caddy makes this
-	// module before the apps, and does not say for which configuration.
+	// app returns the app of the running configuration, or nil. Caddy creates this
+	// module before the apps, without saying for which configuration.
 	app func() *App
 }
 
@@ -46,7 +46,8 @@ const (
 	restorePath = adminPrefix + "restore"
 	acceptPath  = adminPrefix + "accept-issuer"
 
-	// maxOperation bounds a request: files of users are the largest.
+	// maxOperation is the maximum size of a request in bytes. Files of users are
+	// the largest.
 	maxOperation = 64 << 20
 )
 
@@ -56,9 +57,8 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{{Pattern: adminPrefix, Handler: caddy.AdminHandlerFunc(serve)}}
 }
 
-// ServeAdmin responds to a request to the admin API about the accounts of this app. For
-// a nil app, which means that none is running, it is 503. Errors are of type
-// caddy.APIError, or mean 500.
+// ServeAdmin serves a request to the admin API. On a nil App, which means that none
+// is running, it responds with 503. Errors are of type caddy.APIError, or mean 500.
 func (a *App) ServeAdmin(w http.ResponseWriter, r *http.Request) error {
 	err := serveAdmin(a, w, r)
 	var failed *operator.Error
@@ -109,8 +109,8 @@ func serveAdmin(a *App, w http.ResponseWriter, r *http.Request) error {
 	return operate(w, r, s, name)
 }
 
-// acceptIssuer opens a provider that does not open by itself, since its passkeys are for
-// another host.
+// acceptIssuer opens a provider that does not open by itself because its passkeys
+// are for another host.
 func (a *App) acceptIssuer(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.Query().Get("yes") != "true" {
 		return adminError(http.StatusBadRequest, "users lose the passkeys that are for another host than "+a.issuer.Host+"; add --yes")
@@ -138,7 +138,7 @@ func operate(w http.ResponseWriter, r *http.Request, s *server.Server, name stri
 	return respond(w)(operator.Do(r.Context(), s, name, body))
 }
 
-// respond returns what sends a response as JSON.
+// respond returns a function that sends a response as JSON.
 func respond(w http.ResponseWriter) func(response any, err error) error {
 	return func(response any, err error) error {
 		if err != nil {
@@ -149,9 +149,9 @@ func respond(w http.ResponseWriter) func(response any, err error) error {
 	}
 }
 
-// warnOfAdmin logs that others may reach the admin API, which can do everything with
-// every account: Caddy's own check of origins does not keep programs out. The address
-// is known when the first request comes.
+// warnOfAdmin warns if others may reach the admin API, which has full control of
+// every account: Caddy's own check of origins does not keep programs out. The
+// address is known only when the first request comes.
 func (a *App) warnOfAdmin(r *http.Request) {
 	listener, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
 	if !ok || listener.Addr == "" {

@@ -7,9 +7,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/operator"
 )
 
-// Operate does what an operator's command does, for programs that have this Caddy in
-// them: the operation has the name of the command, as in user/add, and the request and
-// the response are what the admin API has, as values that JSON is made of. It waits
+// Operate executes an operator's command for programs that embed this Caddy.
+// operation is the name of the command, such as user/add. The request and the
+// response are those of the admin API, as values that marshal to JSON. It waits
 // until the database is open.
 func (a *App) Operate(ctx context.Context, operation string, request, response any) error {
 	body, err := json.Marshal(request)

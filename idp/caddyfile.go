@@ -30,8 +30,8 @@ func init() {
 	}
 }
 
-// The kinds of blocks. Their options are set by init, since the tables of options
-// name functions that report errors.
+// Kinds of blocks. init sets their options, because the tables of options refer to
+// functions that report errors.
 var (
 	appBlock           = &caddyargs.Kind{Name: "of oidc_idp", Place: "of oidc_idp itself", Repeats: []string{"authenticator", "client", "external"}}
 	mailBlock          = &caddyargs.Kind{Name: "of mail", Place: "of mail"}
@@ -41,7 +41,7 @@ var (
 	clientBlock        = &caddyargs.Kind{Name: "of a client", Place: "of a client", Repeats: []string{"redirect_uri", "post_logout_redirect_uri"}}
 )
 
-// blocks are the kinds of blocks where a misplaced option may belong.
+// blocks are the kinds of blocks that are searched for a misplaced option.
 var blocks = []*caddyargs.Kind{
 	authenticatorBlock, passwordBlock, sessionBlock, clientBlock, externalBlock, samlBlock, oidcBlock, oauth2Block, mailBlock, appBlock,
 }
@@ -158,7 +158,7 @@ func parseDatabase(d *caddyfile.Dispenser, a *App) error {
 	return nil
 }
 
-// parseRotateKeys parses how long a key signs; «off» is for ever.
+// parseRotateKeys parses how long a key signs; «off» disables rotation.
 func parseRotateKeys(d *caddyfile.Dispenser, a *App) error {
 	if err := durationOrOff(d, &a.RotateKeys); err != nil {
 		return err

@@ -52,7 +52,7 @@ func parseAuthenticator(d *caddyfile.Dispenser, app *App) error {
 	return nil
 }
 
-// newMember reads the name of something of which there may be several.
+// newMember parses the name of a block that may occur several times.
 func newMember[T any](d *caddyfile.Dispenser, kind string, all map[string]*T) (name string, place *caddyfile.Dispenser, err error) {
 	place = caddyargs.At(d.Token())
 	if err := caddyargs.StringArg(d, &name); err != nil {
@@ -92,7 +92,7 @@ func parsePassword(d *caddyfile.Dispenser, a *Authenticator) error {
 	return parseBlock(d, passwordOptions, passwordBlock, a.Password, a.Password.check)
 }
 
-// parseBlock parses an option that is a block of others, and checks them.
+// parseBlock parses and checks an option that is a block of others.
 func parseBlock[T any](d *caddyfile.Dispenser, options caddyargs.Table[T], kind *caddyargs.Kind, into T, check func() error) error {
 	place, option := caddyargs.At(d.Token()), d.Val()
 	if d.NextArg() {
@@ -142,7 +142,7 @@ func parseSession(d *caddyfile.Dispenser, a *Authenticator) error {
 	return parseBlock(d, sessionOptions, sessionBlock, a.Session, a.Session.check)
 }
 
-// durationOrOff reads a duration above zero, or «off», which is zero.
+// durationOrOff parses a duration above zero, or «off», which is zero.
 func durationOrOff(d *caddyfile.Dispenser, field *caddy.Duration) error {
 	if d.NextArg() {
 		if d.Val() == "off" {
@@ -157,7 +157,7 @@ func durationOrOff(d *caddyfile.Dispenser, field *caddy.Duration) error {
 	return caddyargs.PositiveDurationArg(d, field)
 }
 
-// enumListArg reads one or more of a few words.
+// enumListArg parses one or more of the given words.
 func enumListArg(d *caddyfile.Dispenser, field *[]string, words []string) error {
 	option := d.Val()
 	if err := caddyargs.ListArg(d, field); err != nil {

@@ -75,7 +75,7 @@ func parseClient(d *caddyfile.Dispenser, app *App) error {
 	return nil
 }
 
-// moreArgs reads one or more arguments of an option that may be there again.
+// moreArgs parses one or more arguments of an option that may be repeated.
 func moreArgs(d *caddyfile.Dispenser, field *[]string) error {
 	var more []string
 	if err := caddyargs.ListArg(d, &more); err != nil {

@@ -20,7 +20,7 @@ var (
 	oauth2Block   = &caddyargs.Kind{Name: "of oauth2", Place: "of an external provider's oauth2"}
 )
 
-// The values of options that have one of a few.
+// Allowed values of options.
 var (
 	linkValues = []string{broker.LinkOff, broker.LinkVerifiedEmail}
 	signValues = []string{broker.SignResponse, broker.SignAssertion, broker.SignBoth, broker.SignEither}
@@ -43,7 +43,7 @@ var externalOptions = caddyargs.Table[*External]{
 	"disabled": func(d *caddyfile.Dispenser, e *External) error { return caddyargs.FlagArg(d, &e.Disabled) },
 }
 
-// onOff reads «on» or «off».
+// onOff parses «on» or «off».
 func onOff(d *caddyfile.Dispenser, field *bool) error {
 	on := new(bool)
 	if err := caddyargs.BoolArg(d, &on); err != nil {
@@ -90,7 +90,7 @@ func parseExternal(d *caddyfile.Dispenser, app *App) error {
 	return nil
 }
 
-// parseExternalACR parses a value of acr that counts as two factors. Syntax:
+// parseExternalACR parses an acr value that means two factors. Syntax:
 //
 //	acr <value> mfa
 func parseExternalACR(d *caddyfile.Dispenser, e *External) error {
@@ -138,7 +138,7 @@ var oidcOptions = caddyargs.Table[*ExternalOIDC]{
 	"insecure":      func(d *caddyfile.Dispenser, o *ExternalOIDC) error { return caddyargs.FlagArg(d, &o.Insecure) },
 }
 
-// parseExternalClientAuth parses how we authenticate. Syntax:
+// parseExternalClientAuth parses the client authentication method. Syntax:
 //
 //	client_auth <method> [<keys...>]
 func parseExternalClientAuth(d *caddyfile.Dispenser, o *ExternalOIDC) error {

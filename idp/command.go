@@ -53,7 +53,7 @@ instead.`,
 	root.AddCommand(backupCommand(), restoreCommand(), acceptCommand())
 }
 
-// onlyHelp makes a command that does nothing itself print its help.
+// onlyHelp makes a command without an action of its own print its help.
 func onlyHelp(cmd *cobra.Command) {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {

@@ -56,7 +56,8 @@ func writeBackup(fl caddycmd.Flags, name string) error {
 	})
 }
 
-// acceptCommand opens a provider that has passkeys of another host.
+// acceptCommand returns the command that opens a provider with passkeys for another
+// host.
 func acceptCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "accept-issuer --yes",

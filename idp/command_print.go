@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 )
 
-// print prints a response for people: a table, or a line for each member.
+// print prints a response for people: as a table, or one line per member.
 func (s subcommand) print(out io.Writer, response map[string]any) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	if s.list != "" {
@@ -64,7 +64,7 @@ func printTable(w io.Writer, rows []any, columns []string) {
 	}
 }
 
-// membersOf returns the names of all members of some objects.
+// membersOf returns the names of all members of objects.
 func membersOf(rows []any) (names []string) {
 	for _, row := range rows {
 		members, _ := row.(map[string]any)
@@ -80,8 +80,8 @@ func membersOf(rows []any) (names []string) {
 
 func title(name string) string { return strings.ReplaceAll(name, "_", " ") }
 
-// textOf returns a value of JSON as people read it. What acts on a terminal is escaped:
-// names are those of users.
+// textOf formats a JSON value. It escapes control characters, because users choose
+// names.
 func textOf(value any) string {
 	switch v := value.(type) {
 	case nil:

@@ -18,22 +18,22 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 )
 
-// subcommand is a subcommand that is one operation.
+// subcommand is a subcommand that executes one operation.
 type subcommand struct {
 	use, short, long string
 	operation        string
-	// params are the members of the request that arguments are. One with a question
-	// mark may be left out; one with dots takes all that are left.
+	// params are the members of the request that arguments set. A question mark
+	// marks an optional one; dots mark one that takes all remaining arguments.
 	params []string
-	// files are members of the request that arguments name files of.
+	// files are members of the request that are read from files named by arguments.
 	files []string
 	flags []flag
-	// list is the member of the response that is printed as a table, with the columns
-	// that shows names; without it they are printed line by line.
+	// list is the member of the response to print as a table, with the columns in
+	// shows; without it they are printed line by line.
 	list  string
 	shows []string
-	raw   string // the member of the response that is printed as it is
-	pages bool   // the response may have a next page
+	raw   string // the member of the response to print as it is
+	pages bool   // whether the response may have a next page
 }
 
 // The kinds of flags.
@@ -46,7 +46,7 @@ const (
 	stdinFlag // the first line of the standard input
 )
 
-// flag is a flag that is a member of the request.
+// flag is a flag that sets a member of the request.
 type flag struct {
 	name, help string
 	kind       int
@@ -103,7 +103,7 @@ func (s subcommand) checkArgs(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// request makes the request of arguments and flags.
+// request builds the request from arguments and flags.
 func (s subcommand) request(cmd *cobra.Command, fl caddycmd.Flags, args []string) (map[string]any, error) {
 	request := make(map[string]any)
 	for i, arg := range args {
@@ -165,7 +165,7 @@ func (f flag) value(cmd *cobra.Command, fl caddycmd.Flags) (any, error) {
 	return fl.String(f.name), nil
 }
 
-// maxInput bounds a file of users.
+// maxInput is the maximum size in bytes of a file of users.
 const maxInput = 32 << 20
 
 func readInput(cmd *cobra.Command, name string) (string, error) {
@@ -233,13 +233,14 @@ func open(fl caddycmd.Flags, method, path string, body io.Reader) (*http.Respons
 		return nil, fmt.Errorf("couldn't determine admin API address: %w", err)
 	}
 	response, err := caddycmd.AdminAPIRequest(address, method, path, nil, body)
-	if err != nil && strings.HasPrefix(err.Error(), "performing request: ") { // no answer; Caddy does not wrap its cause
+	if err != nil && strings.HasPrefix(err.Error(), "performing request: ") { // no response; Caddy does not wrap the cause
 		return nil, fmt.Errorf("%w; is Caddy running, with its admin API at %s?", err, address)
 	}
 	return response, err
 }
 
-// writePrivate writes a file that no other user can read. It is whole, or not there.
+// writePrivate writes a file that only the current user can read. It is written
+// completely or not at all.
 func writePrivate(name string, write func(io.Writer) error) (err error) {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

@@ -1,8 +1,8 @@
 package oidcidp
 
-// This file lists the subcommands that are one operation of package operator each.
+// This file lists the subcommands that execute one operation of package operator.
 
-// noun is what subcommands are about.
+// noun is a group of subcommands.
 type noun struct {
 	name, short string
 	verbs       []subcommand
@@ -38,7 +38,7 @@ var userFields = []string{
 
 var userColumns = []string{"name", "email", "display_name", "groups", "authenticator", "status", "last_sign_in"}
 
-// nouns are all subcommands but those that stand alone.
+// nouns are all groups of subcommands.
 var nouns = []noun{
 	{"user", "Add, change and remove users", []subcommand{
 		{

@@ -17,10 +17,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 )
 
-// This file refuses configurations that cannot work. The Caddyfile parser uses the
-// same checks, and finds the line of the option that an error is about.
+// This file checks configurations. The Caddyfile parser uses the same checks, and
+// finds the line of the option that an error is about.
 
-// The values of options that have one of a few.
+// Allowed values of options.
 var (
 	databaseEngines    = []string{"sqlite", "postgres"}
 	characterKinds     = []string{"lower", "upper", "digit", "symbol"}
@@ -46,7 +46,7 @@ const (
 	// A key is published for a day after the next one began to sign.
 	minRotateKeys     = 2 * 24 * time.Hour
 	defaultRotateKeys = 90 * 24 * time.Hour
-	goodSecret        = 16 // bytes of a client secret that is not worth a warning
+	goodSecret        = 16 // minimum length in bytes of a client secret without a warning
 	maxName           = 100
 )
 
@@ -56,7 +56,8 @@ func oneOf(option, word string, words []string) error {
 	return optioncheck.First(optioncheck.OneOf(option, word, words...))
 }
 
-// checkID refuses names that could not be part of an address or a log line.
+// checkID returns an error for names that cannot be part of an address or a log
+// line.
 func checkID(id string) error {
 	if !idPattern.MatchString(id) {
 		return fmt.Errorf("'%s' is no name: letters, digits, dots, hyphens and underscores, at most 64, and a letter or digit first", id)
@@ -64,7 +65,7 @@ func checkID(id string) error {
 	return nil
 }
 
-// checkMemberID refuses names that something of a kind cannot have.
+// checkMemberID returns an error for invalid names of a kind of block.
 func checkMemberID(kind, id string) error {
 	if err := checkID(id); err != nil {
 		return fmt.Errorf("%s: %w", kind, err)
@@ -75,7 +76,8 @@ func checkMemberID(kind, id string) error {
 	return nil
 }
 
-// check refuses a configuration that cannot work. Placeholders are resolved.
+// check returns an error for an invalid configuration. Placeholders are already
+// resolved.
 func (a *App) check() error {
 	if a.IssuerURL == "" {
 		return errors.New("issuer is missing: it is the URL of the site that has the handler oidc_idp, such as https://login.example.com")
@@ -126,7 +128,7 @@ func (a *App) checkWords() error {
 	)
 }
 
-// parseIssuer reads an issuer. Plain HTTP is for loopback alone.
+// parseIssuer parses an issuer. Plain HTTP is allowed only on loopback.
 func parseIssuer(text string) (address.Origin, error) {
 	issuer, err := address.ParseOrigin(text)
 	switch {
@@ -192,7 +194,7 @@ func (p *PasswordPolicy) check() error {
 	)
 }
 
-// isLength reports whether a length of passwords is not set, or allowed.
+// isLength reports whether a password length is zero, or allowed.
 func isLength(n int) bool { return n == 0 || n >= minPasswordLength && n <= maxPasswordLength }
 
 func (l *Lockout) check() error {

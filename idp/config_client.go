@@ -51,7 +51,7 @@ func (c *Client) checkAddresses() error {
 	} {
 		for n, uri := range option.uris {
 			if strings.Contains(uri, "{") {
-				continue // a placeholder, which is checked once it is resolved
+				continue // placeholders are checked once they are resolved
 			}
 			if slices.Contains(option.uris[:n], uri) {
 				return fmt.Errorf("%s: %s appears twice", option.name, uri)
@@ -71,9 +71,10 @@ func nonEmpty(text string) []string {
 	return []string{text}
 }
 
-// checkClientURI refuses addresses that an authorization response must not go to:
-// plain HTTP except on loopback, and fragments (RFC 6749, section 3.1.2). Public
-// clients may have a scheme of their own (RFC 8252, section 7.1).
+// checkClientURI returns an error for addresses that must not receive an
+// authorization response: plain HTTP except on loopback, and fragments (RFC 6749,
+// section 3.1.2). Public clients may use private-use schemes (RFC 8252, section
+// 7.1).
 func checkClientURI(uri string, public bool) error {
 	u, err := url.Parse(uri)
 	if err == nil && public && strings.Contains(u.Scheme, ".") && u.Fragment == "" {

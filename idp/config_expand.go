@@ -22,7 +22,7 @@ type text struct {
 	field  *string
 }
 
-// texts are the options that may contain placeholders.
+// texts returns the options that may contain placeholders.
 func (a *App) texts() []text {
 	all := []text{
 		{"issuer", &a.IssuerURL}, {"pages", &a.Pages}, {"name", &a.Name}, {"logo", &a.Logo}, {"contact", &a.Contact},
@@ -58,8 +58,8 @@ func (c *Client) texts(prefix string) []text {
 	return all
 }
 
-// expand resolves all placeholders. An error names the option and the placeholder,
-// and repeats nothing of a secret.
+// expand resolves all placeholders. Errors name the option and the placeholder, and
+// do not repeat secrets.
 func (a *App) expand() error {
 	for _, t := range a.texts() {
 		expanded, err := placeholders.Expand(*t.field)

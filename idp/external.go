@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/broker"
 )
 
-// config is the external provider as package broker has it. Placeholders are
-// resolved there, when the provider opens: files may be needed for it.
+// config converts the external provider for package broker, which resolves
+// placeholders when the provider opens, since that may need files.
 func (e *External) config() broker.Config {
 	c := broker.Config{
 		ID: e.ID, Create: e.Create, Link: e.Link, Groups: e.Groups, GroupNames: e.GroupNames,
@@ -57,7 +57,7 @@ func (o *ExternalOIDC) options() *opconfig.Options {
 	return options
 }
 
-// brokerConfigs are the external providers as package broker has them.
+// brokerConfigs returns the external providers for package broker.
 func (a *App) brokerConfigs() []broker.Config {
 	configs := make([]broker.Config, 0, len(a.Externals))
 	for i := range a.Externals {
@@ -66,7 +66,7 @@ func (a *App) brokerConfigs() []broker.Config {
 	return configs
 }
 
-// check refuses what cannot work by itself.
+// check returns an error for options that are invalid by themselves.
 func (e *External) check() error {
 	if o := e.OIDC; o != nil {
 		if needs, _, known := op.AuthMethod(o.ClientAuth); o.ClientAuth != "" && (!known || needs == op.NeedsCertificate || needs == op.NeedsFile) {
@@ -77,8 +77,8 @@ func (e *External) check() error {
 	return c.Check()
 }
 
-// checkExternals refuses external providers that cannot work beside each other, or
-// that name what there is not.
+// checkExternals returns an error for conflicts between external providers, and
+// references to what does not exist.
 func (a *App) checkExternals() error {
 	if err := broker.CheckAll(a.brokerConfigs()); err != nil {
 		return err
@@ -95,8 +95,8 @@ func (a *App) checkExternals() error {
 	return nil
 }
 
-// checkInitiated refuses to lead users to an application that cannot begin a
-// login. The hosts of the sites here are known only when everything runs.
+// checkInitiated returns an error if users would be sent to an application that
+// cannot begin a login. The hosts of the sites here are known only at run time.
 func (a *App) checkInitiated(s *ExternalSAML) error {
 	if s == nil || s.IDPInitiated == "" {
 		return nil

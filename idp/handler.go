@@ -19,7 +19,7 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.oidc_idp", New: func() caddy.Module { return new(Handler) }}
 }
 
-// Provision finds the app.
+// Provision implements caddy.Provisioner. It looks up the app.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	app, err := ctx.AppIfConfigured("oidc_idp")
 	if err != nil {
@@ -29,7 +29,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// ServeHTTP answers every path, and never calls the next handler.
+// ServeHTTP implements caddyhttp.MiddlewareHandler. It serves every path, and never
+// calls the next handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	h.app.instance.ServeHTTP(w, r)
 	return nil

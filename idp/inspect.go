@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/database"
 )
 
-// Inspect implements builtin.Inspector: `caddy oidc-rp check` reports it. The database
-// is looked at, not opened, so that an examination changes nothing.
+// Inspect implements builtin.Inspector, for `caddy oidc-rp check`. It examines the
+// database without opening it, so that nothing changes.
 func (a *App) Inspect(ctx context.Context) []builtin.Finding {
 	all := []builtin.Finding{a.inspectDatabase(ctx)}
 	if http, err := a.ctx.AppIfConfigured("http"); err == nil {

@@ -6,14 +6,14 @@ import (
 	"sync/atomic"
 )
 
-// logSwitch is the log of a provider that outlives configurations: it writes where the
-// last one that started says.
+// logSwitch is the log handler of a provider that outlives configurations. It
+// writes to the logger of the last configuration that started.
 type logSwitch struct {
 	current *atomic.Pointer[slog.Logger]
 	with    []func(slog.Handler) slog.Handler
 }
 
-// use has lines go to a logger from now on.
+// use sets the logger to write to.
 func (l *logSwitch) use(logger *slog.Logger) {
 	if l.current == nil {
 		l.current = new(atomic.Pointer[slog.Logger])

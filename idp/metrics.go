@@ -6,8 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// counters count what the providers of this process do, in all configurations: a reload
-// begins nothing again.
+// counters has the counters of this process, for all configurations, so that a
+// reload does not reset them.
 type counters struct {
 	signIns, requests, externals, mails *prometheus.CounterVec
 }

@@ -109,8 +109,9 @@ func (App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "oidc_idp", New: func() caddy.Module { return new(App) }}
 }
 
-// Provision checks the configuration. It asks for no other app, and touches no
-// file, key or connection: the handler does at its first request.
+// Provision implements caddy.Provisioner. It checks the configuration. It loads no
+// other app, and accesses no file, key or connection: the handler does at its first
+// request.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
 	a.logger, a.clock = ctx.Slogger(), clock.ForConfig()
@@ -131,7 +132,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// warn logs what is likely to be a mistake.
+// warn logs likely mistakes.
 func (a *App) warn() {
 	for id, c := range a.Clients {
 		if c.Secret != "" && len(c.Secret) < goodSecret {
@@ -140,8 +141,8 @@ func (a *App) warn() {
 	}
 }
 
-// Start opens the provider in the background: what is wrong with the database is then
-// in the log before the first user comes.
+// Start implements caddy.App. It opens the provider in the background, so that
+// problems with the database are logged before the first user comes.
 func (a *App) Start() error {
 	a.instance.log.use(a.logger)
 	a.release = append(a.release, runningApps.Add(a))
@@ -151,14 +152,15 @@ func (a *App) Start() error {
 	if http, err := a.ctx.AppIfConfigured("http"); err == nil {
 		a.warnOfSites(http.(*caddyhttp.App))
 	}
-	go func() { _, _ = a.instance.server(context.Background()) }() // the instance logs why not
+	go func() { _, _ = a.instance.server(context.Background()) }() // the instance logs errors
 	return nil
 }
 
-// Stop does nothing: requests may still be under way.
+// Stop implements caddy.App. It does nothing: requests may still be in progress.
 func (a *App) Stop() error { return nil }
 
-// Cleanup releases the provider, which ends unless another configuration has it.
+// Cleanup implements caddy.CleanerUpper. It releases the provider, which closes
+// unless another configuration uses it.
 func (a *App) Cleanup() error {
 	var errs []error
 	for _, release := range slices.Backward(a.release) {

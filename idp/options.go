@@ -22,7 +22,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 )
 
-// serverOptions turns a configuration that was checked into that of a server.
+// serverOptions converts a checked configuration to that of a server.
 func (a *App) serverOptions(storage clusterstore.Storage) (server.Options, error) {
 	o := server.Options{
 		Issuer: a.issuer, Name: a.Name, Contact: a.Contact, Pages: a.Pages, Logo: a.Logo, Languages: a.Languages,
@@ -47,7 +47,7 @@ func (a *App) serverOptions(storage clusterstore.Storage) (server.Options, error
 	return o, nil
 }
 
-// defaultFile is where accounts are by default, in Caddy's data folder.
+// defaultFile is the default database file, in Caddy's data folder.
 var defaultFile = filepath.Join("oidc_idp", "accounts.db")
 
 func (d *Database) options() database.Options {
@@ -68,7 +68,7 @@ func (a *App) authenticators() (authenticator.Set, error) {
 	return authenticator.NewSet(all...)
 }
 
-// resolved returns an authenticator with the defaults of what is not set.
+// resolved returns an authenticator with defaults for unset options.
 func (a *Authenticator) resolved(name string) *authenticator.Authenticator {
 	to := authenticator.New(name)
 	if p := a.Password; p != nil {
@@ -116,8 +116,7 @@ func (a *App) clients() (*provider.Clients, error) {
 	return clients, nil
 }
 
-// clientAddress returns the address of a request's client as Caddy sees it: that of a
-// trusted proxy's client, else of the connection.
+// clientAddress returns the client's IP address as Caddy determined it.
 func clientAddress(r *http.Request) netip.Addr {
 	if text, ok := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string); ok {
 		if addr, err := netip.ParseAddr(text); err == nil {
@@ -128,8 +127,8 @@ func clientAddress(r *http.Request) netip.Addr {
 	return at.Addr()
 }
 
-// requestedHost returns the host that a request is for: the proxy's word for it if
-// Caddy trusts the proxy, else that of the request.
+// requestedHost returns the host of a request, from X-Forwarded-Host if Caddy
+// trusts the proxy.
 func requestedHost(r *http.Request) string {
 	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
 		if named := r.Header.Values("X-Forwarded-Host"); len(named) == 1 && named[0] != "" {

@@ -20,22 +20,23 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/storagekey"
 )
 
-// instances are the providers of running configurations, by all that shapes them.
-// Two configurations that agree on that share one, so that a reload ends nothing.
+// instances holds the providers of running configurations, by everything that they
+// depend on. Configurations that agree on that share one, so that a reload
+// interrupts nothing.
 var instances = caddy.NewUsagePool()
 
-// hashers bound the password hashes of the process, by the storage that has the
-// keys: a reload must not double what hashes take.
+// hashers holds the password hashers of the process, by the storage that has their
+// keys, so that a reload does not double the memory for hashes.
 var hashers = caddy.NewUsagePool()
 
-// hasher is what hashes passwords. There is nothing to close.
+// hasher hashes passwords. It needs no cleanup.
 type hasher struct{ *passwords.Passwords }
 
 // Destruct implements caddy.Destructor.
 func (hasher) Destruct() error { return nil }
 
 const (
-	// retryPause is how long a failed attempt to open the database counts.
+	// retryPause is the minimum interval of attempts to open the database.
 	retryPause = time.Second
 	// openPatience is how long a request waits for the database to open.
 	openPatience = 5 * time.Second
@@ -43,21 +44,21 @@ const (
 
 var errNotOpen = errors.New("the identity provider is not ready yet")
 
-// instance is a provider that opens when it is first needed: Caddy starts apps in any
-// order, and provisions configurations that it only checks.
+// instance is a provider that opens at first use: Caddy starts apps in any order,
+// and provisions configurations that it only validates.
 type instance struct {
 	options server.Options
 	log     *logSwitch
 	ready   atomic.Pointer[server.Server]
 
 	mu      sync.Mutex
-	opening chan struct{} // of the attempt that runs; nil if none does
+	opening chan struct{} // closed when the current attempt ends; nil if there is none
 	err     error         // of the last attempt
 	next    time.Time     // no attempt before
 	closed  bool
 }
 
-// acquire returns the instance of a configuration, and what releases it.
+// acquire returns the instance of a configuration, and a function that releases it.
 func (a *App) acquire(storage any, options func() (server.Options, error)) (*instance, func() error, error) {
 	config, err := json.Marshal(a)
 	if err != nil {
@@ -98,8 +99,8 @@ func (a *App) acquire(storage any, options func() (server.Options, error)) (*ins
 	}, nil
 }
 
-// server returns the provider, and opens it if it is not open. After a failure it does
-// not try again for a moment.
+// server returns the provider, and opens it if necessary. After a failure it waits
+// before the next attempt.
 func (i *instance) server(ctx context.Context) (*server.Server, error) {
 	if s := i.ready.Load(); s != nil {
 		return s, nil
@@ -135,7 +136,7 @@ func (i *instance) server(ctx context.Context) (*server.Server, error) {
 	return nil, errors.Join(errNotOpen, i.err)
 }
 
-// errNothingToAccept is about a provider that opened without an operator's word.
+// errNothingToAccept means that the provider is already open.
 var errNothingToAccept = errors.New("the identity provider is open: there are no passkeys of another host to give up")
 
 // accept opens a provider whose passkeys are for another host than its issuer has now,

@@ -11,8 +11,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-// args lists the kinds of rules: for each, the function that reads its values.
-// The dispenser is on the name of the kind.
+// args has the parsers of the values of rules, by kind. The dispenser is at the
+// name of the kind.
 var args = caddyargs.Table[*Rule]{
 	authz.KindAnyUser:     func(d *caddyfile.Dispenser, r *Rule) error { return caddyargs.FlagArg(d, &r.AnyUser) },
 	authz.KindGroup:       func(d *caddyfile.Dispenser, r *Rule) error { return caddyargs.ListArg(d, &r.Group) },
@@ -29,7 +29,7 @@ var args = caddyargs.Table[*Rule]{
 	authz.KindProfile:     func(d *caddyfile.Dispenser, r *Rule) error { return caddyargs.StringArg(d, &r.Profile) },
 }
 
-// ParseClaim parses a claim path and the values that the claim may have.
+// ParseClaim parses a claim path and values.
 func ParseClaim(d *caddyfile.Dispenser, r *Rule) error {
 	args := d.RemainingArgs()
 	if len(args) == 0 || args[0] == "" {
@@ -47,8 +47,8 @@ func ParseClaim(d *caddyfile.Dispenser, r *Rule) error {
 	return nil
 }
 
-// parseExpressionRule parses an expression as Caddy's matcher does: several words
-// are taken with their quotes, and one word without.
+// parseExpressionRule parses an expression like Caddy's matcher: several words with
+// their quotes, and a single word without.
 func parseExpressionRule(d *caddyfile.Dispenser, r *Rule) error {
 	switch d.CountRemainingArgs() {
 	case 0:
@@ -89,10 +89,10 @@ func ParseDeny(d *caddyfile.Dispenser, rules *[]*Rule) error {
 	return ParseRule(d, rules, true)
 }
 
-// ruleNames lists the kinds of rules that require takes, or deny.
+// ruleNames returns the kinds of rules that are allowed in require or deny.
 func ruleNames(deny bool) string { return strings.Join(authz.Kinds(deny), ", ") }
 
-// ParseRule parses one rule. The dispenser is on the name of its kind.
+// ParseRule parses one rule. The dispenser is at the name of its kind.
 func ParseRule(d *caddyfile.Dispenser, rules *[]*Rule, deny bool) error {
 	kind, place := d.Val(), caddyargs.At(d.Token())
 	if deny && slices.Contains(authz.Kinds(false), kind) && !slices.Contains(authz.Kinds(true), kind) {
@@ -113,9 +113,9 @@ func ParseRule(d *caddyfile.Dispenser, rules *[]*Rule, deny bool) error {
 	return nil
 }
 
-// Check returns an error about a rule that can be found without the rest of the
-// configuration, so that it names the line. A value with a placeholder is checked
-// when the configuration is loaded.
+// Check returns errors that can be found without the rest of the configuration, so
+// that they name the line. Values with placeholders are checked when the
+// configuration is loaded.
 func (r *Rule) Check(deny bool) error {
 	hasPlaceholder := false
 	rule, err := r.resolve(&Resolver{

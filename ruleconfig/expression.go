@@ -21,18 +21,18 @@ import (
 	"go.uber.org/zap"
 )
 
-// Request is what an expression is evaluated for.
+// Request is the request that an expression is evaluated for.
 type Request interface {
-	// User returns the user, who is signed in.
+	// User returns the signed-in user.
 	User() identity.User
-	// HTTP returns the request, as far as clients may say anything of it.
+	// HTTP returns the request.
 	HTTP() *http.Request
 	// OriginalURL returns the URL of the request before any rewrite.
 	OriginalURL() *url.URL
-	// ClientIP returns the address of the client.
+	// ClientIP returns the client's IP address.
 	ClientIP() string
-	// RefuseEarly is called if the address of the client is not certain yet, with
-	// the error that the request gets.
+	// RefuseEarly is called with the error for the request if the client's IP
+	// address is not verified yet.
 	RefuseEarly(err error)
 }
 
@@ -45,13 +45,13 @@ type Expressions struct {
 	requests    *caddycel.Requests // nil until an expression calls a matcher
 }
 
-// NewExpressions returns what compiles the expressions of a configuration that is
-// being loaded. Errors of their evaluations go to the logger.
+// NewExpressions returns the compiler of expressions for a configuration that is
+// being loaded. It logs errors of their evaluation.
 func NewExpressions(ctx caddy.Context, now func() time.Time, logger *zap.Logger) *Expressions {
 	return &Expressions{ctx: ctx, now: now, logger: logger}
 }
 
-// compile makes a program of an expression.
+// compile compiles an expression.
 func (e *Expressions) compile(text string) (authz.Program, error) {
 	if e.environment == nil {
 		environment, err := newEnvironment(e.ctx)
@@ -100,7 +100,7 @@ var checkedExpressions = sync.OnceValues(func() (*expression.Environment, error)
 	return newEnvironment(ctx)
 })
 
-// rule is an expression as package authz evaluates it.
+// rule implements authz.Program.
 type rule struct {
 	*expression.Expression
 	program  *expression.Program
@@ -129,7 +129,7 @@ func (e *rule) Eval(request any, all bool) (bool, error) {
 		return false, errors.New("there is no request")
 	}
 	if sent := r.HTTP(); e.Request && sent.Method == http.MethodHead {
-		sent.Method = http.MethodGet // as which it is judged
+		sent.Method = http.MethodGet // HEAD is treated as GET
 		defer func() { sent.Method = http.MethodHead }()
 	}
 	source := &source{Request: r, requests: e.requests, matchers: e.Matchers}
@@ -172,16 +172,16 @@ func (e *rule) evaluate(source *source) (bool, error) {
 	return false, err
 }
 
-// source is where an expression's variables come from.
+// source provides the variables of an expression.
 type source struct {
 	Request
 	requests *caddycel.Requests
 	matchers bool    // the expression calls Caddy's matchers
-	value    ref.Val // once it is made
+	value    ref.Val // cached by Value
 }
 
-// ClientIP implements expression.Source. Like Caddy's matchers it trusts no
-// address before the handshake is complete: it is easily forged.
+// ClientIP implements expression.Source. Like Caddy's matchers, it trusts no
+// address before the TLS handshake is complete, because it could be spoofed.
 func (s *source) ClientIP() (string, error) {
 	if r := s.HTTP(); r.TLS != nil && !r.TLS.HandshakeComplete {
 		return "", caddyhttp.Error(http.StatusTooEarly, errors.New("the TLS handshake is not complete, so the client's address is not certain"))
@@ -203,7 +203,7 @@ func (s *source) Value() (ref.Val, error) {
 	return s.value, err
 }
 
-// ReadsPath reports whether an expression of some sets of rules reads the path.
+// ReadsPath reports whether an expression in sets of rules depends on the path.
 func ReadsPath(sets []*authz.Set) bool {
 	for _, set := range sets {
 		for of := range set.Each {
@@ -215,7 +215,7 @@ func ReadsPath(sets []*authz.Set) bool {
 	return false
 }
 
-// CheckKept returns an error if an expression reads claims without their names, and
+// CheckKept returns an error if an expression uses claims without naming them and
 // sessions keep only some. kept are those, or nil for all.
 func CheckKept(set *authz.Set, kept []string) error {
 	if kept == nil {

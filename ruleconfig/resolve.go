@@ -10,16 +10,16 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
 )
 
-// Resolver makes rules of what a configuration says.
+// Resolver converts configured rules for package authz.
 type Resolver struct {
-	// Expand resolves the placeholders of a value.
+	// Expand expands the placeholders of a value.
 	Expand func(value string) (string, error)
-	// Compile makes a program of an expression.
+	// Compile compiles an expression.
 	Compile func(expression string) (authz.Program, error)
 }
 
 // NewResolver returns a Resolver for a configuration that is being loaded. expand
-// resolves the operator's placeholders.
+// expands the operator's placeholders.
 func NewResolver(expand func(string) (string, error), expressions *Expressions) *Resolver {
 	return &Resolver{
 		Expand: func(value string) (string, error) {
@@ -32,7 +32,7 @@ func NewResolver(expand func(string) (string, error), expressions *Expressions) 
 	}
 }
 
-// resolve returns a rule with its placeholders resolved and its expression compiled.
+// resolve returns a rule with expanded placeholders and a compiled expression.
 func (r *Rule) resolve(with *Resolver) (rule authz.Rule, err error) {
 	if r == nil {
 		return rule, errors.New("a rule is null")
@@ -79,8 +79,8 @@ func (r *Rule) resolve(with *Resolver) (rule authz.Rule, err error) {
 	return rule, nil
 }
 
-// value resolves a text of a rule. A file with a value on each line would be one
-// that nothing equals, so that a deny would let everyone pass.
+// value expands a text of a rule. It refuses values with line breaks: a file with
+// several values would equal nothing, so that a deny would let everyone pass.
 func (with *Resolver) value(text string) (string, error) {
 	value, err := with.Expand(text)
 	if err == nil && strings.ContainsAny(value, "\r\n") {
@@ -100,7 +100,7 @@ func (with *Resolver) rules(rules []*Rule) (resolved []authz.Rule, err error) {
 	return resolved, nil
 }
 
-// Lines resolves the rules of one place of the configuration.
+// Lines converts the rules of one place of the configuration.
 func (with *Resolver) Lines(require, deny []*Rule) (lines authz.Lines, err error) {
 	if lines.Require, err = with.rules(require); err != nil {
 		return lines, fmt.Errorf("require: %w", err)
@@ -111,8 +111,8 @@ func (with *Resolver) Lines(require, deny []*Rule) (lines authz.Lines, err error
 	return lines, nil
 }
 
-// Profiles resolves the profiles of the app, and checks those that no site uses as
-// well.
+// Profiles converts the profiles of the app, and also checks those that no site
+// uses.
 func (with *Resolver) Profiles(profiles map[string]*Profile) (authz.Profiles, error) {
 	resolved := make(authz.Profiles, len(profiles))
 	for name, profile := range profiles {

@@ -102,7 +102,8 @@ type Profile struct {
 	Deny []*Rule `json:"deny,omitempty"`
 }
 
-// UnmarshalJSON reads an object with exactly one member.
+// UnmarshalJSON implements json.Unmarshaler. The object must have exactly one
+// member.
 func (r *Rule) UnmarshalJSON(data []byte) error {
 	var sent map[string]json.RawMessage
 	if err := json.Unmarshal(data, &sent); err != nil || len(sent) != 1 {
@@ -119,8 +120,8 @@ func (r *Rule) UnmarshalJSON(data []byte) error {
 	return decoder.Decode((*plain)(r))
 }
 
-// members returns what each kind of rule has, by its name: nil if it is another
-// kind.
+// members has a function for each member of a rule, which returns its content, or
+// nil if the rule is of another kind.
 var members = map[string]func(*Rule) *authz.Rule{
 	authz.KindAnyUser:     func(r *Rule) *authz.Rule { return ruleIf(r.AnyUser, authz.Rule{}) },
 	authz.KindGroup:       func(r *Rule) *authz.Rule { return ruleOf(r.Group) },

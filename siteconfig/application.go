@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/headers"
 )
 
-// BuiltinKeys is the value of access_keys that means the identity provider of this
-// Caddy. A file of this name is ./builtin.
+// BuiltinKeys is the value of access_keys for the identity provider of this Caddy.
+// A file of this name can be written as ./builtin.
 const BuiltinKeys = "builtin"
 
 // Application configures how programs are let in: under the same rules as people,
@@ -48,7 +48,7 @@ type Application struct {
 	ResourceMetadata *ResourceMetadata `json:"resource_metadata,omitempty"`
 }
 
-// Check returns an error about options that do not fit together.
+// Check returns an error for incompatible options.
 func (a *Application) Check() error {
 	switch {
 	case a.AccessKeys == "" && len(a.Headers) > 0:
@@ -77,7 +77,7 @@ func (a *Application) Check() error {
 	return nil
 }
 
-// ApplicationBlock is the kind of block that application has.
+// ApplicationBlock is the kind of the block of application.
 var ApplicationBlock = &caddyargs.Kind{Name: "of application", Place: "of application", Options: applicationOptions.Names(), Repeats: []string{"bearer"}}
 
 // applicationOptions lists the options of application.
@@ -112,7 +112,7 @@ func ParseApplication(d *caddyfile.Dispenser, field **Application) error {
 	return nil
 }
 
-// parseKeyHeaders parses the names of headers where an access key may be.
+// parseKeyHeaders parses the names of headers that may contain an access key.
 func parseKeyHeaders(d *caddyfile.Dispenser, a *Application) error {
 	if err := caddyargs.ListArg(d, &a.Headers); err != nil {
 		return err

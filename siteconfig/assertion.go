@@ -52,7 +52,7 @@ func (a *Assertion) ValidFor() time.Duration {
 	return time.Duration(a.Lifetime)
 }
 
-// check refuses what cannot work.
+// check returns an error for invalid options.
 func (a *Assertion) check() error {
 	if a.Audience == "" {
 		return errors.New("upstream: assertion needs an audience, so that no application can use it at another")
@@ -71,7 +71,7 @@ func (a *Assertion) check() error {
 	return nil
 }
 
-// assertionBlock is the kind of block that assertion has.
+// assertionBlock is the kind of the block of assertion.
 var assertionBlock = &caddyargs.Kind{Name: "of assertion", Place: "of assertion", Options: assertionOptions.Names()}
 
 // assertionOptions lists the options of assertion.

@@ -84,12 +84,12 @@ type ResourceMetadata struct {
 	Documentation string `json:"documentation,omitempty"`
 }
 
-// audienceMissing is the error of an option that needs an audience.
+// audienceMissing is the error for an option that needs an audience.
 const audienceMissing = "audience is missing: name this site as tokens do in aud, or set resource_metadata"
 
 var issuerID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// checkBearer refuses what cannot work.
+// checkBearer returns an error for invalid options.
 func (a *Application) checkBearer() error {
 	if a.Bearer == nil {
 		return a.ResourceMetadata.check()
@@ -116,7 +116,7 @@ func (a *Application) checkBearer() error {
 	return a.ResourceMetadata.check()
 }
 
-// name is how a Caddyfile names the option.
+// name returns the name of the option in a Caddyfile.
 func (j *BearerJWT) name() string { return strings.TrimSpace("bearer jwt " + j.ID) }
 
 func (j *BearerJWT) check(hasResource bool) error {
@@ -178,7 +178,7 @@ func (m *ResourceMetadata) check() error {
 	return nil
 }
 
-// The kinds of blocks that are about bearer tokens.
+// Kinds of blocks about bearer tokens.
 var (
 	jwtBlock              = &caddyargs.Kind{Name: "of bearer jwt", Place: "of bearer jwt", Options: jwtOptions.Names()}
 	introspectBlock       = &caddyargs.Kind{Name: "of bearer introspect", Place: "of bearer introspect", Options: introspectOptions.Names()}
@@ -237,13 +237,13 @@ func parseBearer(d *caddyfile.Dispenser, a *Application) error {
 	if _, err := jwtOptions.ReadBlock(d, jwtBlock, jwt); err != nil {
 		return err
 	}
-	if err := jwt.check(true); err != nil { // resource_metadata may follow
+	if err := jwt.check(true); err != nil { // resource_metadata may come later
 		return place.WrapErr(fmt.Errorf("%s: %w", jwt.name(), err))
 	}
 	return nil
 }
 
-// parseResourceMetadata parses resource_metadata, whose block may be left away.
+// parseResourceMetadata parses resource_metadata, whose block is optional.
 func parseResourceMetadata(d *caddyfile.Dispenser, a *Application) error {
 	if d.NextArg() {
 		return d.ArgErr()

@@ -19,9 +19,9 @@ type Builtin struct {
 	Hosts []string `json:"hosts,omitempty"`
 }
 
-// checkExactHost returns an error for what is no host, or not an exact one. Hosts are
-// never taken from a request: whoever can have a name point here would get the codes
-// of others.
+// checkExactHost returns an error for a text that is not a host name, or has a
+// wildcard. Hosts are never taken from requests: whoever can point a name to this
+// server would otherwise get the codes of others.
 func checkExactHost(text string) error {
 	if strings.Contains(text, "*") {
 		return fmt.Errorf("'%s': a wildcard is not an exact host name", text)
@@ -35,7 +35,7 @@ func checkExactHost(text string) error {
 	return nil
 }
 
-// BuiltinBlock is the kind of block that builtin has.
+// BuiltinBlock is the kind of the block of builtin.
 var BuiltinBlock = &caddyargs.Kind{Name: "of builtin", Place: "of builtin", Options: builtinOptions.Names(), Repeats: []string{"host"}}
 
 // builtinOptions lists the options of builtin.
@@ -65,8 +65,7 @@ func ParseBuiltin(d *caddyfile.Dispenser, field **Builtin) error {
 	return err
 }
 
-// ExpandHosts returns the hosts with placeholders of the environment and of files
-// replaced.
+// ExpandHosts returns the hosts with expanded placeholders.
 func (b *Builtin) ExpandHosts() (hosts []string, err error) {
 	for _, host := range b.Hosts {
 		expanded, err := Expand(host)

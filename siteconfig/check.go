@@ -30,7 +30,7 @@ type Check struct {
 	Hosts []string `json:"hosts,omitempty"`
 }
 
-// Family returns the family of headers, if the option says enough.
+// Family returns the family of headers, or an error for incomplete options.
 func (c *Check) Family() (subrequest.Family, error) {
 	if err := optioncheck.First(optioncheck.OneOf("check", c.Headers, subrequest.Families...)); err != nil {
 		return "", err
@@ -41,7 +41,7 @@ func (c *Check) Family() (subrequest.Family, error) {
 	return subrequest.Family(c.Headers), nil
 }
 
-// CheckBlock is the kind of block that check has.
+// CheckBlock is the kind of the block of check.
 var CheckBlock = &caddyargs.Kind{Name: "of check", Place: "of check", Options: checkOptions.Names()}
 
 // checkOptions lists the options of check.
@@ -51,8 +51,8 @@ var checkOptions = caddyargs.Table[*Check]{
 	},
 }
 
-// checkHost returns an error for what is no host. Placeholders stand for what is known
-// later.
+// checkHost returns an error for a text that is not a valid host. It accepts any
+// with placeholders.
 func checkHost(text string) error {
 	if strings.Contains(text, "{") {
 		return nil
@@ -81,7 +81,7 @@ func ParseCheck(d *caddyfile.Dispenser, field **Check) error {
 	return nil
 }
 
-// ResolveHosts returns the hosts. expand replaces placeholders.
+// ResolveHosts returns the hosts with placeholders expanded by expand.
 func (c *Check) ResolveHosts(expand func(string) (string, error)) (subrequest.Hosts, error) {
 	hosts := slices.Clone(c.Hosts)
 	for i := range hosts {

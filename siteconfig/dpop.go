@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 )
 
-// dpopFields are where the options of dpop go.
+// dpopFields are the fields that the options of dpop set.
 type dpopFields struct{ key, alg *string }
 
 var dpopBlock = &caddyargs.Kind{Name: "of dpop", Place: "of dpop", Options: dpopOptions.Names()}

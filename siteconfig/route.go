@@ -7,8 +7,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// RouteName returns how messages name the route at an index: by its first path matcher,
-// or else by its place.
+// RouteName returns the name of a route in messages: its first path matcher, or
+// else its position.
 func RouteName(matchers caddyhttp.MatcherSets, index int) string {
 	for _, set := range matchers {
 		for _, matcher := range set {

@@ -25,8 +25,8 @@ type SessionEndpoint struct {
 	Origins []string `json:"origins,omitempty"`
 }
 
-// Check returns an error about a claim that no session has, or an origin that cannot
-// be listed.
+// Check returns an error for a claim that no session can have, or an invalid
+// origin.
 func (e *SessionEndpoint) Check() error {
 	for i, path := range e.Claims {
 		if flaw := identity.PathFlaw(path); flaw != "" {
@@ -38,7 +38,7 @@ func (e *SessionEndpoint) Check() error {
 	}
 	for _, origin := range e.Origins {
 		if strings.Contains(origin, "{") {
-			continue // judged when it is resolved
+			continue // checked when it is resolved
 		}
 		if _, err := ParseReader(origin); err != nil {
 			return err
@@ -49,7 +49,7 @@ func (e *SessionEndpoint) Check() error {
 
 var errPlainReader = errors.New("session_endpoint: origin: only https origins may read about sessions")
 
-// ParseReader returns an origin whose pages may read the endpoint.
+// ParseReader parses an origin whose pages may read the endpoint.
 func ParseReader(text string) (address.Origin, error) {
 	origin, err := address.ParseOrigin(text)
 	if err != nil {
@@ -70,7 +70,7 @@ func (e *SessionEndpoint) Needs() []string {
 	return needs
 }
 
-// SessionEndpointBlock is the kind of block that session_endpoint has.
+// SessionEndpointBlock is the kind of the block of session_endpoint.
 var SessionEndpointBlock = &caddyargs.Kind{Name: "of session_endpoint", Place: "of session_endpoint", Options: sessionEndpointOptions.Names()}
 
 // sessionEndpointOptions lists the options of session_endpoint.
@@ -79,7 +79,7 @@ var sessionEndpointOptions = caddyargs.Table[*SessionEndpoint]{
 	"origin": func(d *caddyfile.Dispenser, e *SessionEndpoint) error { return caddyargs.ListArg(d, &e.Origins) },
 }
 
-// ParseSessionEndpoint parses session_endpoint, whose block may be left out.
+// ParseSessionEndpoint parses session_endpoint, whose block is optional.
 func ParseSessionEndpoint(d *caddyfile.Dispenser, field **SessionEndpoint) error {
 	if d.NextArg() {
 		return d.ArgErr()

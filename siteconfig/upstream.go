@@ -1,4 +1,4 @@
-// Package siteconfig has the options of sites that are blocks of their own: as JSON
+// Package siteconfig defines the options of sites that are blocks of their own: as JSON
 // and as a Caddyfile have them, with what each option refuses by itself. It knows
 // nothing of instances, providers and sessions; the root package makes from the
 // options what serves requests.
@@ -39,8 +39,8 @@ type Upstream struct {
 	Assertion *Assertion `json:"assertion,omitempty"`
 }
 
-// Names returns the names of the headers, which only we may set, if all of them can be
-// set.
+// Names returns the names of the identity headers, or an error if one of them must
+// not be set.
 func (u *Upstream) Names() ([]string, error) {
 	names := slices.Sorted(maps.Keys(u.Headers))
 	for _, name := range names {
@@ -76,7 +76,7 @@ func (u *Upstream) Names() ([]string, error) {
 	return names, nil
 }
 
-// UpstreamBlock is the kind of block that upstream has.
+// UpstreamBlock is the kind of the block of upstream.
 var UpstreamBlock = &caddyargs.Kind{Name: "of upstream", Place: "of upstream", Options: upstreamOptions.Names()}
 
 // upstreamOptions lists the options of upstream.
@@ -103,7 +103,7 @@ func ParseUpstream(d *caddyfile.Dispenser, field **Upstream) error {
 		if err := upstreamOptions.Read(d, UpstreamBlock, u, seen); err != nil {
 			return err
 		}
-		delete(seen, "header") // can be repeated
+		delete(seen, "header") // may be repeated
 		if _, err := u.Names(); err != nil {
 			return d.WrapErr(err)
 		}
@@ -133,7 +133,7 @@ func parseUpstreamHeader(d *caddyfile.Dispenser, u *Upstream) error {
 	return nil
 }
 
-// optionalHeader parses the name of a header, which has a default.
+// optionalHeader parses the optional name of a header.
 func optionalHeader(d *caddyfile.Dispenser, field *string, otherwise string) error {
 	args := d.RemainingArgs()
 	if len(args) > 1 {

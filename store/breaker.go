@@ -12,26 +12,27 @@ import (
 )
 
 const (
-	// failuresToPause is how many calls in a row have to fail before a store
-	// is left alone for a moment.
+	// failuresToPause is how many consecutive calls have to fail before calls are
+	// paused.
 	failuresToPause = 3
-	// A pause is of a random length between these, so that a store that is
-	// back is found well within a second, and not by all nodes at once.
+	// Limits of the random length of a pause, which is short enough to detect a
+	// recovered store well within a second, and keeps nodes from calling it all at
+	// once.
 	shortestPause = 250 * time.Millisecond
 	longestPause  = 500 * time.Millisecond
-	// trialWait is how long anybody waits for the one call that finds out
-	// whether the store is back.
+	// trialWait is how long callers wait for the call that finds out whether the
+	// store has recovered.
 	trialWait = 500 * time.Millisecond
-	// countsAsSlow is from when a call that ran into its caller's deadline is
-	// a failure of the store.
+	// countsAsSlow is how long a call that exceeds its caller's deadline must have
+	// taken to count as a failure of the store.
 	countsAsSlow = time.Second
-	// maxCalls bounds the calls to a store at once, those that hang among them.
+	// maxCalls is the maximum number of concurrent calls to a store, including ones
+	// that hang.
 	maxCalls = 1000
 )
 
 var (
-	// ErrPaused is returned instead of a call while the last failure is too
-	// recent.
+	// ErrPaused is returned instead of a call if the last failure is too recent.
 	ErrPaused = errors.New("not asked so soon after failures")
 
 	errTooSlow = errors.New("it answers too slowly")
@@ -45,7 +46,7 @@ type Breaker struct {
 	name    string
 	timeout atomic.Int64
 	now     func() time.Time
-	calls   chan struct{} // those that have not returned
+	calls   chan struct{} // calls that have not returned
 	locks   chan struct{} // those that wait for a lock, which is no failure
 
 	mu       sync.Mutex
@@ -65,9 +66,9 @@ func NewBreaker(name string, timeout time.Duration, now func() time.Time) *Break
 // SetTimeout sets how long each later call may take.
 func (g *Breaker) SetTimeout(timeout time.Duration) { g.timeout.Store(int64(timeout)) }
 
-// permit is the permission to make one call.
+// permit permits one call.
 type permit struct {
-	trial  bool // finds out whether an outage is over
+	trial  bool // whether the call tests if an outage has ended
 	outage int  // how many had ended when the call began
 	began  time.Time
 }
@@ -91,8 +92,8 @@ func (g *Breaker) allow() (permit, error) {
 
 func pause() time.Duration { return shortestPause + rand.N(longestPause-shortestPause) }
 
-// record takes the result of a call into account. A call that began before the
-// last outage ended does not begin another one.
+// record records the result of a call. A failed call that began before the last
+// outage ended does not begin another one.
 func (g *Breaker) record(p permit, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -147,7 +148,8 @@ func through[T any](ctx context.Context, g *Breaker, call func(context.Context) 
 	timeout := time.Duration(g.timeout.Load())
 	patience, asked := timeout, ctx
 	if p.trial {
-		// The trial outlasts its caller: a slow store is also one that is back.
+		// The trial continues after its caller's deadline, since a slow store has
+		// recovered as well.
 		patience, asked = min(trialWait, timeout), context.WithoutCancel(ctx)
 	}
 	wait, cancel := context.WithTimeout(ctx, patience)
@@ -179,7 +181,7 @@ func through[T any](ctx context.Context, g *Breaker, call func(context.Context) 
 		return a.value, a.err
 	case <-wait.Done():
 		if !p.trial {
-			end() // before any caller hears of it: a change that has not begun must not begin any more
+			end() // before callers are notified, so that a change that has not begun never does
 		}
 		return none, g.timedOut(ctx, p)
 	}
@@ -197,8 +199,8 @@ func (g *Breaker) timedOut(ctx context.Context, p permit) error {
 	return err
 }
 
-// safely keeps a panic, which net/http would have caught in a request, from
-// ending the process.
+// safely recovers a panic of the call, which net/http would have recovered in a
+// request.
 func safely[T any](ctx context.Context, call func(context.Context) (T, error)) (a result[T]) {
 	defer func() {
 		switch caught := recover().(type) {
@@ -250,7 +252,7 @@ func (g *Breaker) lock(ctx context.Context, lock func(context.Context) (func(), 
 	case <-ctx.Done():
 		go func() {
 			if a := <-locked; a.err == nil {
-				a.value() // no caller waits for it any more
+				a.value() // no caller is waiting for it
 			}
 		}()
 		return nil, context.Cause(ctx)

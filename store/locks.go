@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Locks are those of one process, for stores that have no others, and for those
-// whose locks among nodes are dear to wait for. The zero value is ready.
+// Locks are locks of one process, for stores without locks, and in front of
+// expensive locks among nodes. The zero value is ready to use.
 type Locks struct {
 	mu    sync.Mutex
 	turns map[string]*turn

@@ -31,8 +31,8 @@ import (
 	"github.com/caddyserver/certmagic"
 )
 
-// Namespace is that of the modules, whose ids are the namespace, a dot, and
-// the word that the option store takes.
+// Namespace is the namespace of the modules. It is followed by a dot and the name
+// for the option store.
 const Namespace = "oidc_rp.session_stores"
 
 // Store keeps records under keys until they expire. Caddy calls the methods
@@ -67,11 +67,11 @@ type Store interface {
 	// Delete removes the records.
 	Delete(ctx context.Context, keys ...string) error
 
-	// Lock waits until no other caller holds the lock of this name, on any node,
-	// which may take as long as the context. A lock ends by itself, a while
-	// after the node that holds it has died. What was saved under a lock is
-	// seen by Reload under the next one. Names are made like keys, and are
-	// apart from those of records. To unlock twice is harmless.
+	// Lock waits until no other caller holds the lock of this name, on any node, or
+	// until the context ends. A lock ends by itself, a while after the node that
+	// holds it has died. Reload under a lock sees what was saved under the previous
+	// one. Names have the form of keys, and do not conflict with those of records.
+	// Unlocking twice is harmless.
 	Lock(ctx context.Context, name string) (unlock func(), err error)
 }
 
@@ -83,11 +83,11 @@ type OnStorage interface {
 	Storage() certmagic.Storage
 }
 
-// Versioned is implemented by stores that are notified of changes by other nodes. It
-// spares a caller that remembers what Load returned another call.
+// Versioned is implemented by stores that are notified of changes by other nodes.
+// Callers that cache what Load returned can then skip calls.
 type Versioned interface {
-	// Version stays the same only while nothing that Load has returned since it
-	// was read has changed or expired early, as far as Load itself would know.
-	// Zero means unknown.
+	// Version returns a number that changes whenever a record that Load has
+	// returned since may have changed or expired early, as far as Load itself would
+	// know. Zero means unknown.
 	Version() uint64
 }

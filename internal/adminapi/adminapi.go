@@ -27,8 +27,8 @@ const (
 	RotatePath    = Prefix + "keys/rotate"
 )
 
-// Error is an error with the status of the response about it. Its text is part
-// of the response and of Caddy's log, so it names no user.
+// Error is an error with the status of its response. Its text is sent and logged,
+// so it must not name users.
 type Error struct {
 	Status int
 	Err    error
@@ -43,7 +43,7 @@ func (e Error) Error() string { return e.Err.Error() }
 
 func (e Error) Unwrap() error { return e.Err }
 
-// maxBody bounds the body of a request, in bytes.
+// maxBody is the maximum size of a request body in bytes.
 const maxBody = 64 << 10
 
 // ReadBody decodes the JSON object in the body of a request. An empty body is an
@@ -70,11 +70,11 @@ func ReadBody(r *http.Request, into any) error {
 	return Errorf(http.StatusBadRequest, "%s", strings.TrimPrefix(err.Error(), "json: "))
 }
 
-// inSeconds returns a time as documents have it: in UTC, without fractions.
+// inSeconds returns a time in the form of documents: in UTC, without fractions.
 func inSeconds(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
 
-// addSites adds the sites that a sorted list lacks, and returns it sorted. It is
-// never nil, which JSON would show as null.
+// addSites adds missing sites to a sorted list. The result is never nil, which
+// would be null in JSON.
 func addSites(sites, more []string) []string {
 	merged := append([]string{}, sites...)
 	merged = append(merged, more...)

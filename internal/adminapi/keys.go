@@ -16,7 +16,7 @@ type KeysResponse struct {
 	Rings []RingStatus `json:"rings"`
 }
 
-// RingStatus is the state of the keys that some sites share.
+// RingStatus is the state of the keys that sites share.
 type RingStatus struct {
 	// From is `storage` for keys that are made, kept and rotated in a storage,
 	// and `secret` for those of the configuration.
@@ -28,14 +28,14 @@ type RingStatus struct {
 	Keys   []KeyStatus `json:"keys"`
 	// Made means that this request made a new key.
 	Made bool `json:"made,omitempty"`
-	// Note says why no key was made, or why the storage could not be read and the
-	// keys are only those in memory.
+	// Note is why no key was made, or why the storage could not be read, so that
+	// the keys are only those in memory.
 	Note string `json:"note,omitempty"`
 }
 
-// KeyStatus is the state of one key. Times that are not known are left out.
+// KeyStatus is the state of one key. Unknown times are omitted.
 type KeyStatus struct {
-	ID         string    `json:"id"` // as in sealed values, in hexadecimal
+	ID         string    `json:"id"` // hexadecimal, as in sealed values
 	State      string    `json:"state"`
 	Created    time.Time `json:"created,omitzero"`
 	SealsFrom  time.Time `json:"seals_from,omitzero"`
@@ -45,8 +45,8 @@ type KeyStatus struct {
 // The states of a key.
 const (
 	KeySealing = "sealing"
-	KeyWaiting = "waiting" // until all instances know it
-	KeyOpening = "opening" // what it has sealed
+	KeyWaiting = "waiting" // until all nodes know it
+	KeyOpening = "opening" // opens what it has sealed before
 )
 
 // Where keys are from.
@@ -57,28 +57,28 @@ const (
 
 // RotateRequest is the body of a request for RotatePath.
 type RotateRequest struct {
-	// Compromised means that somebody else may have seen the keys.
+	// Compromised means that the keys may be known to others.
 	Compromised bool `json:"compromised,omitempty"`
 }
 
 // Ring is a key ring of the configuration, and the sites that use it.
 type Ring struct {
-	Managed    ManagedKeys // nil for keys of the configuration
-	Configured []string    // the ids of these, that which seals first
+	Managed    ManagedKeys // nil for configured keys
+	Configured []string    // ids of configured keys, the sealing one first
 	Sites      []string
 }
 
 // ManagedKeys are keys in a storage: a *seal.Managed.
 type ManagedKeys interface {
-	// Keys returns what is in the storage, else the keys in memory with an error.
+	// Keys returns the keys in the storage, or else those in memory with an error.
 	Keys(ctx context.Context) ([]seal.Key, error)
 	Rotation() time.Duration
 	// Rotate makes a new key unless one is waiting.
 	Rotate(ctx context.Context, compromised bool) (made bool, err error)
 }
 
-// MergeRings returns the different rings, those in storages first. Equal ones
-// become one, with the sites of all.
+// MergeRings merges equal rings, with the sites of all. Those in storages come
+// first.
 func MergeRings(uses []Ring) (merged []Ring) {
 	for _, use := range uses {
 		i := slices.IndexFunc(merged, func(r Ring) bool {
@@ -96,7 +96,7 @@ func MergeRings(uses []Ring) (merged []Ring) {
 	return merged
 }
 
-// ListKeys returns the state of merged rings, after a look at the storages.
+// ListKeys reads the storages and returns the state of merged rings.
 func ListKeys(ctx context.Context, rings []Ring, now time.Time) KeysResponse {
 	response := KeysResponse{Rings: []RingStatus{}}
 	for _, ring := range rings {

@@ -33,7 +33,7 @@ type ProviderStatus struct {
 	Endpoints []string `json:"endpoints"`
 }
 
-// Health is an op.Health. Times of what never happened are left out.
+// Health is an op.Health. Times of what never happened are omitted.
 type Health struct {
 	State  op.State  `json:"state"`
 	Read   time.Time `json:"read,omitzero"`
@@ -49,7 +49,7 @@ type KeysHealth struct {
 	Usable int `json:"usable"`
 }
 
-// maxErrorText bounds how much of an error a response repeats, in bytes.
+// maxErrorText is the maximum length in bytes of an error in a response.
 const maxErrorText = 500
 
 func healthOf(h op.Health) Health {
@@ -66,14 +66,14 @@ type Provider struct {
 	ID, ClientID     string
 	Shared, Disabled bool
 	Sites            []string
-	// Mapping names the provider's issuer and its tenants.
+	// Mapping has the provider's issuer and tenants.
 	Mapping   identity.Mapping
 	Discovery Discovery
-	// Written identifies the configuration as it is written.
+	// Written is a hash of the configuration as written.
 	Written string
 }
 
-// Discovery is what is known of a provider without a request to it.
+// Discovery has what is known about a provider without a request.
 type Discovery interface {
 	Health() (op.Health, *op.Metadata)
 	KeysHealth() (health op.Health, usable int)

@@ -18,9 +18,9 @@ type RevokeRequest struct {
 	SID     string `json:"sid,omitempty"`     // of a session at the provider
 	All     bool   `json:"all,omitempty"`
 
-	// Provider is the id of the provider of the user or session; empty for every
-	// provider. Sites may have providers of their own with one id: it means each
-	// of these.
+	// Provider is the id of the provider of the user or session; empty for all
+	// providers. Sites may have providers of their own with the same id; it means
+	// all of these.
 	Provider string `json:"provider,omitempty"`
 	// Issuer is the issuer of the user or session; empty for that of each
 	// provider that has only one.
@@ -99,7 +99,7 @@ func (q *RevokeRequest) perIssuer(kind string, providers []Provider) (revoked []
 	return revoked, nil
 }
 
-// kind returns which one of subject, sid and all the request names.
+// kind returns which of subject, sid and all the request has.
 func (q *RevokeRequest) kind() (kind string, err error) {
 	for _, named := range []struct {
 		kind  string
@@ -119,9 +119,9 @@ func (q *RevokeRequest) kind() (kind string, err error) {
 	)
 }
 
-// revocationIssuer returns the issuer that revocations of the provider's users
-// are stored under. The name is that of one of the provider's tenants if it has
-// many, else it may be empty.
+// revocationIssuer returns the issuer that revocations of the provider's users are
+// stored with. name must be one of the provider's tenants if it has many; otherwise
+// it may be empty.
 func (p *Provider) revocationIssuer(name string) (string, error) {
 	if p.Mapping.Tenants == "" {
 		return p.Mapping.Issuer, nil
@@ -129,15 +129,16 @@ func (p *Provider) revocationIssuer(name string) (string, error) {
 	if issuer := p.Mapping.RevocationIssuer(name); issuer != p.Mapping.Issuer {
 		return issuer, nil
 	}
-	// An address that looks like one for many tenants may be a single issuer's.
+	// A URL that looks like one for many tenants may still be that of a single
+	// issuer.
 	if _, metadata := p.Discovery.Health(); metadata != nil && !metadata.Tenants() {
 		return p.Mapping.Issuer, nil
 	}
 	return "", fmt.Errorf("issuer: provider %s has many tenants, each an issuer of its own: name that of the user's tenant, as %s", p.ID, p.Mapping.Tenants)
 }
 
-// Events returns the events that end the sessions of checked revocations: those
-// that began before at. Events are stored until until.
+// Events returns the events for checked revocations. They end the sessions that
+// began before at, and are stored until until.
 func (q *RevokeRequest) Events(revoked []Revoked, at, until time.Time) []revocation.Event {
 	events := make([]revocation.Event, 0, len(revoked))
 	for _, r := range revoked {

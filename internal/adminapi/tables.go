@@ -42,8 +42,8 @@ func PrintProviders(out io.Writer, data []byte) error {
 	return printTable(out, notes, rows...)
 }
 
-// PrintRevoked prints the JSON of a RevokeResponse as a table, and what a
-// revocation means below.
+// PrintRevoked prints the JSON of a RevokeResponse as a table, followed by an
+// explanation.
 func PrintRevoked(out io.Writer, data []byte) error {
 	response, err := decode[RevokeResponse](data)
 	if err != nil {
@@ -97,8 +97,8 @@ func decode[T any](data []byte) (response T, err error) {
 	return response, err
 }
 
-// printTable prints rows in columns, and notes below. The content of a cell or
-// a note cannot leave it: providers may choose names and errors.
+// printTable prints rows in columns, and notes below. Cells and notes are
+// sanitized, because providers may choose names and errors.
 func printTable(out io.Writer, notes []string, rows ...[]string) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
@@ -121,7 +121,8 @@ func printTable(out io.Writer, notes []string, rows ...[]string) error {
 	return nil
 }
 
-// printable replaces control characters, which a terminal could obey, by spaces.
+// printable replaces control characters, which a terminal could interpret, by
+// spaces.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < 0x20 || 0x7f <= r && r <= 0x9f {
@@ -131,7 +132,7 @@ func printable(text string) string {
 	}, text)
 }
 
-// formatTime formats a time by RFC 3339. The zero time is empty.
+// formatTime formats a time as RFC 3339; "" for the zero time.
 func formatTime(t time.Time) string {
 	if t.IsZero() {
 		return ""

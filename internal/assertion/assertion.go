@@ -1,4 +1,4 @@
-// Package assertion makes the signed statements by which applications know who a
+// Package assertion makes the signed statements that tell applications who a
 // request comes from, and publishes the keys that they are signed with.
 //
 // The keys are for nothing else: they are made of a ring of their own, and statements
@@ -33,19 +33,19 @@ const (
 	MaxLifetime     = 5 * time.Minute
 )
 
-// Statement says who a user is.
+// Statement is a statement about a user.
 type Statement struct {
 	Issuer, Audience, Subject, Kind string
 	IssuedAt, Expires               time.Time
-	// Claims are further claims, none of which is Reserved.
+	// Claims are additional claims, none of which is Reserved.
 	Claims map[string]json.RawMessage
 }
 
-// reserved are the claims that statements have themselves, and those by which
-// something could take a statement for a token of a provider.
+// reserved are the claims of statements themselves, and those for which a statement
+// could be taken for a provider's token.
 var reserved = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "kind", "nonce", "at_hash", "c_hash", "s_hash", "azp", "client_id", "sid", "events", "cnf", "act", "may_act"}
 
-// Reserved reports whether a claim cannot be among the further claims.
+// Reserved reports whether a claim cannot be an additional one.
 func Reserved(name string) bool { return slices.Contains(reserved, name) }
 
 // Keys sign statements. They are safe for concurrent use.
@@ -54,17 +54,19 @@ type Keys struct {
 	made   atomic.Pointer[keySet]
 }
 
-// NewKeys returns keys that are made of rings. No other use may be made of these.
+// NewKeys returns keys derived from rings, which must not be used for anything
+// else.
 func NewKeys(source seal.Source) *Keys { return &Keys{source: source} }
 
-// keySet is what was made of one ring.
+// keySet is the keys derived from one ring.
 type keySet struct {
 	serial uint64
 	signer jose.Signer
 	public jose.JSONWebKeySet
 }
 
-// Published returns the public keys of all statements that are valid, or will be soon.
+// Published returns the public keys of all statements that are valid now or will be
+// soon.
 func (k *Keys) Published(ctx context.Context) (jose.JSONWebKeySet, error) {
 	set, err := k.current(ctx)
 	if err != nil {
@@ -100,7 +102,7 @@ func (k *Keys) Sign(ctx context.Context, s Statement) (string, error) {
 	return jws.CompactSerialize()
 }
 
-// current returns what is made of the ring in use.
+// current returns the keys of the current ring.
 func (k *Keys) current(ctx context.Context) (*keySet, error) {
 	ring, err := k.source.Ring(ctx)
 	if err != nil {

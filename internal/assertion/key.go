@@ -13,17 +13,17 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 )
 
-// This file makes the keys of the secrets of a ring, so that all nodes that share the
-// ring have the same, and rotate them together.
+// This file derives keys from the secrets of a ring. All nodes that share the ring
+// have the same keys, and rotate them together.
 
-// seedPurpose is what the seeds of keys are derived for.
+// seedPurpose is the purpose of the seeds.
 const seedPurpose = "assertion ES256"
 
-// seedSize is more than a key has, in bytes, so that all keys are as likely (FIPS
-// 186-5 A.2.1).
+// seedSize is longer than a key, in bytes, so that keys are uniformly distributed
+// (FIPS 186-5, A.2.1).
 const seedSize = 48
 
-// newKeySet makes the keys of a ring. The first signs.
+// newKeySet derives the keys of a ring. The first one signs.
 func newKeySet(ring *seal.Ring) (*keySet, error) {
 	seeds, err := ring.Seeds(seedPurpose, seedSize)
 	if err != nil {
@@ -53,7 +53,7 @@ func newKeySet(ring *seal.Ring) (*keySet, error) {
 	return set, nil
 }
 
-// keyOf makes a key of a seed: a number from 1 to the order of the curve.
+// keyOf derives a key from a seed: a number from 1 to the order of the curve.
 func keyOf(seed []byte) (*ecdsa.PrivateKey, error) {
 	curve := elliptic.P256()
 	most := new(big.Int).Sub(curve.Params().N, big.NewInt(1))

@@ -1,4 +1,4 @@
-// Package audit says what an audit line holds: what happened to which user, by
+// Package audit defines the content of audit lines: what happened to which user, by
 // which provider, from where, under the same names on every line. It keeps
 // secrets out of the lines, and floods of refusals out of the log.
 //
@@ -18,7 +18,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// Kind is what the field event of an audit line says.
+// Kind is the field event of an audit line.
 type Kind string
 
 // The kinds of events.
@@ -29,17 +29,16 @@ const (
 	Revoked   Kind = "revoked"
 )
 
-// Event is one thing that happened to a user, and who that was. What an event
-// does not know is empty.
+// Event is something that happened to a user. Unknown fields are empty.
 type Event struct {
 	Kind    Kind
 	Message string
 	Level   slog.Level // default: info
-	// Via is what brought it about: logout, back_channel, front_channel, refresh,
+	// Via is what caused it: logout, back_channel, front_channel, refresh,
 	// admin_api or handover.
 	Via string
 
-	User     string // as {http.auth.user.id} has it
+	User     string // {http.auth.user.id}
 	Subject  string // default: the session's
 	Provider string
 	Session  *session.Session
@@ -52,9 +51,9 @@ type Event struct {
 	Client string // the client's IP address
 }
 
-// Attrs are the fields of the event's line. Names are bounded, and what acts on
-// a terminal is escaped; session ids and sids are hashed, since whoever knows
-// one can end the session.
+// Attrs returns the attributes of the event's line. Lengths of names are limited,
+// and control characters escaped. Session ids and sids are hashed, since whoever
+// knows one can end the session.
 func (e Event) Attrs() []slog.Attr {
 	if e.Session != nil {
 		e.Subject = cmp.Or(e.Subject, e.Session.Subject)
@@ -83,8 +82,8 @@ func (e Event) Attrs() []slog.Attr {
 	return attrs
 }
 
-// SessionName names a session in logs: a hash of its id, since the id is what a
-// ticket holds.
+// SessionName returns the name of a session in logs: a hash of its id, which is a
+// secret.
 func SessionName(s *session.Session) string {
 	if s == nil || s.ID == (session.ID{}) {
 		return ""
@@ -92,7 +91,7 @@ func SessionName(s *session.Session) string {
 	return Hash(string(s.ID[:]))
 }
 
-// Hash stands in logs for what others must not learn from them.
+// Hash returns a hash for use in logs instead of a secret.
 func Hash(secret string) string {
 	if secret == "" {
 		return ""

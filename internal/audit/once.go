@@ -2,19 +2,18 @@ package audit
 
 import "sync"
 
-// maxOnce bounds the things that a configuration remembers as logged. Their
-// names come from the configuration and from short lists, so requests never
-// fill it.
+// maxOnce is the maximum number of remembered keys. They come from the
+// configuration and from short lists, so requests cannot fill it.
 const maxOnce = 1000
 
-// Once remembers what was logged once and for all, under keys. It is safe for
-// concurrent use, and its zero value is ready.
+// Once remembers what has been logged, by key. It is safe for concurrent use, and
+// its zero value is ready to use.
 type Once[K comparable] struct {
 	mu   sync.Mutex
 	seen map[K]bool
 }
 
-// First reports whether this is the first time that something is to be logged.
+// First reports whether this is the first call with a key.
 func (o *Once[K]) First(key K) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -6,25 +6,25 @@ import (
 )
 
 const (
-	// window is the time in which refusals are counted.
+	// window is the interval in which refusals are counted.
 	window = time.Minute
-	// How many refusals of unknown users are logged in a window: of one client,
-	// and in all. Of those beyond, one in a thousand is.
+	// How many refusals of unknown users are logged per window: of one client, and
+	// in total. Of further ones, one in a thousand is logged.
 	maxOfClient = 60
 	maxOfAll    = 600
 	sampleEvery = 1000
-	// maxClients bounds the clients that are counted apart.
+	// maxClients is the maximum number of clients that are counted separately.
 	maxClients = 4096
 )
 
-// Sampler keeps a flood of refusals from filling the log. It begins again each
-// minute. It is safe for concurrent use, and its zero value is ready.
+// Sampler keeps floods of refusals from filling the log. It resets each minute. It
+// is safe for concurrent use, and its zero value is ready to use.
 type Sampler struct {
 	mu       sync.Mutex
 	began    time.Time
 	byClient map[string]int
 	all      int
-	left     int // out since the last line
+	left     int // left out since the last line
 }
 
 // Take reports whether a refusal of a client is to be logged, and how many

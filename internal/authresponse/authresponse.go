@@ -1,7 +1,6 @@
-// Package authresponse reads authorization responses (OpenID Connect Core
-// 3.1.2.5, RFC 9207), which browsers bring and anyone can make up. It knows
-// their form alone: whether a login in flight belongs to one, and what the
-// provider says to its code, is for others to find out.
+// Package authresponse parses authorization responses (OpenID Connect Core 3.1.2.5,
+// RFC 9207), which browsers send and anyone can make up. It only checks their form:
+// it does not know logins in progress, and does not redeem codes.
 package authresponse
 
 import (
@@ -17,32 +16,32 @@ import (
 // Response is an authorization response.
 type Response struct {
 	State string
-	// Exactly one of the code and the error code is there.
+	// Exactly one of the code and the error code is set.
 	Code, ErrorCode string
-	// What the provider says about ErrorCode, for the log alone.
+	// The provider's words about ErrorCode, for the log only.
 	errorDescription, errorURI string
 
 	issuer    string
 	hasIssuer bool
 }
 
-// maxErrorDescription bounds what is kept of a description or its URI, in bytes.
+// maxErrorDescription is the maximum length in bytes of a description or its URI.
 const maxErrorDescription = 600
 
-// stateAlphabet is what states are made of, see session.NewTransaction.
+// stateAlphabet are the characters of states; see session.NewTransaction.
 const stateAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// Parameters are the parameters of a response that mean something to us.
+// Parameters are the known parameters of a response.
 var Parameters = []string{"state", "code", "error", "iss", "error_description", "error_uri"}
 
-// Parameter is the parameter that a signed response is in (JARM 2.3).
+// Parameter is the parameter with a signed response (JARM, section 2.3).
 const Parameter = "response"
 
-// Parse reads the parameters of a query that mean something to us. Each is there
-// at most once; others are ignored (Core 3.1.2.7).
+// Parse parses the known parameters of a query. Each may occur once; others are
+// ignored (OpenID Connect Core 3.1.2.7).
 func Parse(text string) (Response, error) { return From(query.Only(text, Parameters...)) }
 
-// From is Parse for parameters that were read before.
+// From is Parse for parsed parameters.
 func From(values url.Values) (a Response, err error) {
 	for name, field := range map[string]*string{"state": &a.State, "code": &a.Code, "error": &a.ErrorCode, "iss": &a.issuer} {
 		if len(values[name]) > 1 {
@@ -68,9 +67,9 @@ func From(values url.Values) (a Response, err error) {
 
 func short(text string) string { return text[:min(len(text), maxErrorDescription)] }
 
-// Signed returns the signed response among the parameters of a request, where nothing
-// else counts (JARM 2.3). What the provider says outside of it is for the log alone:
-// anyone can have written it.
+// Signed returns the signed response in parameters, of which it must be the only
+// one that counts (JARM, section 2.3). Unsigned error parameters are for the log
+// only, since anyone may have written them.
 func Signed(values url.Values) (raw string, err error) {
 	plain, _ := From(values)
 	for _, name := range []string{"code", "error", "state"} {
@@ -90,15 +89,15 @@ func Signed(values url.Values) (raw string, err error) {
 	return values.Get(Parameter), nil
 }
 
-// StateAlone returns the state of a query that has one state and nothing else of
-// a response.
+// StateAlone returns the state of a query that has a state and no other parameter
+// of a response.
 func StateAlone(text string) (state string, alone bool) {
 	values := query.Only(text, append([]string{Parameter}, Parameters...)...)
 	state = values.Get("state")
 	return state, state != "" && len(values) == 1 && len(values["state"]) == 1
 }
 
-// Encode returns the response as a form, without what we do not know.
+// Encode returns the form-encoded response, without unknown parameters.
 func (a *Response) Encode() string {
 	values := url.Values{"state": {a.State}}
 	for name, value := range map[string]string{
@@ -114,7 +113,7 @@ func (a *Response) Encode() string {
 	return values.Encode()
 }
 
-// Describe returns an error with the provider's words, if there are some.
+// Describe returns err with the provider's words, if there are any.
 func (a *Response) Describe(err error) error {
 	if a.ErrorCode == "" && a.errorDescription == "" {
 		return err
@@ -124,8 +123,8 @@ func (a *Response) Describe(err error) error {
 	return refused
 }
 
-// Refused returns the error of a response with an error code, without the given
-// secrets in it.
+// Refused returns the error of a response with an error code. It removes the given
+// secrets.
 func (a *Response) Refused(secrets ...string) error {
 	return op.RefusedLogin(a.ErrorCode, a.errorDescription, a.errorURI, append([]string{a.State}, secrets...)...)
 }
@@ -136,8 +135,8 @@ func (a *Response) NamesOther(isIssuer func(string) bool) bool {
 	return a.hasIssuer && !isIssuer(a.issuer)
 }
 
-// CheckIssuer holds a response to RFC 9207: iss is who was asked, and is there
-// where the provider promises it, in errors, too.
+// CheckIssuer checks iss (RFC 9207): it must be the provider's issuer, and must be
+// present if the metadata promises it, also in errors.
 func (a *Response) CheckIssuer(metadata *op.Metadata) error {
 	switch {
 	case a.NamesOther(metadata.IsIssuer):

@@ -1,4 +1,4 @@
-// Package bounded waits for work at most so long, and lets the work go on.
+// Package bounded limits how long callers wait for work that continues without them.
 //
 // Storages and providers may hang. A request that waits for one gives up after a
 // while, but what it began is finished: a logout must be written even when its
@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// GaveUpError is the error of a wait that ended before the work did. Its text is
-// that of the cause.
+// GaveUpError means that a wait ended before the work did. Its text is that of the
+// cause.
 type GaveUpError struct{ Cause error }
 
 func (e *GaveUpError) Error() string { return e.Cause.Error() }
@@ -54,11 +54,10 @@ func Within[T any](ctx context.Context, within time.Duration, work func(context.
 	return Do(wait, within, work)
 }
 
-// Turn lets one at a time do something. Unlike a mutex it can be waited for as
-// long as a context lasts.
+// Turn is a mutex whose Lock ends with a context.
 type Turn chan struct{}
 
-// NewTurn returns a turn that is free.
+// NewTurn returns a free turn.
 func NewTurn() Turn { return make(Turn, 1) }
 
 // Take takes the turn, or returns a *GaveUpError when wait ends first.

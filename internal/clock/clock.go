@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Clock is a source of the time, and decides when background work is due. It is
+// Clock is a source of the time, and runs background work when it is due. It is
 // safe for concurrent use.
 type Clock struct {
 	source   atomic.Pointer[func() time.Time]
@@ -47,8 +47,8 @@ func (c *Clock) Now() time.Time { return (*c.source.Load())() }
 // Set changes the source of the time.
 func (c *Clock) Set(source func() time.Time) { c.source.Store(&source) }
 
-// Timeout returns how long to wait, by the system's time, for what may take as
-// long as d. That is d, unless SetTimeouts says otherwise.
+// Timeout returns how long to wait, by the system's clock, for something that may
+// take as long as d. That is d unless SetTimeouts was called.
 func (c *Clock) Timeout(d time.Duration) time.Duration {
 	if timeouts := c.timeouts.Load(); timeouts != nil {
 		return (*timeouts)(d)
@@ -60,7 +60,7 @@ func (c *Clock) Timeout(d time.Duration) time.Duration {
 // many of them are slow.
 func (c *Clock) SetTimeouts(timeouts func(time.Duration) time.Duration) { c.timeouts.Store(&timeouts) }
 
-// Every does work at once and then at each interval of the system's time, until
+// Every runs work at once and then at each interval of the system's clock, until
 // ctx ends. Run finds it by its name.
 func (c *Clock) Every(ctx context.Context, name string, interval time.Duration, do func(context.Context)) {
 	w := &work{name: name, do: do}
@@ -84,8 +84,8 @@ func (c *Clock) Every(ctx context.Context, name string, interval time.Duration, 
 	}
 }
 
-// Run does the background work of this name now, and returns how many pieces of
-// work that was. Only tests call it.
+// Run runs the background work of this name now, and returns how many works that
+// were. It is for tests.
 func (c *Clock) Run(ctx context.Context, name string) (count int) {
 	c.mu.Lock()
 	works := slices.Clone(c.works)
@@ -99,8 +99,7 @@ func (c *Clock) Run(ctx context.Context, name string) (count int) {
 	return count
 }
 
-// next is the clock of configurations that are provisioned now, if it is not
-// one that shows the system's time.
+// next is the clock that Use has set.
 var next atomic.Pointer[Clock]
 
 // ForConfig returns the clock of a configuration that is being provisioned: a

@@ -1,4 +1,4 @@
-// Package clusterstore is what our packages need of the storage that the nodes
+// Package clusterstore defines what our packages need of the storage that the nodes
 // of a cluster share, and the work on it that several of them do: locking, and
 // listing and sweeping folders that are named after minutes.
 //
@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	// ClocksDiffer is by how much the clocks of nodes may differ.
+	// ClocksDiffer is how far the clocks of nodes may differ.
 	ClocksDiffer = 5 * time.Second
-	// StoreWithin bounds one write.
+	// StoreWithin limits one write.
 	StoreWithin = 10 * time.Second
 
 	lockWithin = 25 * time.Second
-	// unlockWithin is how long a caller waits until a lock is given back.
+	// unlockWithin limits the wait for releasing a lock.
 	unlockWithin = 2 * time.Second
 	sweepWithin  = 30 * time.Second
 )
@@ -53,7 +53,7 @@ func LockWithin(ctx context.Context, storage Storage, name string, within time.D
 			defer close(done)
 			ctx, cancel := context.WithTimeout(context.Background(), StoreWithin)
 			defer cancel()
-			_ = storage.Unlock(ctx, name) // it would expire by itself
+			_ = storage.Unlock(ctx, name) // otherwise it expires
 		}()
 		select {
 		case <-done:
@@ -75,7 +75,7 @@ func LockWithin(ctx context.Context, storage Storage, name string, within time.D
 	}
 }
 
-// IgnoreAbsent returns nil in the place of fs.ErrNotExist.
+// IgnoreAbsent returns nil for fs.ErrNotExist, and other errors unchanged.
 func IgnoreAbsent(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// recordExpires is how long a file is in a session store: longer than anyone
-// asks for it, by any clock.
+// recordExpires is the lifetime of a file in a session store, which is longer than
+// it is needed by any clock.
 const recordExpires = 3 * time.Minute
 
 var errNotLocked = errors.New("it is not locked")
@@ -24,23 +24,23 @@ type Records interface {
 	Lock(ctx context.Context, name string) (unlock func(), err error)
 }
 
-// recordStorage is a Storage of files that are needed for a short time.
+// recordStorage is a Storage for short-lived files.
 type recordStorage struct {
 	store Records
 	now   func() time.Time
 
 	mu     sync.Mutex
-	locked map[string][]func() // a lock that was lost may be taken again before it is released
+	locked map[string][]func() // a lost lock may be taken again before it is released
 }
 
-// NewRecordStorage returns a Storage in a session store, for nodes that share
-// that and not a storage. Its files expire after three minutes, so that it
-// lists none: there is nothing to sweep.
+// NewRecordStorage returns a Storage in a session store, for nodes that share no
+// other storage. Its files expire after three minutes, so that there is nothing to
+// sweep, and it lists none.
 func NewRecordStorage(store Records, now func() time.Time) Storage {
 	return &recordStorage{store: store, now: now, locked: make(map[string][]func())}
 }
 
-// recordKey makes a record's key of a file's.
+// recordKey returns the key of a record for that of a file.
 func recordKey(key string) string { return strings.TrimPrefix(key, "oidc_rp/") }
 
 func (s *recordStorage) Load(ctx context.Context, key string) ([]byte, error) {

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// maxChallenge bounds what is read of a challenge, in bytes.
+// maxChallenge is the maximum length in bytes of a challenge that is parsed.
 const maxChallenge = 8 << 10
 
-// WantsNonce reports whether a response of a resource refuses the proof for the lack of
-// a nonce: one of its challenges is for the scheme DPoP and has that error (RFC 9449
-// 9). Names of schemes and parameters are in any case.
+// WantsNonce reports whether a resource refuses the proof for lack of a nonce: one
+// of its challenges is for the scheme DPoP and has that error (RFC 9449, section
+// 9). Names of schemes and parameters are case-insensitive.
 func WantsNonce(header http.Header) bool {
 	for _, value := range header.Values("WWW-Authenticate") {
 		r := challengeReader{value[:min(len(value), maxChallenge)]}
@@ -21,7 +21,7 @@ func WantsNonce(header http.Header) bool {
 	return false
 }
 
-// challengeReader reads the challenges of a header (RFC 9110 11.6.1).
+// challengeReader parses the challenges of a header (RFC 9110, section 11.6.1).
 type challengeReader struct{ rest string }
 
 func (r *challengeReader) wantsNonce() bool {
@@ -30,7 +30,7 @@ func (r *challengeReader) wantsNonce() bool {
 		r.skip(" \t,")
 		name := r.token()
 		if name == "" {
-			return false // the end, or what is none
+			return false // the end, or invalid
 		}
 		r.skip(" \t")
 		if !strings.HasPrefix(r.rest, "=") {
@@ -63,7 +63,7 @@ func (r *challengeReader) value() string {
 	inside, quoted := strings.CutPrefix(r.rest, `"`)
 	if !quoted {
 		value := r.token()
-		r.skip("=") // of a credential that is no parameter (token68)
+		r.skip("=") // padding of a token68
 		return value
 	}
 	var value strings.Builder

@@ -1,4 +1,4 @@
-// Package dpop makes proofs that we have the key that tokens are bound to (DPoP,
+// Package dpop makes proofs of possession of the key that tokens are bound to (DPoP,
 // RFC 9449), and reads what servers want of them.
 //
 // It knows keys, proofs and nonces. It does not know which requests carry a proof,
@@ -31,12 +31,12 @@ const (
 func Algorithms() []string { return []string{ES256, EdDSA} }
 
 // Key is a private key that tokens are bound to. It is immutable and safe for
-// concurrent use. Printed, it is its thumbprint.
+// concurrent use. It prints as its thumbprint.
 type Key struct {
 	alg        string
 	encoded    string
 	thumbprint string
-	header     string // of each proof, as its first part is written
+	header     string // encoded header of each proof
 	private    crypto.Signer
 }
 
@@ -90,10 +90,11 @@ func newKey(alg string, form byte, secret []byte, private crypto.Signer) (*Key, 
 	}, nil
 }
 
-// errNoKey is the error for bytes that Encode did not return. It repeats none of them.
+// errNoKey is the error for bytes that Encode did not return. It does not repeat
+// them.
 var errNoKey = errors.New("not a key for DPoP")
 
-// ParseKey reads what Encode returned. Nothing is no key, and no error.
+// ParseKey decodes what Encode returned. For "" it returns nil and no error.
 func ParseKey(encoded string) (*Key, error) {
 	if encoded == "" {
 		return nil, nil
@@ -116,8 +117,7 @@ func ParseKey(encoded string) (*Key, error) {
 	return nil, errNoKey
 }
 
-// Encode returns the private key, in 33 bytes, for a place that is sealed. Of no key
-// it returns nothing.
+// Encode returns the private key in 33 bytes, to be sealed; "" for nil.
 func (k *Key) Encode() string {
 	if k == nil {
 		return ""

@@ -6,37 +6,36 @@ import (
 	"sync"
 )
 
-// NonceHeader is the header of a response with the nonce that the next proof is to
-// have.
+// NonceHeader is the response header with the nonce for the next proof.
 const NonceHeader = "DPoP-Nonce"
 
-// UseNonce is the error code for a proof without the nonce that a server wants (RFC
-// 9449 8 and 9).
+// UseNonce is the error code for a proof without the nonce that a server requires
+// (RFC 9449, sections 8 and 9).
 const UseNonce = "use_dpop_nonce"
 
 const (
-	// maxNonce bounds a nonce, which each proof repeats, in bytes.
+	// maxNonce is the maximum length in bytes of a nonce, which each proof repeats.
 	maxNonce = 1024
-	// maxEndpoints is how many endpoints nonces are remembered of. A provider has
-	// three that want proofs; its metadata may name others later.
+	// maxEndpoints is how many endpoints nonces are kept for. A provider has three
+	// that require proofs, and its metadata may change.
 	maxEndpoints = 16
 )
 
-// Nonces remembers the newest nonce of each endpoint. It is safe for concurrent use.
+// Nonces keeps the newest nonce of each endpoint. It is safe for concurrent use.
 type Nonces struct {
 	mu     sync.Mutex
 	newest map[string]string
 }
 
-// For returns the nonce for the next proof at an endpoint, empty for none.
+// For returns the nonce for the next proof at an endpoint; "" for none.
 func (n *Nonces) For(endpoint string) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.newest[endpoint]
 }
 
-// Learn remembers the nonce of a response, of any status, and returns it; empty for
-// none.
+// Learn stores the nonce of a response with any status and returns it. It returns the
+// empty string if the response has none.
 func (n *Nonces) Learn(endpoint string, header http.Header) (nonce string) {
 	nonce = ReadNonce(header)
 	if nonce == "" {
@@ -45,7 +44,7 @@ func (n *Nonces) Learn(endpoint string, header http.Header) (nonce string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if _, known := n.newest[endpoint]; !known && len(n.newest) >= maxEndpoints {
-		clear(n.newest) // each costs one request more
+		clear(n.newest) // each endpoint then costs one more request
 	}
 	if n.newest == nil {
 		n.newest = make(map[string]string)
@@ -64,6 +63,6 @@ func ReadNonce(header http.Header) string {
 	return values[0]
 }
 
-// isForeign reports whether a nonce cannot have a character: a nonce is made of
-// NQCHAR, as scopes are (RFC 6749, appendix A).
+// isForeign reports whether a character is not allowed in nonces, which consist of
+// NQCHAR (RFC 6749, appendix A).
 func isForeign(c rune) bool { return c < '!' || c > '~' || c == '"' || c == '\\' }

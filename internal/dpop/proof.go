@@ -13,17 +13,17 @@ import (
 	"time"
 )
 
-// Header is the header of a request that its proof is in.
+// Header is the request header with the proof.
 const Header = "DPoP"
 
-// Request is what a proof says of the request that it is for (RFC 9449 4.2).
+// Request describes the request that a proof is for (RFC 9449, section 4.2).
 type Request struct {
 	Method string
 	URL    *url.URL
 	At     time.Time
-	// Nonce is the one that the server wants; empty for none.
+	// Nonce is the nonce that the server requires; empty for none.
 	Nonce string
-	// AccessToken is the token that the request carries; empty for none.
+	// AccessToken is the access token in the request; empty for none.
 	AccessToken string
 }
 
@@ -76,8 +76,7 @@ func (k *Key) sign(input []byte) ([]byte, error) {
 	return signature, nil
 }
 
-// Target returns the address of a request as proofs have it (htu): without query and
-// fragment.
+// Target returns the htu of a request: its URL without query and fragment.
 func Target(u *url.URL) string {
 	path := u.EscapedPath()
 	if path == "" {

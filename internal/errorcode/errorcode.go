@@ -1,4 +1,4 @@
-// Package errorcode is the one table of what can go wrong with a sign-in or a
+// Package errorcode has the table of what can go wrong with a sign-in or a
 // sign-out: for each error code the sentence that users read, the title and the
 // hint of its page, and how loud the log is. A new error code is one row of
 // codes.go and its use; a cause that deserves other words than its code has is
@@ -14,37 +14,37 @@ import (
 	"slices"
 )
 
-// Code is the name of an error: the value of auth_error, of
-// {http.oidc_rp.error.code}, of code in the log and of reason in problem
-// documents. The set is closed and part of the contract.
+// Code is an error code: the value of auth_error, of {http.oidc_rp.error.code}, of
+// code in the log and of reason in problem documents. The set is closed and part of
+// the public interface.
 type Code string
 
-// row is what the table says about a code.
+// row is a row of the table.
 type row struct {
 	// message is the sentence that users read.
 	message string
-	// title heads the error page. Default: «Sign-in did not work».
+	// title is the title of the error page. Default: «Sign-in did not work».
 	title string
-	// hint says what users can do themselves. Default: nothing.
+	// hint is advice for users. Default: none.
 	hint string
-	// level is how loud the log is. Default: info.
+	// level is the log level. Default: info.
 	level slog.Level
-	// covers reports whether an error of package op has this code. Default: none
-	// has. Where several rows cover an error, the first one counts.
+	// covers reports whether an error of package op has this code. Default: never.
+	// If several rows cover an error, the first one applies.
 	covers func(error) bool
-	// operational: the trouble is the service's and not one user's, so its line
-	// is no audit line.
+	// operational reports that the problem is the service's and not one user's, so
+	// that its line is not an audit line.
 	operational bool
-	// throttled: while the trouble lasts, every page load meets it.
+	// throttled reports that every page load fails while the problem lasts.
 	throttled bool
-	// reason: it says why a request got 401, and auth_error never names it.
+	// reason reports that it is the reason of a 401, which auth_error never has.
 	reason bool
 }
 
-// DefaultTitle heads the page of an error that has no title of its own.
+// DefaultTitle is the title of error pages without a title of their own.
 const DefaultTitle = "Sign-in did not work"
 
-// unavailableTitle heads every page with status 503.
+// unavailableTitle is the title of all pages with status 503.
 const unavailableTitle = "Not available at the moment"
 
 var (
@@ -62,8 +62,8 @@ func define(name Code, r row) Code {
 	return name
 }
 
-// Lookup returns the error code of a name, as auth_error has it. ok reports
-// whether there is one; the reasons of a 401 are none.
+// Lookup returns the error code of a name in auth_error. ok is false for unknown
+// names and for reasons of a 401.
 func Lookup(name string) (c Code, ok bool) {
 	r := table[Code(name)]
 	if r == nil || r.reason {
@@ -83,7 +83,7 @@ func Reasons() []Code {
 // IsReason reports whether a code is no error but the reason of a 401.
 func (c Code) IsReason() bool { return c.row().reason }
 
-// Message is the sentence that users read, or empty for what is no code.
+// Message returns the sentence that users read; "" for an unknown code.
 func (c Code) Message() string { return c.row().message }
 
 func (c Code) row() *row {
@@ -93,7 +93,7 @@ func (c Code) row() *row {
 	return &none
 }
 
-// none is the row of what is no code.
+// none is the row of unknown codes.
 var none row
 
 // Of returns the code of an error of package op.
@@ -111,7 +111,7 @@ func is(target error) func(error) bool {
 	return func(err error) bool { return errors.Is(err, target) }
 }
 
-// as reports whether an error wraps one of a type.
+// as reports whether an error wraps one of type T.
 func as[T error](err error) bool {
 	var target T
 	return errors.As(err, &target)
@@ -120,9 +120,9 @@ func as[T error](err error) bool {
 // Logging is how a failure is logged.
 type Logging struct {
 	Level slog.Level
-	// Refusal: it is about one user, and so an audit line.
+	// Refusal reports that the failure is about one user, and so an audit line.
 	Refusal bool
-	// Throttled: only one line in a while is written at that level.
+	// Throttled reports that only one line per interval is logged at that level.
 	Throttled bool
 }
 
@@ -136,10 +136,10 @@ func Log(c Code, cause error) Logging {
 	return logging
 }
 
-// Text is what users read: in English, and the key that it has in other languages.
+// Text is a text for users: in English, and its key for other languages.
 type Text struct{ Key, English string }
 
-// textOf returns a text of the table; nothing if the table has none.
+// textOf returns a text of the table; the zero Text if it is empty.
 func textOf(section, name, field, english string) Text {
 	if english == "" {
 		return Text{}
@@ -152,12 +152,12 @@ type Explanation struct {
 	Title, Message Text
 	// Hint is what users can do; may be empty.
 	Hint Text
-	// Retry reports whether a fresh sign-in could help.
+	// Retry reports whether another sign-in could help.
 	Retry bool
 }
 
 // Explain returns what users read about a failure with a code and a cause.
-// unavailable: the status is 503.
+// unavailable reports whether the status is 503.
 func Explain(c Code, cause error, unavailable bool) Explanation {
 	if s := situationOf(cause); s != nil {
 		return s.explain()
@@ -189,7 +189,7 @@ func (s *situation) explain() Explanation {
 	}
 }
 
-// Texts returns all that users can read about failures, in English by key.
+// Texts returns all texts about failures, in English by key.
 func Texts() map[string]string {
 	all := map[string]string{"error.title": DefaultTitle, "error.unavailable": unavailableTitle}
 	add := func(e Explanation) {

@@ -7,16 +7,17 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// situation is a cause that users read other words about than its code has.
+// situation is a cause that has other texts than its code.
 type situation struct {
-	// name is the middle of its texts' keys. Situations with the same texts have one.
+	// name is the middle part of its texts' keys. Situations with the same texts
+	// share it.
 	name           string
 	title, message string
 	// hint says what users can do. Default: nothing.
 	hint string
-	// level is how loud the log is at least. Default: as the code says.
+	// level is the minimum log level. Default: that of the code.
 	level slog.Level
-	// final: a fresh sign-in would not help.
+	// final reports that another sign-in would not help.
 	final bool
 	// covers reports whether an error is this cause. Default: whether it wraps
 	// the one that describe returned.
@@ -25,8 +26,8 @@ type situation struct {
 
 var situations []*situation
 
-// describe adds a situation and returns the error that stands for it, whose
-// text is for logs.
+// describe adds a situation and returns the error that stands for it. The text is
+// for logs.
 func describe(text string, s situation) error {
 	cause := errors.New(text)
 	if s.covers == nil {
@@ -52,7 +53,7 @@ const (
 	notSafeHint    = "It is served over plain HTTP, where a sign-in would not be safe. The log tells its operator what to do."
 )
 
-// The causes that users read other words about.
+// Causes that have other texts than their codes.
 var (
 	// ErrRule: a rule of the site does not let the user in.
 	ErrRule = describe("a rule is not satisfied", situation{

@@ -1,4 +1,4 @@
-// Package expiring remembers things for a while, and at most so many of them.
+// Package expiring implements maps whose values expire, with a limited number of values.
 //
 // It knows nothing of what is remembered, and asks no clock: callers say what
 // time it is.
@@ -19,12 +19,12 @@ import (
 // The fields are set before the first use. It is not safe for concurrent use:
 // callers have a mutex for more than the map.
 type Map[K comparable, V any] struct {
-	// Within is how long values are remembered at least. Zero: as long as there
-	// is room.
+	// Within is the minimum time for which values are kept. Zero means as long as
+	// there is room.
 	Within time.Duration
-	// Max bounds the number of values.
+	// Max is the maximum number of values.
 	Max int
-	// MaxSize bounds the sum of the sizes given to Grow. Zero: no bound.
+	// MaxSize is the maximum sum of the sizes given to Grow; zero for no limit.
 	MaxSize int
 
 	young, old map[K]V
@@ -41,8 +41,8 @@ func (m *Map[K, V]) Get(key K) (value V, ok bool) {
 	return value, ok
 }
 
-// Find returns the value of a key that is right: the last one, or else the one
-// of the generation before.
+// Find returns the value of a key for which right returns true: the last one, or
+// else that of the previous generation.
 func (m *Map[K, V]) Find(key K, right func(V) bool) (value V, ok bool) {
 	for _, generation := range []map[K]V{m.young, m.old} {
 		if value, ok := generation[key]; ok && right(value) {
@@ -52,14 +52,13 @@ func (m *Map[K, V]) Find(key K, right func(V) bool) (value V, ok bool) {
 	return value, false
 }
 
-// Put remembers the value of a key.
+// Put stores the value of a key.
 func (m *Map[K, V]) Put(key K, value V, now time.Time) {
 	m.Age(now)
 	m.young[key] = value
 }
 
-// Age begins a new generation where it is time for one. A clock that went back
-// counts as time for one.
+// Age begins a new generation if that is due, or if the clock went back.
 func (m *Map[K, V]) Age(now time.Time) {
 	age := now.Sub(m.from)
 	if m.young == nil || m.Within > 0 && (age >= m.Within || age < 0) || len(m.young) >= m.Max/2 || m.MaxSize > 0 && m.size >= m.MaxSize/2 {
@@ -67,17 +66,17 @@ func (m *Map[K, V]) Age(now time.Time) {
 	}
 }
 
-// Grow says that values have become larger.
+// Grow records that values have become larger.
 func (m *Map[K, V]) Grow(size int) { m.size += size }
 
-// Delete forgets a key.
+// Delete removes a key.
 func (m *Map[K, V]) Delete(key K) {
 	delete(m.young, key)
 	delete(m.old, key)
 }
 
-// DeleteFunc forgets the values of which over is true. It gives their memory
-// back when none is left.
+// DeleteFunc removes the values for which over returns true. It releases the memory
+// when none are left.
 func (m *Map[K, V]) DeleteFunc(over func(V) bool) {
 	for _, generation := range []map[K]V{m.young, m.old} {
 		maps.DeleteFunc(generation, func(_ K, value V) bool { return over(value) })
@@ -87,7 +86,7 @@ func (m *Map[K, V]) DeleteFunc(over func(V) bool) {
 	}
 }
 
-// All goes through all keys and values, those that were replaced lately included.
+// All yields all keys and values, including values that were recently replaced.
 func (m *Map[K, V]) All() iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
 		for _, generation := range []map[K]V{m.young, m.old} {
@@ -100,5 +99,5 @@ func (m *Map[K, V]) All() iter.Seq2[K, V] {
 	}
 }
 
-// Len returns the number of values, those that were replaced lately included.
+// Len returns the number of values, including values that were recently replaced.
 func (m *Map[K, V]) Len() int { return len(m.young) + len(m.old) }

@@ -21,9 +21,10 @@ import (
 	"cel.dev/cel-go/common/types"
 )
 
-// costLimit bounds the work of one evaluation of an expression that could do much,
-// whatever a request brings. A step of a loop costs a little over 1. It is beyond what
-// honest expressions need, and a few milliseconds.
+// costLimit limits the work of one evaluation of an expression that could be
+// expensive, whatever a request contains. A step of a loop costs a little over 1.
+// The limit is beyond what regular expressions of rules need, and takes a few
+// milliseconds.
 const costLimit = 50_000
 
 // Environment is what expressions can use.
@@ -32,8 +33,8 @@ type Environment struct {
 	programs []cel.ProgramOption
 }
 
-// NewEnvironment makes an environment of what Caddy's expressions can use and the
-// variables of rules.
+// NewEnvironment returns an environment with Caddy's functions and the variables of
+// rules.
 func NewEnvironment(options []cel.EnvOption, programs []cel.ProgramOption) (*Environment, error) {
 	env, err := cel.NewEnv(append(slices.Clone(options), variableDeclarations()...)...)
 	if err != nil {
@@ -42,15 +43,14 @@ func NewEnvironment(options []cel.EnvOption, programs []cel.ProgramOption) (*Env
 	return &Environment{env, programs}, nil
 }
 
-// Expression is an expression whose form and types were checked.
+// Expression is a parsed and type-checked expression.
 type Expression struct {
 	Reads
 	text    string
 	checked *cel.Ast
 }
 
-// Check parses an expression and checks its types. The positions of errors are
-// those of the text.
+// Check parses and type-checks an expression. Errors have positions in the text.
 func (e *Environment) Check(text string) (*Expression, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, errors.New("expression is empty")
@@ -75,7 +75,7 @@ func (e *Environment) Check(text string) (*Expression, error) {
 	return &Expression{Reads: reads, text: text, checked: checked}, nil
 }
 
-// plainMessage returns what people need of a message.
+// plainMessage returns the useful part of a message.
 func plainMessage(text string) string {
 	first, _, _ := strings.Cut(text, "\n")
 	plain := strings.TrimSuffix(first, " (in container '')")
@@ -85,7 +85,7 @@ func plainMessage(text string) string {
 	return plain
 }
 
-// typeName returns the name of a type as people know it.
+// typeName returns the display name of a type.
 func typeName(t *cel.Type) string {
 	if t.Kind() == types.DynKind || t.Kind() == types.AnyKind {
 		return "known only when it is evaluated; compare it, as in claims.staff == true"
@@ -93,14 +93,13 @@ func typeName(t *cel.Type) string {
 	return t.String()
 }
 
-// Program is an expression that is ready to be evaluated. It is safe for
-// concurrent use.
+// Program is a compiled expression. It is safe for concurrent use.
 type Program struct {
 	Expression
 	program cel.Program
 }
 
-// Compile makes a program of an expression.
+// Compile compiles an expression.
 func (e *Environment) Compile(text string) (*Program, error) {
 	expression, err := e.Check(text)
 	if err != nil {
@@ -117,10 +116,10 @@ func (e *Environment) Compile(text string) (*Program, error) {
 	return &Program{Expression: *expression, program: program}, nil
 }
 
-// String returns the expression as it is written.
+// String returns the expression as written in the configuration.
 func (e *Expression) String() string { return e.text }
 
-// Eval evaluates the expression for a request, with the path that is in it now.
+// Eval evaluates the expression for a request with its current path.
 func (p *Program) Eval(source Source) (bool, error) {
 	user := source.User()
 	for _, path := range p.placeholders {
@@ -139,11 +138,11 @@ func (p *Program) Eval(source Source) (bool, error) {
 	return holds, nil
 }
 
-// errWithheld is the error of an expression about a claim that could not be had.
+// errWithheld means that a claim is unavailable.
 var errWithheld = errors.New("a claim could not be had")
 
-// Describe returns what was wrong with an evaluation, for a log: never with values
-// of the request or the user.
+// Describe describes an error of an evaluation for a log, without values of the
+// request or the user.
 func (e *Expression) Describe(err error) string {
 	text := err.Error()
 	for _, known := range []error{errWithheld, errHeaderTooLarge} {

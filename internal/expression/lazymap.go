@@ -8,15 +8,16 @@ import (
 	"cel.dev/cel-go/common/types/traits"
 )
 
-// source has the members of a map.
+// source provides the members of a map.
 type source struct {
-	// find returns a member. An error is not the same as none.
+	// find returns a member. An error means that it is unavailable, as opposed to
+	// absent.
 	find  func(name string) (value any, ok bool, err error)
 	names func() []string
 }
 
-// lazyMap is a map of CEL whose members are made when they are read, as most
-// expressions read one or two of many.
+// lazyMap is a CEL map whose members are computed on demand, as most expressions
+// use only one or two.
 type lazyMap struct{ source }
 
 var _ traits.Mapper = (*lazyMap)(nil)
@@ -56,7 +57,7 @@ func (m *lazyMap) Contains(key ref.Val) ref.Val {
 	return types.Bool(found)
 }
 
-// whole returns a map of all members, or an error if one of them cannot be had.
+// whole returns a map of all members, or an error if one of them is unavailable.
 func (m *lazyMap) whole() ref.Val {
 	all := make(map[string]any)
 	for _, name := range m.names() {

@@ -18,14 +18,13 @@ var shorthands = []struct {
 	{regexp.MustCompile(`\\{([a-zA-Z][\w.-]+)}`), `{${1}}`},
 }
 
-// expanded is a text without shorthands, which knows where its parts come from.
+// expanded is a text without shorthands, with the original positions of its parts.
 type expanded struct {
 	text, original string
 	pieces         []piece // in order
 }
 
-// piece says that the text from an offset on, in bytes, was at another offset in
-// the original.
+// piece maps an offset of the text, in bytes, to one of the original.
 type piece struct{ at, original int }
 
 func expandPlaceholders(original string) expanded {
@@ -36,7 +35,7 @@ func expandPlaceholders(original string) expanded {
 	return e
 }
 
-// replace replaces all matches. What replaces one is taken to be where it was.
+// replace replaces all matches. Each replacement gets the position of its match.
 func (e expanded) replace(expression *regexp.Regexp, expansion string) expanded {
 	matches := expression.FindAllStringSubmatchIndex(e.text, -1)
 	if len(matches) == 0 {
@@ -64,7 +63,7 @@ func (e expanded) replace(expression *regexp.Regexp, expansion string) expanded 
 	return expanded{string(made), e.original, pieces}
 }
 
-// offset returns where a part of the text comes from.
+// offset returns the original offset of a position in the text.
 func (e expanded) offset(at int) int {
 	found := 0
 	for i, p := range e.pieces {
@@ -79,8 +78,8 @@ func (e expanded) offset(at int) int {
 	return min(found, len(e.original))
 }
 
-// position returns the line and column in the original, both counted from 1 and
-// in characters, of a place in the text: its line, from 1, and its column, from 0.
+// position returns the line and column in the original, counted from 1 and in
+// characters, for a line (from 1) and column (from 0) of the text.
 func (e expanded) position(line, column int) (originalLine, originalColumn int) {
 	at := 0
 	for range line - 1 {

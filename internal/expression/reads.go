@@ -13,30 +13,30 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 )
 
-// The names of Caddy's request, and of its function for placeholders.
+// Names of Caddy's request, and of its function for placeholders.
 const (
 	caddyRequest     = "req"
 	caddyPlaceholder = "ph"
 )
 
-// Reads is what an expression reads.
+// Reads is what an expression depends on.
 type Reads struct {
-	// Claims are the paths of the claims that it names, as identity.Needs has them.
+	// Claims are the claim paths in the expression, in the form of identity.Needs.
 	Claims []string
-	// AllClaims reports whether it reads claims without their names.
+	// AllClaims reports whether it uses claims without naming them.
 	AllClaims bool
-	// Request reports whether it reads anything but the session.
+	// Request reports whether it depends on anything besides the session.
 	Request bool
-	// Path reports whether it may read the path.
+	// Path reports whether it may depend on the path.
 	Path bool
 	// Matchers reports whether it calls functions that need Caddy's own request.
 	Matchers bool
 
-	placeholders []string // of the claims, those named by placeholders
-	costly       bool     // its work may grow faster than what it reads
+	placeholders []string // the claims that are in placeholders
+	costly       bool     // whether its work may grow faster than its input
 }
 
-// reader walks through an expression.
+// reader walks an expression.
 type reader struct {
 	Reads
 	err error
@@ -48,8 +48,8 @@ func readsOf(checked *cel.Ast) (Reads, error) {
 	return r.Reads, r.err
 }
 
-// walk looks at a part of an expression. locals are the variables of the
-// comprehensions around it, which hide those of rules.
+// walk visits a part of an expression. locals are the variables of the enclosing
+// comprehensions, which hide those of rules.
 func (r *reader) walk(e ast.Expr, locals []string) {
 	if steps, ok := claimSteps(e, locals); ok {
 		r.claim(steps)
@@ -61,7 +61,7 @@ func (r *reader) walk(e ast.Expr, locals []string) {
 		r.ident(e.AsIdent(), locals)
 	case ast.LiteralKind:
 		if text, ok := e.AsLiteral().(types.String); ok {
-			r.named(string(text)) // an argument of a matcher may have placeholders
+			r.named(string(text)) // arguments of matchers may have placeholders
 		}
 	case ast.SelectKind:
 		r.walk(e.AsSelect().Operand(), locals)
@@ -100,7 +100,7 @@ func (r *reader) walkAll(expressions []ast.Expr, locals []string) {
 	}
 }
 
-// ident looks at a name that stands alone.
+// ident visits an identifier.
 func (r *reader) ident(name string, locals []string) {
 	global, isGlobal := strings.CutPrefix(name, ".")
 	if !isGlobal && slices.Contains(locals, name) {
@@ -120,7 +120,7 @@ func (r *reader) ident(name string, locals []string) {
 	}
 }
 
-// call looks at a call.
+// call visits a call.
 func (r *reader) call(c ast.CallExpr, locals []string) {
 	args := c.Args()
 	r.costly = r.costly || isCostly(c.FunctionName())
@@ -153,21 +153,21 @@ func isCostly(function string) bool {
 	}, function)
 }
 
-// header refuses a name that no header has.
+// header reports an error for a name that is not valid for a header.
 func (r *reader) header(name string) {
 	if lower := strings.ToLower(name); lower != name && r.err == nil {
 		r.err = fmt.Errorf("the names of request.header are in lower case: write request.header[%q]", lower)
 	}
 }
 
-// pathPlaceholders are what the names of placeholders about the path begin with.
+// pathPlaceholders are the prefixes of the names of placeholders about the path.
 var pathPlaceholders = []string{"http.request.uri", "http.request.orig_uri"}
 
-// placeholder looks at the name of a placeholder.
+// placeholder visits the name of a placeholder.
 func (r *reader) placeholder(e ast.Expr) {
 	name, isText := literalText(e)
 	if !isText {
-		r.Path, r.AllClaims = true, true // it may be any
+		r.Path, r.AllClaims = true, true // it may be any placeholder
 		r.walk(e, nil)
 		return
 	}
@@ -177,7 +177,7 @@ func (r *reader) placeholder(e ast.Expr) {
 	r.named("{" + name + "}")
 }
 
-// named looks at the placeholders about the user in a text.
+// named visits the placeholders about the user in a text.
 func (r *reader) named(text string) {
 	if !identity.HasPlaceholders(text) {
 		return
@@ -191,7 +191,7 @@ func (r *reader) named(text string) {
 	}
 }
 
-// claim notes the claim that the steps from the variable claims lead to.
+// claim records the claim at the steps from the variable claims.
 func (r *reader) claim(steps []string) {
 	if len(steps) == 0 {
 		r.AllClaims = true
@@ -206,8 +206,8 @@ func (r *reader) addClaim(path string) {
 	}
 }
 
-// claimSteps returns the names that lead from the variable claims to what an
-// expression selects, as far as they are written there: claims.a["b"] has two.
+// claimSteps returns the names from the variable claims to a selected member, as
+// far as they are constant: claims.a["b"] has two.
 func claimSteps(e ast.Expr, locals []string) (steps []string, ok bool) {
 	if isVariable(e, varClaims, locals) {
 		return nil, true
@@ -234,7 +234,7 @@ func claimSteps(e ast.Expr, locals []string) (steps []string, ok bool) {
 	return steps, ok
 }
 
-// complete reports whether the steps to an operand are all of its names, so that
+// complete reports whether the steps to an operand are all constant, so that
 // another one can follow.
 func complete(operand ast.Expr, steps []string) bool {
 	depth := 0
@@ -251,7 +251,7 @@ func complete(operand ast.Expr, steps []string) bool {
 	}
 }
 
-// walkIndexes looks at what stands in the brackets of a claim.
+// walkIndexes visits the indexes of a claim.
 func (r *reader) walkIndexes(e ast.Expr, locals []string) {
 	for {
 		switch e.Kind() {

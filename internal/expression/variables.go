@@ -43,23 +43,23 @@ func variableDeclarations() []cel.EnvOption {
 	}
 }
 
-// Source is where the variables come from.
+// Source provides the variables.
 type Source interface {
-	// User returns the user, who is signed in.
+	// User returns the signed-in user.
 	User() identity.User
-	// HTTP returns the request, as far as clients may say anything of it.
+	// HTTP returns the request.
 	HTTP() *http.Request
-	// ClientIP returns the address of the client, or an error if it is not certain.
+	// ClientIP returns the client's IP address, or an error if it is not verified.
 	ClientIP() (string, error)
-	// Value returns the request as Caddy's functions take it.
+	// Value returns the request in the form that Caddy's functions need.
 	Value() (ref.Val, error)
 }
 
-// activation resolves variables when they are read.
+// activation resolves variables on demand.
 type activation struct {
 	source    Source
 	user      identity.User
-	allClaims bool // they are read without their names
+	allClaims bool // claims are used without naming them
 }
 
 var _ interpreter.Activation = (*activation)(nil)
@@ -105,8 +105,7 @@ func (a *activation) ResolveName(name string) (any, bool) {
 	return nil, false
 }
 
-// groups returns the user's groups. Those that could not be had are not the same
-// as none.
+// groups returns the user's groups, or an error if they are unavailable.
 func (a *activation) groups() any {
 	groups := a.user.Groups()
 	if groups == nil && a.user.Withholds("groups") {
@@ -124,8 +123,7 @@ func hostOf(host string) string {
 	return strings.ToLower(strings.TrimRight(host, "."))
 }
 
-// methodOf returns a method as rules judge it: what may be read with HEAD is what
-// may be read with GET.
+// methodOf returns a method for rules: HEAD is treated as GET.
 func methodOf(method string) string {
 	if method == http.MethodHead {
 		return http.MethodGet
@@ -150,7 +148,7 @@ func claimsOf(u identity.User) source {
 	}
 }
 
-// The most that an expression may read under one name of a header.
+// Limits of what an expression may read under one header name.
 const (
 	maxHeaderLines = 200
 	maxHeaderBytes = 64 << 10

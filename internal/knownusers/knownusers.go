@@ -16,24 +16,25 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/observe"
 )
 
-// User is whom directories are asked about.
+// User is a user to look up in directories.
 type User = directory.User
 
 // Entry is one directory of an instance.
 type Entry struct {
-	// Name is that of the module, for errors.
+	// Name is the name of the module, for errors.
 	Name      string
 	Directory directory.Directory
-	// Providers are the ids of the providers that it is for; none means all.
+	// Providers are the ids of the providers whose users the directory covers;
+	// empty means all.
 	Providers []string
 }
 
-// Directories are those of an instance. None means that every user is known.
+// Directories are those of an instance. If there are none, every user is known.
 type Directories []Entry
 
-// Know reports whether at least one directory knows a user. They are asked in
-// their order. An error means that the answer is unknown: one of them could not
-// be asked, and no other knows the user.
+// Know reports whether at least one directory knows a user. It queries them in
+// order. It returns an error if none knows the user and at least one of them
+// failed.
 func (d Directories) Know(ctx context.Context, user User) (bool, error) {
 	if len(d) == 0 {
 		return true, nil
@@ -53,7 +54,7 @@ func (d Directories) Know(ctx context.Context, user User) (bool, error) {
 	return false, errors.Join(errs...)
 }
 
-// ask asks one directory.
+// ask queries one directory.
 func (e *Entry) ask(ctx context.Context, user User) (bool, error) {
 	ctx, span := observe.Start(ctx, "oidc_rp.directory")
 	known, err := e.Directory.Knows(ctx, user)
@@ -70,8 +71,8 @@ func (e *Entry) ask(ctx context.Context, user User) (bool, error) {
 	return known, err
 }
 
-// RetryAfter returns when directories can be asked again, as far as an error of
-// Know says so; else zero.
+// RetryAfter returns how long to wait before the directories are queried again, if
+// an error of Know contains that; otherwise zero.
 func RetryAfter(err error) time.Duration {
 	var unavailable *directory.UnavailableError
 	if errors.As(err, &unavailable) {

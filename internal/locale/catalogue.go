@@ -23,31 +23,31 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
-// folderName is where the files are: below the built-in templates, and below those of an
-// operator.
+// folderName is the folder of the files, within the built-in templates and within
+// those of an operator.
 const folderName = "locales"
 
-// english is the language of all texts that another language does not have.
+// english is the fallback for texts that another language lacks.
 var english = language.English
 
-// ownKey begins the keys that operators add for their own templates.
+// ownKey is the prefix of keys that operators add for their own templates.
 const ownKey = "own."
 
-// Catalogue has all texts in all languages.
+// Catalogue holds the texts in all languages.
 type Catalogue struct {
 	languages []*Language // English first, or as Only says
 	matcher   language.Matcher
 }
 
-// Language has all texts in one language. Those that its files do not have are in
-// English.
+// Language holds all texts in one language, with English ones for those that its
+// files lack.
 type Language struct {
 	tag   language.Tag
 	texts map[string]string
 }
 
-// Read reads the built-in languages, and those in the operator's folder: its texts are in
-// the place of the built-in ones. Without a folder there are only the built-in ones.
+// Read reads the built-in languages and those in the operator's folder, whose texts
+// override the built-in ones. If folder is empty, there are only the built-in ones.
 func Read(builtin fs.FS, folder string, read livefile.Read) (*Catalogue, error) {
 	ours, err := readBuiltin(builtin)
 	if err != nil {
@@ -97,8 +97,8 @@ func Read(builtin fs.FS, folder string, read livefile.Read) (*Catalogue, error) 
 	return c, nil
 }
 
-// Only returns a catalogue of these languages alone. The first one is that of
-// browsers that prefer none of them.
+// Only returns a catalogue of the given languages. The first one is the fallback
+// for browsers that prefer none of them.
 func (c *Catalogue) Only(tags []string) (*Catalogue, error) {
 	only := new(Catalogue)
 	var of []language.Tag
@@ -120,7 +120,7 @@ func (c *Catalogue) Only(tags []string) (*Catalogue, error) {
 	return only, nil
 }
 
-// English returns the language of texts in English, or the first one of Only.
+// English returns the fallback: English, or the first language given to Only.
 func (c *Catalogue) English() *Language { return c.languages[0] }
 
 // Tags returns the languages, English first.
@@ -152,8 +152,8 @@ func readBuiltin(builtin fs.FS) (map[language.Tag]*file, error) {
 	return files, nil
 }
 
-// readFolder reads the operator's files: those that are there, and those of the languages
-// that are built in, which may be there later.
+// readFolder reads the operator's files. It also tries those of the built-in
+// languages, so that files that are added later are noticed.
 func readFolder(folder string, builtin []language.Tag, read livefile.Read) (map[language.Tag]*file, error) {
 	if folder == "" {
 		return nil, nil
@@ -204,8 +204,9 @@ func add(files map[language.Tag]*file, name string, text []byte) error {
 	return nil
 }
 
-// check holds an operator's file to the texts in English, by key. isEnglish reports
-// whether it is the English one, which may add texts for the operator's own templates.
+// check compares an operator's file with the texts in English, by key. isEnglish
+// reports whether it is the English file, which may add texts for the operator's
+// own templates.
 func (f *file) check(source map[string]string, isEnglish bool) error {
 	for _, e := range f.entries {
 		text, known := source[e.key]

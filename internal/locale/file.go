@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// file is a file with texts, as it is written.
+// file is a parsed file with texts.
 type file struct {
 	name    string
 	entries []entry
@@ -23,7 +23,7 @@ type entry struct {
 	line      int
 }
 
-// byKey returns the texts by their keys; of no file there are none.
+// byKey returns the texts by key. A nil file has none.
 func (f *file) byKey() map[string]string {
 	if f == nil {
 		return nil
@@ -35,7 +35,7 @@ func (f *file) byKey() map[string]string {
 	return texts
 }
 
-// errorAt says where in the file something is wrong.
+// errorAt adds the file name and the line to an error.
 func (f *file) errorAt(line int, err error) error {
 	return fmt.Errorf("%s:%d: %w", f.name, line, err)
 }
@@ -47,8 +47,8 @@ var (
 	errRest      = errors.New("there is something after the object")
 )
 
-// parse reads a file: a JSON object of texts. Unlike encoding/json it knows the lines, and
-// refuses a key that is there twice.
+// parse parses a file: a JSON object of texts. Unlike encoding/json it records
+// lines and rejects duplicate keys.
 func parse(name string, text []byte) (*file, error) {
 	f := &file{name: name}
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
@@ -103,7 +103,7 @@ func parse(name string, text []byte) (*file, error) {
 	return f, nil
 }
 
-// checkText checks what any text keeps to.
+// checkText checks the rules that every text has to satisfy.
 func checkText(text string) error {
 	switch {
 	case strings.TrimSpace(text) == "":

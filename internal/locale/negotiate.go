@@ -29,8 +29,8 @@ func (c *Catalogue) Choose(uiLocales string, acceptLanguage []string) *Language 
 	return c.English()
 }
 
-// Preferred returns the tag of the language that uiLocales name first, or nothing if there
-// is none of them.
+// Preferred returns the tag of the first available language in uiLocales, or the
+// empty string.
 func (c *Catalogue) Preferred(uiLocales string) string {
 	if l := c.first(listed(uiLocales)); l != nil {
 		return l.Tag()
@@ -38,9 +38,9 @@ func (c *Catalogue) Preferred(uiLocales string) string {
 	return ""
 }
 
-// first returns the language of the first tag that there is one for, or nil. A language
-// that users of another one mostly read, such as German for Luxembourgish, counts if none
-// of the tags names a language that there is.
+// first returns the language of the first tag that is available, or nil. If no tag
+// is, it returns one that readers of a requested language mostly understand, such
+// as German for Luxembourgish.
 func (c *Catalogue) first(tags []language.Tag) (relative *Language) {
 	for _, tag := range tags {
 		_, i, confidence := c.matcher.Match(tag)
@@ -61,8 +61,7 @@ func (l *Language) isOf(tag language.Tag) bool {
 	return ours == theirs
 }
 
-// listed returns the tags of a list that is separated by spaces. What is no tag is left
-// out.
+// listed returns the tags in a space-separated list. Invalid tags are skipped.
 func listed(text string) (tags []language.Tag) {
 	for name := range strings.FieldsSeq(cut(text, maxBytes, " ")) {
 		if tag, ok := parseTag(name); ok && len(tags) < maxTags {
@@ -72,9 +71,9 @@ func listed(text string) (tags []language.Tag) {
 	return tags
 }
 
-// accepted returns the tags in lines of Accept-Language, the preferred one first. What is
-// no tag, or has no weight above zero, is left out. An asterisk stands for English, since
-// any language is as good.
+// accepted returns the tags in lines of Accept-Language, the preferred one first.
+// Invalid tags, and those without a positive weight, are skipped. An asterisk
+// stands for English, since any language is acceptable.
 func accepted(lines []string) []language.Tag {
 	type weighted struct {
 		tag language.Tag
@@ -117,7 +116,7 @@ func accepted(lines []string) []language.Tag {
 	return tags
 }
 
-// weight returns the weight of an element; ok reports whether it has one above zero.
+// weight returns the weight of an element; ok reports whether it is positive.
 func weight(parameter string) (q float64, ok bool) {
 	name, value, _ := strings.Cut(strings.TrimSpace(parameter), "=")
 	if !strings.EqualFold(name, "q") || len(value) > maxQ {
@@ -135,7 +134,8 @@ func parseTag(name string) (language.Tag, bool) {
 	return tag, err == nil && tag != language.Und
 }
 
-// cut returns the beginning of a list, of at most so many bytes and of whole elements.
+// cut returns the longest prefix of a list that has at most max bytes and ends with
+// a whole element.
 func cut(list string, max int, separator string) string {
 	if len(list) <= max {
 		return list

@@ -11,11 +11,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
-// placeholder stands in a text for a value that a page knows.
+// placeholder matches a placeholder in a text, which a page replaces by a value.
 var placeholder = regexp.MustCompile(`\{([a-z_]+)\}`)
 
-// values are the placeholders that the pages fill. Texts for an operator's own templates can
-// have any of them.
+// values are the placeholders that the pages fill. Texts for an operator's own
+// templates may use any of them.
 var values = []string{"host", "login_host", "name", "provider", "rule", "site", "user"}
 
 // Placeholders returns the names of the placeholders of a text.
@@ -28,13 +28,13 @@ func Placeholders(text string) (names []string) {
 	return names
 }
 
-// Tag is the language's name (BCP 47), as in the attribute lang.
+// Tag returns the language tag (BCP 47), for the attribute lang.
 func (l *Language) Tag() string { return l.tag.String() }
 
 // rightToLeft are the scripts that are written from right to left.
 var rightToLeft = []string{"Adlm", "Arab", "Hebr", "Mand", "Nkoo", "Rohg", "Samr", "Syrc", "Thaa"}
 
-// Direction is the direction of the language's script, as in the attribute dir.
+// Direction returns the direction of the language's script, for the attribute dir.
 func (l *Language) Direction() string {
 	if script, _ := l.tag.Script(); slices.Contains(rightToLeft, script.String()) {
 		return "rtl"
@@ -42,7 +42,7 @@ func (l *Language) Direction() string {
 	return "ltr"
 }
 
-// Plain returns a text with the values in the place of its placeholders. An unknown key is
+// Plain returns a text with its placeholders replaced by values. An unknown key is
 // an error.
 func (l *Language) Plain(key string, value func(name string) string) (string, error) {
 	text, err := l.text(key)
@@ -52,8 +52,7 @@ func (l *Language) Plain(key string, value func(name string) string) (string, er
 	return fill(text, value), nil
 }
 
-// HTML returns a text as HTML: everything in it is escaped, and the values that a reader
-// looks for stand out.
+// HTML returns a text as escaped HTML in which names and rules are emphasized.
 func (l *Language) HTML(key string, value func(name string) string) (string, error) {
 	text, err := l.text(key)
 	if err != nil {

@@ -7,9 +7,9 @@ import (
 	"net/url"
 )
 
-// WithoutAddress takes the address off an HTTP client's error: its query may name a
-// user, or have a secret. option is where a configuration names certificate
-// authorities, for the error about one that is not known.
+// WithoutAddress removes the URL from an error of an HTTP client, because its query
+// may name a user or contain a secret. option is the name of the option with the
+// certificate authorities, for the error about an unknown one.
 func WithoutAddress(err error, option string) error {
 	var unknown x509.UnknownAuthorityError
 	if errors.As(err, &unknown) {

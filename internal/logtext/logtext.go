@@ -60,11 +60,11 @@ func cut(clean string, whole, max int) string {
 const (
 	// redacted stands for a secret in a text.
 	redacted = "[redacted]"
-	// minSecret is the least that a secret has, in bytes: anything shorter is in
-	// every text by chance.
+	// minSecret is the minimum length of a secret, in bytes: shorter ones occur in
+	// texts by chance.
 	minSecret = 4
-	// fragment is how much of a secret in a row counts as the secret, in bytes:
-	// texts also repeat parts of one.
+	// fragment is the length, in bytes, from which a part of a secret is redacted
+	// too.
 	fragment = 12
 )
 
@@ -116,7 +116,7 @@ func addFragments(fragments map[int]map[string]bool, secret string) {
 	}
 }
 
-// spellings are the ways in which an answer may write a text.
+// spellings returns the encodings in which a response may contain a text.
 func spellings(text string) []string {
 	quoted := strconv.Quote(text)
 	return []string{
@@ -125,7 +125,7 @@ func spellings(text string) []string {
 	}
 }
 
-// lower folds ASCII alone: the length stays.
+// lower converts ASCII letters only, so that the length stays the same.
 func lower(text string) string {
 	folded := []byte(text)
 	for i, c := range folded {

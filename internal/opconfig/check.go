@@ -14,10 +14,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
 )
 
-// maxName is how long the name of a provider may be, which is a button's text.
+// maxName bounds the name of a provider, which is the text of a button.
 const maxName = 200
 
-// check refuses options that cannot work. Defaults are filled in.
+// check returns an error for options that cannot work. Defaults are already set.
 func (o *Options) check() error {
 	return optioncheck.Each(o.checkAddresses, o.checkIssuer, o.checkKeys, o.checkClientAuth, o.checkAlgs,
 		func() error { return CheckParameters(o.AuthorizationParams) }, func() error { return CheckTokenParameters(o.TokenParams) },
@@ -88,7 +88,7 @@ func (o *Options) checkAlgs() error {
 	return optioncheck.First(rules...)
 }
 
-// checkRequests is about what requests to us and to the provider carry.
+// checkRequests checks the options of requests to this server and to the provider.
 func (o *Options) checkRequests() error {
 	for _, name := range o.ForwardParams {
 		if op.Reserved(name) || name == "returnto" {
@@ -129,5 +129,5 @@ func (o *Options) checkWords() error {
 	)
 }
 
-// usesDPoP reports whether tokens may be bound to a key of ours.
+// usesDPoP reports whether tokens may be bound to a key of the client.
 func (o *Options) usesDPoP() bool { return o.DPoP == DPoPOn || o.DPoP == DPoPAuto }

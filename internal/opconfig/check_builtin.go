@@ -7,22 +7,22 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 )
 
-// UseBuiltin makes options those of the identity provider of this Caddy. It refuses
-// what this provider has by itself: the issuer, the endpoints, the client, and how
-// it is reached.
+// UseBuiltin sets the options for the identity provider of this Caddy. It returns
+// an error if an option is set that this provider determines itself: the issuer,
+// the endpoints, the client, and how it is reached.
 func (o *Options) UseBuiltin(issuer, clientID string) error {
 	if err := o.CheckBuiltin(); err != nil {
 		return err
 	}
 	o.Issuer, o.ClientID, o.ClientAuth = issuer, clientID, "none"
 	if o.Scopes == nil {
-		o.Scopes = append(slices.Clone(defaultScopes), "groups") // which is a scope of this provider
+		o.Scopes = append(slices.Clone(defaultScopes), "groups") // a scope that this provider defines
 	}
 	return nil
 }
 
-// CheckBuiltin refuses options that the identity provider of this Caddy does not
-// have.
+// CheckBuiltin returns an error for options that the identity provider of this
+// Caddy does not support.
 func (o *Options) CheckBuiltin() error {
 	rules := []optioncheck.Rule{
 		excludes("issuer", o.Issuer), excludes("configuration_url", o.ConfigurationURL), excludes("jwks", o.JWKS),
@@ -45,7 +45,7 @@ func (o *Options) CheckBuiltin() error {
 	return optioncheck.First(rules...)
 }
 
-// excludes refuses an option that is set beside builtin.
+// excludes is the rule that an option must not be set together with builtin.
 func excludes(option string, values ...string) optioncheck.Rule {
 	broken := false
 	for _, value := range values {

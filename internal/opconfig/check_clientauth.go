@@ -9,8 +9,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 )
 
-// checkClientAuth refuses a method without what it needs, and what no method
-// needs: it would be taken for protection that is not there.
+// checkClientAuth returns an error for a method that lacks what it needs, and for
+// options that the method does not use: an operator would take them for protection.
 func (o *Options) checkClientAuth() error {
 	needs, asserts, known := op.AuthMethod(o.ClientAuth)
 	hasCertificate := o.ClientCertificate != "" && o.ClientCertificateKey != ""
@@ -50,8 +50,8 @@ func (o *Options) checkClientAuth() error {
 	return nil
 }
 
-// checkAssertionFile refuses where the assertion could not be sent: it goes to the
-// token endpoint alone, and never in clear text over a network.
+// checkAssertionFile returns an error if the assertion could be sent anywhere but
+// to the token endpoint, or unencrypted over a network.
 func (o *Options) checkAssertionFile() error {
 	if o.Endpoints.Pushed != "" {
 		return errors.New("client_auth " + op.AssertionFile + ": the assertion is sent to the token endpoint alone, so pushed_authorization_request_endpoint cannot be used")

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Choice is what a configuration says of the providers of one site, by their ids.
+// Choice is the configuration of the providers of one site, as ids.
 type Choice struct {
 	Shared        []string // of all sites, sorted
 	SharedDefault string   // the default provider of all sites; may be empty
@@ -17,8 +17,7 @@ type Choice struct {
 	Default string   // the default provider of the site; may be empty
 }
 
-// UnknownDefaultError is returned for a default provider that the site does not
-// have.
+// UnknownDefaultError reports a default provider that the site does not have.
 type UnknownDefaultError struct {
 	ID  string
 	IDs []string // of the providers that the site has
@@ -29,7 +28,7 @@ func (e *UnknownDefaultError) Error() string {
 }
 
 // IDs returns the ids of the providers that may sign users in at the site. A site
-// that names none, and has none of its own, has the only shared one.
+// that names none and has none of its own uses the only shared one.
 func (c Choice) IDs() ([]string, error) {
 	ids := slices.Concat(c.Named, c.Own)
 	switch {
@@ -43,8 +42,8 @@ func (c Choice) IDs() ([]string, error) {
 	return c.Shared, nil
 }
 
-// DefaultOf returns which of the providers of the site is the default; none, if
-// users choose among several.
+// DefaultOf returns the default provider of the site, or the empty string if users
+// choose among several.
 func (c Choice) DefaultOf(ids []string) (string, error) {
 	switch {
 	case c.Default != "" && !slices.Contains(ids, c.Default):

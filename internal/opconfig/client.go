@@ -19,11 +19,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
 )
 
-// DiscoveryConfig returns what shapes the discovery of the provider, without its
-// TLS and without keys of a file, and a key that implies all of it: a hash of the
-// options. Files count by their names, since they are read again when they change.
-// That the files for TLS are good is checked each time, also where a discovery with
-// this key has read them before.
+// DiscoveryConfig returns the configuration of the provider's discovery, without
+// TLS and without keys from a file, and a key that identifies it: a hash of the
+// options. Files are hashed by name, because they are read again when they change.
+// The files for TLS are validated on each call, even if a discovery with this key
+// has already read them.
 func (r *Resolved) DiscoveryConfig(now func() time.Time) (c op.DiscoveryConfig, key string, err error) {
 	c = op.DiscoveryConfig{
 		Issuer: r.Issuer, ConfigurationURL: r.ConfigurationURL, Endpoints: r.Endpoints,
@@ -50,7 +50,7 @@ func (r *Resolved) DiscoveryConfig(now func() time.Time) (c op.DiscoveryConfig, 
 	if r.Builtin {
 		shaping, c.InProcess, c.Proxy = append(shaping, "builtin"), new(op.InProcess), nil
 	}
-	if c.KeysOnly { // what others are hashed from stays the same
+	if c.KeysOnly { // the hashes of other configurations stay the same
 		shaping = append(shaping, c.KeysOnly)
 	}
 	if c.Profile != "" {
@@ -64,9 +64,9 @@ func (r *Resolved) DiscoveryConfig(now func() time.Time) (c op.DiscoveryConfig, 
 	return c, hex.EncodeToString(sum[:]), nil
 }
 
-// NewDiscovery returns the discovery of the provider, which has learned nothing yet,
-// over the files that the options name. onFile returns what to call when files of
-// an option change.
+// NewDiscovery returns an empty discovery of the provider that watches the files in
+// the options. onFile returns the function to call when the files of an option
+// change.
 func (r *Resolved) NewDiscovery(config op.DiscoveryConfig, onFile func(option string) func(livefile.Event)) (*op.Discovery, error) {
 	live, err := livefile.New(config.Now, onFile("tls"), r.TLSConfig)
 	if err != nil {
@@ -96,14 +96,13 @@ func (r *Resolved) NewDiscovery(config op.DiscoveryConfig, onFile func(option st
 	return op.NewDiscovery(config), nil
 }
 
-// jwksFile returns the name of the file that the provider's keys are in, if they
-// are in one.
+// jwksFile returns the name of the file with the provider's keys, if there is one.
 func (r *Resolved) jwksFile() (name string, ok bool) {
 	return placeholder.File(strings.TrimSpace(r.jwks))
 }
 
-// NewClient returns the client at the provider. keys returns its own keys, and is
-// called at each use.
+// NewClient returns the client at the provider. keys returns the client's own keys
+// and is called on each use.
 func (r *Resolved) NewClient(discovery *op.Discovery, keys func() op.OwnKeys, now func() time.Time) (*op.Client, error) {
 	demands, err := demandsOf(r.AuthorizationParams)
 	if err != nil {

@@ -14,16 +14,16 @@ import (
 // identified in the same way, so that a name or claim made by one site does not
 // count at another.
 
-// Registration returns the binding to the provider and the client id alone, which
-// logins, logouts and outages use.
+// Registration returns the binding to the provider and the client id alone. Logins,
+// logouts and outages use it.
 func (r *Resolved) Registration() session.Binding { return session.Bind(r.issuer(), r.ClientID) }
 
 // Binding returns what sessions are bound to. It equals Registration if the options
-// that identify users have their defaults.
+// that identify users have their default values.
 func (r *Resolved) Binding() session.Binding { return r.Registration().With(r.identityOptions()...) }
 
 // identityOptions returns the options that identify users and differ from their
-// default.
+// defaults.
 func (r *Resolved) identityOptions() (options [][]string) {
 	if !slices.Equal(r.UsernameClaim, defaultUsernameClaim) {
 		options = append(options, append([]string{"username_claim"}, r.UsernameClaim...))
@@ -50,14 +50,14 @@ func (r *Resolved) identityOptions() (options [][]string) {
 	return options
 }
 
-// list is an option whose order means nothing.
+// list is an option whose order has no meaning.
 type list struct {
 	name  string
 	list  *[]string
 	bound bool // sessions are bound to it
 }
 
-// identityLists are the lists that say whom the provider is believed for.
+// identityLists returns the lists that restrict what the provider is trusted for.
 func (o *Options) identityLists() []list {
 	return []list{{"groups", &o.Groups, true}, {"tenants", &o.Tenants, true}, {"domains", &o.Domains, true}, {"audiences", &o.Audiences, false}}
 }
@@ -106,7 +106,7 @@ func (r *Resolved) expandGroupNames() error {
 	return nil
 }
 
-// dropPlaceholders drops names that are not known before they are resolved.
+// dropPlaceholders removes names that are unknown until placeholders are resolved.
 func (o *Options) dropPlaceholders() {
 	hasPlaceholder := func(text string) bool { return strings.Contains(text, "{") }
 	for _, option := range o.identityLists() {

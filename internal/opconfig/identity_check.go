@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 )
 
-// checkIdentity refuses options that would identify users in a way that cannot work,
-// or not safely.
+// checkIdentity returns an error for options that cannot identify users, or not
+// safely.
 func (o *Options) checkIdentity() error {
 	severalTenants := op.TenantTemplate(o.issuer()) != ""
 	rules := []optioncheck.Rule{
@@ -35,7 +35,7 @@ func (o *Options) checkIdentity() error {
 	return optioncheck.First(append(rules, o.groupRules()...)...)
 }
 
-// groupRules refuse names of groups that would mean two things.
+// groupRules are the rules against ambiguous names of groups.
 func (o *Options) groupRules() (rules []optioncheck.Rule) {
 	locals := slices.Collect(maps.Values(o.GroupNames))
 	for _, name := range o.Groups {
@@ -50,13 +50,13 @@ func (o *Options) groupRules() (rules []optioncheck.Rule) {
 	return rules
 }
 
-// maxDomain is the length that no domain exceeds.
+// maxDomain is the maximum length of a domain name (RFC 1035 2.3.4), in characters.
 const maxDomain = 253
 
 var domainName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
 
-// domainFlaw returns what is wrong with the domain of e-mail addresses; empty if
-// nothing is.
+// domainFlaw returns what is wrong with a domain of e-mail addresses, or the empty
+// string.
 func domainFlaw(domain string) string {
 	if domainName.MatchString(domain) && len(domain) <= maxDomain {
 		return ""

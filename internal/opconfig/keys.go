@@ -16,8 +16,8 @@ import (
 // OwnKeys are the client's own keys at a provider.
 type OwnKeys struct {
 	op.OwnKeys
-	// Published are the public keys that the provider may have to know: those that
-	// sign, that of the certificate that a connection shows, and those for encryption.
+	// Published are the public keys that the provider may need: those of the
+	// signing keys, of the client certificate, and of the decryption keys.
 	Published jose.JSONWebKeySet
 }
 
@@ -67,7 +67,7 @@ func (r *Resolved) clientKeys(read livefile.Read) (keys []*op.ClientKey, err err
 	return keys, nil
 }
 
-// publicKeys returns the public keys of those that sign, and the key of the client
+// publicKeys returns the public keys of the signing keys and of the client
 // certificate.
 func (r *Resolved) publicKeys(read livefile.Read, signing []*op.ClientKey) (set jose.JSONWebKeySet, err error) {
 	for _, key := range signing {
@@ -88,7 +88,7 @@ func (r *Resolved) publicKeys(read livefile.Read, signing []*op.ClientKey) (set 
 	return set, nil
 }
 
-// decryptionKeys reads the keys for encrypted tokens.
+// decryptionKeys reads the keys that decrypt tokens.
 func (r *Resolved) decryptionKeys(read livefile.Read) (all []jose.JSONWebKey, err error) {
 	known := make(map[string]bool)
 	for i, written := range r.DecryptionKey {
@@ -111,7 +111,7 @@ func (r *Resolved) decryptionKeys(read livefile.Read) (all []jose.JSONWebKey, er
 	return all, nil
 }
 
-// clientCertificate reads the certificate of client_auth and its key, as PEM.
+// clientCertificate reads the certificate of client_auth and its key, in PEM.
 func (r *Resolved) clientCertificate(read livefile.Read) (certificate, key []byte, err error) {
 	if certificate, err = r.readText(read, r.ClientCertificate); err != nil {
 		return nil, nil, fmt.Errorf("client_auth: the certificate: %w", err)
@@ -125,9 +125,9 @@ func (r *Resolved) clientCertificate(read livefile.Read) (certificate, key []byt
 	return certificate, key, nil
 }
 
-// readText returns a key or certificate that is written as such, or is what a
-// placeholder stands for, or what the file holds that is named. Errors repeat
-// none of it: what is not the name of a file may be a key in some other form.
+// readText returns a key or certificate that is given inline, by a placeholder, or
+// as the name of a file. Errors do not repeat the value, because one that is not a
+// file name may be a key in another format.
 func (r *Resolved) readText(read livefile.Read, written string) ([]byte, error) {
 	text := strings.TrimSpace(written)
 	if !op.IsKeyText(text) {

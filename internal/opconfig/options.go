@@ -22,11 +22,13 @@ const (
 	defaultClockSkew   = time.Minute
 	defaultGroupsClaim = "groups"
 
-	// maxClockSkew keeps the skew from switching the expiry of tokens off.
+	// maxClockSkew bounds the skew, which could otherwise disable the expiry of
+	// tokens.
 	maxClockSkew = 10 * time.Minute
-	// maxAssertionFile bounds an assertion that the platform keeps, in bytes.
+	// maxAssertionFile bounds an assertion that the platform writes to a file, in
+	// bytes.
 	maxAssertionFile = 16 << 10
-	// maxAccessTokenLifetime is that of a session.
+	// maxAccessTokenLifetime equals the longest lifetime of a session.
 	maxAccessTokenLifetime = 400 * 24 * time.Hour
 )
 
@@ -121,15 +123,16 @@ type Options struct {
 	EndSession *bool
 }
 
-// TLSFiles are the files of the option tls. The names of their members in JSON are
-// part of the hash of a configuration.
+// TLSFiles are the files of the option tls. Their JSON names are part of the hash
+// of a configuration.
 type TLSFiles struct {
 	CA                []string `json:"ca,omitempty"`
 	ClientCertificate string   `json:"client_certificate,omitempty"`
 	ClientKey         string   `json:"client_key,omitempty"`
 }
 
-// withDefaults returns the options with the defaults of those that are not set.
+// withDefaults returns a copy in which options that are not set have their
+// defaults.
 func (o Options) withDefaults() Options {
 	if o.Scopes == nil {
 		o.Scopes = defaultScopes
@@ -158,7 +161,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// lowered returns names whose case means nothing in lower case.
+// lowered returns case-insensitive names in lower case.
 func lowered(names []string) []string {
 	names = slices.Clone(names)
 	for i, name := range names {
@@ -167,13 +170,13 @@ func lowered(names []string) []string {
 	return names
 }
 
-// named is an option and where its value is.
+// named is an option and a pointer to its value.
 type named struct {
 	name  string
 	field *string
 }
 
-// addresses are the options that are addresses at the provider.
+// addresses returns the options that are URLs of the provider.
 func (o *Options) addresses() []named {
 	all := []named{{"issuer", &o.Issuer}, {"configuration_url", &o.ConfigurationURL}}
 	for name, address := range o.Endpoints.All() {
@@ -182,7 +185,7 @@ func (o *Options) addresses() []named {
 	return all
 }
 
-// issuer is what names the provider: known before its metadata is.
+// issuer returns the name of the provider that is known before its metadata.
 func (o *Options) issuer() string {
 	if o.Issuer != "" {
 		return o.Issuer
@@ -190,22 +193,22 @@ func (o *Options) issuer() string {
 	return strings.TrimSuffix(o.ConfigurationURL, op.WellKnown)
 }
 
-// withoutDiscovery reports whether all that is needed is configured by hand.
+// withoutDiscovery reports whether everything that discovery finds is configured.
 func (o *Options) withoutDiscovery() bool {
 	e := &o.Endpoints
 	return e.Authorization != "" && e.Token != "" && (e.JWKS != "" || o.JWKS != "")
 }
 
-// LimitsGroups reports whether only some of the provider's groups exist here.
+// LimitsGroups reports whether only some of the provider's groups are used.
 func (o *Options) LimitsGroups() bool { return len(o.Groups)+len(o.GroupNames) > 0 }
 
-// usesMTLS reports whether a certificate of the client is shown in TLS.
+// usesMTLS reports whether the client authenticates with a certificate in TLS.
 func (o *Options) usesMTLS() bool {
 	return o.ClientAuth == op.MTLS || o.TLS != nil && o.TLS.ClientCertificate != ""
 }
 
-// PublishesKeys reports whether there are public keys that a provider may have to
-// know: those of client keys, of a client certificate, or for encryption.
+// PublishesKeys reports whether there are public keys that a provider may need:
+// those of client keys, of a client certificate, or of decryption keys.
 func (o *Options) PublishesKeys() bool {
 	return len(o.ClientKeys)+len(o.DecryptionKey)+len(o.ClientCertificate) > 0
 }

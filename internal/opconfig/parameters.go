@@ -15,7 +15,7 @@ import (
 // This file is about authorization_params and token_params, the fixed parameters of
 // authorization requests and of token requests.
 
-// parameters is one of the two options.
+// parameters describes one of the two options.
 type parameters struct {
 	option, setBy string
 	reserved      func(name string) bool
@@ -26,8 +26,8 @@ var (
 	tokenParams         = parameters{"token_params", "request", op.ReservedAtTokenEndpoint}
 )
 
-// check refuses parameters that cannot be right. A value with a placeholder, which
-// is not resolved yet, counts as a good one.
+// check returns an error for invalid parameters. A value with a placeholder, which
+// is not resolved yet, counts as valid.
 func (p *parameters) check(all url.Values) error {
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		values := all[name]
@@ -50,10 +50,11 @@ func (p *parameters) check(all url.Values) error {
 	return nil
 }
 
-// CheckTokenParameters refuses parameters of token requests that cannot be right.
+// CheckTokenParameters returns an error for invalid parameters of token requests.
 func CheckTokenParameters(all url.Values) error { return tokenParams.check(all) }
 
-// CheckParameters refuses parameters of authorization requests that cannot be right.
+// CheckParameters returns an error for invalid parameters of authorization
+// requests.
 func CheckParameters(all url.Values) error {
 	if err := authorizationParams.check(all); err != nil {
 		return err
@@ -62,13 +63,15 @@ func CheckParameters(all url.Values) error {
 		return err
 	}
 	if all.Get("max_age") == "0" && slices.Contains(strings.Fields(all.Get("prompt")), "none") {
-		// Core 3.1.2.1: the one wants a new sign-in, the other no question.
+		// Core 3.1.2.1: max_age 0 demands a new sign-in, prompt none forbids
+		// interaction.
 		return errors.New("authorization_params: max_age 0 and prompt none exclude each other")
 	}
 	return nil
 }
 
-// checkResource refuses what is not an absolute URI without a fragment (RFC 8707 2).
+// checkResource returns an error unless value is an absolute URI without a fragment
+// (RFC 8707 2).
 func checkResource(value string) error {
 	if strings.Contains(value, "{") {
 		return nil
@@ -79,7 +82,7 @@ func checkResource(value string) error {
 	return nil
 }
 
-// demandsOf returns what the parameters demand of ID tokens.
+// demandsOf returns what ID tokens have to satisfy because of the parameters.
 func demandsOf(all url.Values) (d op.Demands, err error) {
 	if text := all.Get("claims"); text != "" && !placeholder.Begins(text) {
 		if d, err = op.ParseClaimsRequest(text); err != nil {

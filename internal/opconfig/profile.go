@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 )
 
-// This file is what a profile of FAPI 2.0 makes of options: it sets those that are not
+// This file applies a profile of FAPI 2.0 to options: it sets those that are not
 // written, and refuses those that contradict it. What depends on the provider's
 // metadata is in package op.
 
@@ -27,10 +27,10 @@ const (
 	signing  = "FAPI 2.0 Message Signing "
 )
 
-// signsMessages reports whether requests and responses are signed by the profile.
+// signsMessages reports whether the profile requires signed requests and responses.
 func (o *Options) signsMessages() bool { return o.Profile == string(op.FAPI2MessageSigning) }
 
-// setProfile sets what the profile demands where it is not written.
+// setProfile sets options that are not set to what the profile demands.
 func (o *Options) setProfile() {
 	if o.Profile == "" {
 		return
@@ -44,7 +44,7 @@ func (o *Options) setProfile() {
 	}
 }
 
-// checkProfile refuses what contradicts the profile.
+// checkProfile returns an error for options that contradict the profile.
 func (o *Options) checkProfile() error {
 	if o.Profile == "" {
 		return nil
@@ -58,13 +58,13 @@ func (o *Options) checkProfile() error {
 	return optioncheck.First(rules...)
 }
 
-// contradicts is the rule that what is written contradicts the profile, which wants
-// something else by a clause.
+// contradicts is the rule that the configured value of an option contradicts the
+// profile, which requires another one in a clause.
 func (o *Options) contradicts(option string, broken bool, written, wanted, clause string) optioncheck.Rule {
 	return optioncheck.Refuse(option, broken, "profile %s does not allow %s: %s (%s)", o.Profile, written, wanted, clause)
 }
 
-// profileOfClient is about how the client proves who it is.
+// profileOfClient returns the rules for client authentication.
 func (o *Options) profileOfClient() []optioncheck.Rule {
 	const methods = "clients authenticate with private_key_jwt or tls_client_auth"
 	allowed := o.ClientAuth == "private_key_jwt" || o.ClientAuth == op.MTLS
@@ -80,7 +80,8 @@ func (o *Options) profileOfClient() []optioncheck.Rule {
 	}
 }
 
-// profileOfRequests is about requests to the provider and what they return.
+// profileOfRequests returns the rules for requests to the provider and their
+// responses.
 func (o *Options) profileOfRequests() []optioncheck.Rule {
 	rules := []optioncheck.Rule{
 		o.contradicts("pkce", o.PKCE != nil && !*o.PKCE, "pkce off", "authorization requests have an S256 code challenge", security+"5.3.3.2; RFC 7636"),
@@ -97,7 +98,8 @@ func (o *Options) profileOfRequests() []optioncheck.Rule {
 	return rules
 }
 
-// profileOfProvider is about how the provider is found and reached.
+// profileOfProvider returns the rules for how the provider is discovered and
+// reached.
 func (o *Options) profileOfProvider() []optioncheck.Rule {
 	rules := []optioncheck.Rule{
 		o.contradicts("insecure", o.Insecure, "insecure", "all connections have TLS", security+"5.2.1"),
@@ -126,7 +128,8 @@ func (o *Options) hasForeignMetadata() bool {
 }
 
 // profileCiphers are the cipher suites of TLS 1.2 that BCP 195 recommends (RFC 9325
-// 4.2). Those of TLS 1.3 are all as good, and Go has no choice of them.
+// 4.2). All those of TLS 1.3 are acceptable, and Go does not let them be
+// configured.
 var profileCiphers = []uint16{
 	tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
 	tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
@@ -134,8 +137,8 @@ var profileCiphers = []uint16{
 	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
 }
 
-// checkProfileKey refuses the key of a client certificate that is too short for the
-// profile (FAPI 2.0 Security Profile 5.4.1).
+// checkProfileKey returns an error if the key of a client certificate is too short
+// for the profile (FAPI 2.0 Security Profile 5.4.1).
 func checkProfileKey(public any) error {
 	switch key := public.(type) {
 	case *rsa.PublicKey:

@@ -55,12 +55,12 @@ func (o Options) Resolve(expander placeholder.Expander) (*Resolved, error) {
 	return r, r.check()
 }
 
-// Secret returns the client secret, empty if there is none. A file that it names is
-// read each time.
+// Secret returns the client secret, or the empty string if there is none. A file is
+// read on each call.
 func (r *Resolved) Secret() (string, error) { return r.expander.Expand(r.ClientSecret) }
 
-// Assertion returns what the file of client_auth assertion_file holds, read each
-// time.
+// Assertion returns the content of the file of client_auth assertion_file, which is
+// read on each call.
 func (r *Resolved) Assertion() (string, error) {
 	text, err := livefile.ReadUpTo(r.ClientAssertionFile, maxAssertionFile)
 	if err != nil {
@@ -69,7 +69,8 @@ func (r *Resolved) Assertion() (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
-// IssuerName returns what names the provider, also before its metadata is known.
+// IssuerName returns the name of the provider, which does not depend on its
+// metadata.
 func (r *Resolved) IssuerName() string { return r.issuer() }
 
 func (r *Resolved) expandAddresses() (err error) {
@@ -90,8 +91,9 @@ func (r *Resolved) expandAddresses() (err error) {
 	return nil
 }
 
-// expandParameters resolves the values of parameters. That of claims is JSON, which
-// has braces of its own: only one that is a placeholder as a whole is resolved.
+// expandParameters resolves the values of parameters. The value of claims is JSON,
+// whose braces are not placeholders: it is resolved only if the whole value is one
+// placeholder.
 func (r *Resolved) expandParameters(option string, written url.Values) (url.Values, error) {
 	all := make(url.Values, len(written))
 	for name, values := range written {

@@ -5,10 +5,10 @@ import (
 	"net/http"
 )
 
-// BaseSecurityHeaders are on every response of the plugin's, also on one that is
-// left to handle_errors, whose page may have styles, images and scripts of the
-// site: it is for this browser alone, sends no Referer, stands in no frame, and
-// runs no inline script.
+// BaseSecurityHeaders sets the headers of every response of the plugin, including
+// those that handle_errors writes, whose pages may use styles, images and scripts
+// of the site: the response is not stored, sends no Referer, cannot be
+// framed, and runs no inline script.
 func BaseSecurityHeaders(header http.Header) {
 	header.Set("Cache-Control", "no-store")
 	header.Set("Referrer-Policy", "no-referrer")
@@ -17,25 +17,25 @@ func BaseSecurityHeaders(header http.Header) {
 	header.Set("Content-Security-Policy", "script-src 'self'; frame-ancestors 'none'; base-uri 'none'")
 }
 
-// StrictSecurityHeaders are on every response that the plugin writes itself: it
-// holds nothing active at all.
+// StrictSecurityHeaders sets the headers of every response that the plugin writes
+// itself, which has no active content.
 func StrictSecurityHeaders(header http.Header) {
 	BaseSecurityHeaders(header)
 	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'")
 }
 
-// pageSecurityHeaders are on every page: its policy lets styles of its own in
-// and nothing that is active but its one script, if it has one. There is no form-action in it: browsers apply that
-// to where a form's redirect leads, and the logout leads to the provider.
+// pageSecurityHeaders sets the headers of every page. Its policy allows its own
+// styles and, of all active content, only its one script, if it has one. There is
+// no form-action: browsers apply it to the redirects of a form, and the logout
+// redirects to the provider.
 func pageSecurityHeaders(header http.Header, nonce, scripts, ancestors string) {
 	BaseSecurityHeaders(header)
 	header.Set("Content-Security-Policy",
 		"default-src 'none'; "+scripts+"style-src 'self' 'nonce-"+nonce+"'; img-src 'self' data:; frame-ancestors "+ancestors+"; base-uri 'none'")
 }
 
-// Redirect sends a browser elsewhere. The address is written byte for byte:
-// http.Redirect would clean its path, which can turn a checked address into
-// another host's.
+// Redirect redirects a browser. Unlike http.Redirect it writes the address
+// unchanged: cleaning its path can turn a checked address into one of another host.
 func Redirect(w http.ResponseWriter, status int, address string) error {
 	StrictSecurityHeaders(w.Header())
 	w.Header()["Location"] = []string{address}
@@ -43,19 +43,19 @@ func Redirect(w http.ResponseWriter, status int, address string) error {
 	return nil
 }
 
-// Problem is what programs get in the place of a page (RFC 9457). Its title is
-// that of the status.
+// Problem is the response that programs get instead of a page (RFC 9457). Its title
+// is that of the status.
 type Problem struct {
-	// Detail is the sentence that users read about the error.
+	// Detail is the sentence about the error that users would read.
 	Detail string
 	// Reason is the error code, or the reason of a 401.
 	Reason string
-	// User is who is signed in, and Provider the id of the provider; empty for
-	// unauthenticated requests.
+	// User is the user who is signed in, and Provider the id of the provider; empty
+	// for unauthenticated requests.
 	User, Provider string
-	// Rule is the rule that refuses the user; may be empty.
+	// Rule is the rule that denies the request; may be empty.
 	Rule string
-	// LoginURL begins a fresh sign-in; may be empty.
+	// LoginURL starts a new sign-in; may be empty.
 	LoginURL string
 	// ACRValues and MaxAge are what that has to prove: values of acr, separated by
 	// spaces, and seconds (RFC 9470 3); may be empty and nil.
@@ -63,7 +63,7 @@ type Problem struct {
 	MaxAge    *int64
 	// LogoutURL signs the user out; may be empty.
 	LogoutURL string
-	// ErrorID finds the line in the log; may be empty.
+	// ErrorID identifies the line in the log; may be empty.
 	ErrorID string
 }
 

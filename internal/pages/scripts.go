@@ -38,7 +38,7 @@ func readScripts(builtin fs.FS) (map[string]script, error) {
 	return scripts, nil
 }
 
-// Script is a script as a page includes it.
+// Script is a script that a page includes.
 type Script struct {
 	URL       string // the path that WriteScript serves it at
 	Integrity string
@@ -59,9 +59,9 @@ func (t *Templates) WriteScript(w http.ResponseWriter, name string) error {
 	return err
 }
 
-// policy returns what a page's Content-Security-Policy says about its script: what the
-// script has to contain and, for browsers that know hashes of inline scripts alone,
-// where it has to come from.
+// policy returns the sources of the page's script in its Content-Security-Policy:
+// the hash of the script and, for browsers that support hashes of inline scripts
+// only, its URL.
 func (s Script) policy() string {
 	if s.URL == "" {
 		return ""

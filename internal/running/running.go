@@ -10,8 +10,8 @@ import (
 	"sync"
 )
 
-// List holds what was started and not yet stopped. The zero value is an empty
-// list. It is safe for concurrent use.
+// List holds the items that have started and not stopped. The zero value is an
+// empty list. It is safe for concurrent use.
 type List[T comparable] struct {
 	mu    sync.Mutex
 	items []T

@@ -21,11 +21,11 @@ const (
 	shardCount = 64
 	sweepEvery = time.Minute
 	logEvery   = time.Minute
-	// defaultMax is some 1 GB of usual sessions.
+	// defaultMax is the default of max_records: some 1 GB of typical sessions.
 	defaultMax = 1_000_000
 )
 
-// memory is what all sites of a process share.
+// memory is shared by all sites of a process.
 type memory struct {
 	now    func() time.Time
 	seed   maphash.Seed
@@ -33,13 +33,13 @@ type memory struct {
 	locks  store.Locks
 
 	count    atomic.Int64  // of records
-	version  atomic.Uint64 // grows after each change; see store.Watched
+	version  atomic.Uint64 // incremented by each change; see store.Versioned
 	max      atomic.Int64
-	loggedAt atomic.Int64 // when it was logged last that records were dropped, or 0
+	loggedAt atomic.Int64 // when dropped records were last logged, or 0
 	logger   atomic.Pointer[zap.Logger]
 
 	mu      sync.Mutex
-	demands map[*Memory]int // the most records that each configuration asks for
+	demands map[*Memory]int // maximum number of records by configuration
 	begun   sync.Once
 	ended   chan struct{}
 }
@@ -54,8 +54,8 @@ func newMemory(now func() time.Time) *memory {
 	return m
 }
 
-// attach takes what a configuration asks for. The most that any asks for is the
-// bound, so that one which is only tried out drops nothing.
+// attach adds a configuration. The largest demand is the limit, so that a
+// configuration that is only validated drops no records.
 func (m *memory) attach(c *Memory) {
 	m.logger.Store(c.logger)
 	m.mu.Lock()
@@ -64,8 +64,8 @@ func (m *memory) attach(c *Memory) {
 	m.demand()
 }
 
-// detach leaves the bound when the last configuration has ended: its requests
-// have not.
+// detach removes a configuration. The last one leaves the limit unchanged, since
+// its requests continue.
 func (m *memory) detach(c *Memory) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -83,8 +83,8 @@ func (m *memory) demand() {
 	}
 }
 
-// Destruct ends the sweeping. What requests are under way still save is
-// forgotten with them.
+// Destruct implements caddy.Destructor. It ends sweeping. What requests in progress
+// still save is lost.
 func (m *memory) Destruct() error {
 	close(m.ended)
 	return nil
@@ -121,8 +121,8 @@ func (m *memory) replace(ctx context.Context, key string, old, record []byte, ex
 	return m.set(key, record, expires, func(had []byte) bool { return had != nil && bytes.Equal(had, old) }), nil
 }
 
-// set puts a record in its place if what is there is acceptable, and drops
-// others when there are too many.
+// set stores a record if the existing one is acceptable, and drops others if there
+// are too many.
 func (m *memory) set(key string, data []byte, expires time.Time, accept func(had []byte) bool) bool {
 	m.begun.Do(func() { go m.sweepOften() })
 	now := m.now().UnixMilli()
@@ -162,7 +162,7 @@ func (m *memory) delete(ctx context.Context, keys []string) error {
 	return nil
 }
 
-// shrink drops the records that expire first while there are too many.
+// shrink drops the records that expire first until there are no more than allowed.
 func (m *memory) shrink(now int64) {
 	for m.count.Load() > m.max.Load() {
 		var first *shard
@@ -173,7 +173,7 @@ func (m *memory) shrink(now int64) {
 			}
 		}
 		if first == nil || !first.dropFirst(&m.count) {
-			continue // somebody else has
+			continue // another goroutine has dropped it
 		}
 		if end > now {
 			m.logDropped(now)
@@ -181,7 +181,7 @@ func (m *memory) shrink(now int64) {
 	}
 }
 
-// logDropped logs, at most once a minute, that there is too little room.
+// logDropped logs, at most once a minute, that records were dropped.
 func (m *memory) logDropped(now int64) {
 	last := m.loggedAt.Load()
 	if last != 0 && now-last < logEvery.Milliseconds() && now >= last || !m.loggedAt.CompareAndSwap(last, now) {
@@ -190,7 +190,7 @@ func (m *memory) logDropped(now int64) {
 	m.logger.Load().Warn("the memory for sessions is full: those that expire first are dropped", zap.String("event", "store_full"), zap.Int64("max_records", m.max.Load()))
 }
 
-// sweepOften drops what has expired, until the last configuration has ended.
+// sweepOften removes expired records until the last configuration has ended.
 func (m *memory) sweepOften() {
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()

@@ -36,12 +36,12 @@ func (Memory) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: store.Namespace + ".memory", New: func() caddy.Module { return new(Memory) }}
 }
 
-// memories holds the one memory while a configuration uses it.
+// memories holds the shared memory while a configuration uses it.
 var memories = caddy.NewUsagePool()
 
 const theMemory = "memory"
 
-// Provision takes part in the memory.
+// Provision implements caddy.Provisioner.
 func (m *Memory) Provision(ctx caddy.Context) error {
 	if m.MaxRecords < 0 {
 		return fmt.Errorf("max_records: %d is less than 1", m.MaxRecords)
@@ -64,7 +64,7 @@ func (m *Memory) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// Cleanup gives back what Provision took. Requests that are under way go on.
+// Cleanup implements caddy.CleanerUpper. Requests in progress continue.
 func (m *Memory) Cleanup() error {
 	if m.release == nil {
 		return nil
@@ -91,36 +91,36 @@ func (m *Memory) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	})
 }
 
-// Load returns records; one map lookup each.
+// Load implements store.Store.
 func (m *Memory) Load(ctx context.Context, keys ...string) ([][]byte, error) {
 	return m.memory.load(ctx, keys)
 }
 
-// Reload is Load: there are no copies.
+// Reload implements store.Store. It is Load, since there are no copies.
 func (m *Memory) Reload(ctx context.Context, keys ...string) ([][]byte, error) {
 	return m.memory.load(ctx, keys)
 }
 
-// Save keeps a record.
+// Save implements store.Store.
 func (m *Memory) Save(ctx context.Context, key string, record []byte, expires time.Time) error {
 	return m.memory.save(ctx, key, record, expires)
 }
 
-// Replace keeps a record in the place of the old one.
+// Replace implements store.Store.
 func (m *Memory) Replace(ctx context.Context, key string, old, record []byte, expires time.Time) (bool, error) {
 	return m.memory.replace(ctx, key, old, record, expires)
 }
 
-// Delete removes records.
+// Delete implements store.Store.
 func (m *Memory) Delete(ctx context.Context, keys ...string) error {
 	return m.memory.delete(ctx, keys)
 }
 
-// Version grows with every change: records expire when they were said to, and
-// are dropped only when another is saved.
+// Version implements store.Versioned. Every change increments it, and records are
+// only dropped when another one is saved.
 func (m *Memory) Version() uint64 { return m.memory.version.Load() }
 
-// Lock waits for a lock of this process.
+// Lock implements store.Store with locks of this process.
 func (m *Memory) Lock(ctx context.Context, name string) (func(), error) {
 	unlock, err := m.memory.locks.Lock(ctx, name)
 	if err != nil {

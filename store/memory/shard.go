@@ -7,17 +7,17 @@ import (
 	"sync/atomic"
 )
 
-// sweepAtOnce is how many records are dropped before others get a turn.
+// sweepAtOnce is how many records are removed before the lock is released.
 const sweepAtOnce = 1000
 
-// shard is a part of the memory that is locked for itself.
+// shard is a part of the memory with a lock of its own.
 type shard struct {
 	mu      sync.RWMutex
 	records map[string]*record
 	ends    ends
 }
 
-// record is never changed in what it holds; its bytes have been given away.
+// record is immutable, since its bytes have been returned to callers.
 type record struct {
 	key   string
 	data  []byte
@@ -25,14 +25,14 @@ type record struct {
 	place int   // in ends
 }
 
-// get returns a living record, or nil.
+// get returns a record that has not expired, or nil.
 func (s *shard) get(key string, now int64) []byte {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.living(key, now)
 }
 
-// living is get for who holds the mutex.
+// living is get for callers that hold the mutex.
 func (s *shard) living(key string, now int64) []byte {
 	if r, ok := s.records[key]; ok && now < r.end {
 		return r.data
@@ -58,7 +58,7 @@ func (s *shard) remove(key string) {
 	}
 }
 
-// firstEnd is when the first record expires.
+// firstEnd returns when the first record expires.
 func (s *shard) firstEnd() (end int64, ok bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -80,7 +80,7 @@ func (s *shard) dropFirst(count *atomic.Int64) bool {
 	return true
 }
 
-// sweep drops what has expired.
+// sweep removes expired records.
 func (s *shard) sweep(now int64, count *atomic.Int64) {
 	for more := true; more; {
 		s.mu.Lock()
@@ -95,7 +95,7 @@ func (s *shard) sweep(now int64, count *atomic.Int64) {
 	}
 }
 
-// ends is a heap of records, the one that expires first on top.
+// ends is a heap of records by expiry.
 type ends []*record
 
 func (e ends) Len() int           { return len(e) }

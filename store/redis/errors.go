@@ -16,7 +16,7 @@ var (
 	errAborted = errors.New("the user lacks a rule for multi, exec or pttl, or the server hung up")
 )
 
-// hints are what an operator can do about a refusal, by its first word.
+// hints is advice for operators about errors of the server, by their first word.
 var hints = map[string]error{
 	"CROSSSLOT":  errors.New("the option cluster is missing"),
 	"DENIED":     errors.New("the server is in protected mode"),
@@ -30,14 +30,14 @@ var hints = map[string]error{
 	"WRONGPASS":  errors.New("the user or password is wrong"),
 }
 
-// general are refusals that any other question would meet as well, or should,
-// as of a server that is a replica now. All others are about what was asked, as
-// when the memory is full.
+// general are errors that other calls would get as well, such as that of a server
+// that has become a replica. All others concern the call itself, such as when the
+// memory is full.
 var general = map[string]bool{
 	"BUSY": true, "LOADING": true, "MASTERDOWN": true, "MOVED": true, "NOAUTH": true, "READONLY": true,
 }
 
-// assess says what an error means for other calls.
+// assess returns what an error means for other calls.
 func (l *link) assess(err error, key string) *trouble {
 	t := &trouble{err: l.explain(err), key: l.settings.Prefix + key, all: !l.settings.Cluster}
 	if answer, ok := valkey.IsValkeyErr(err); ok {
@@ -46,7 +46,8 @@ func (l *link) assess(err error, key string) *trouble {
 	return t
 }
 
-// explain makes an error fit for logs: without keys, which a server may repeat.
+// explain returns an error that is safe in logs, without keys, which a server may
+// repeat.
 func (l *link) explain(err error) error {
 	if timeout := net.Error(nil); errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
 		return errSilent

@@ -8,8 +8,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// warnOfEviction logs when a server that is full would throw away sessions,
-// and what ended others. A user without permission gets no warning.
+// warnOfEviction logs if the server may evict sessions when it is full, and what
+// ended other connections. Users without permission for INFO get no warning.
 func (l *link) warnOfEviction(client valkey.Client) {
 	for _, node := range client.Nodes() {
 		ctx, cancel := context.WithTimeout(context.Background(), l.settings.Timeout)
@@ -19,12 +19,12 @@ func (l *link) warnOfEviction(client valkey.Client) {
 			l.logger.Load().Warn("the session store may evict sessions and logouts when its memory is full; the policy noeviction keeps them", zap.String("event", "store_may_evict"),
 				zap.String("store", "redis"), zap.String("maxmemory-policy", policy))
 		}
-		return // the nodes of a cluster are alike
+		return // the nodes of a cluster have the same configuration
 	}
 }
 
-// evicts reads the answer to INFO memory. All our keys expire, so that every
-// policy but one is about them.
+// evicts parses the response to INFO memory. All our keys expire, so that every
+// policy except noeviction affects them.
 func evicts(info string) (policy string, may bool) {
 	limit := "0"
 	for line := range strings.Lines(info) {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// limited is a context with a timeout that begins at its first use: no timer
-// does where a copy answers, and a timer costs more than the answer.
+// limited is a context with a timeout that begins at its first use. Calls that are
+// answered from a copy need no timer, which would cost more than the answer.
 type limited struct {
 	context.Context
 	timeout time.Duration
@@ -22,16 +22,16 @@ func (c *limited) begun() context.Context {
 	return c.inner
 }
 
-// Deadline is that of the caller, or of the timeout where it is earlier.
+// Deadline implements context.Context.
 func (c *limited) Deadline() (time.Time, bool) { return c.begun().Deadline() }
 
-// Done is closed at the deadline, or when the caller's context ends.
+// Done implements context.Context.
 func (c *limited) Done() <-chan struct{} { return c.begun().Done() }
 
-// Err is why Done is closed.
+// Err implements context.Context.
 func (c *limited) Err() error { return c.begun().Err() }
 
-// end gives the timer back, where there is one.
+// end stops the timer, if there is one.
 func (c *limited) end() {
 	c.begin.Do(func() { c.inner = c.Context })
 	if c.cancel != nil {

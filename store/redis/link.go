@@ -15,31 +15,31 @@ import (
 )
 
 const (
-	// pingEvery is how long a connection may be without an answer before a PING
-	// asks for one. An answer just after one look at the clock is seen at the
-	// next, so that twice as long may pass.
+	// pingEvery is how long a connection may be silent before it gets a PING.
+	// Responses are noticed at the next check, so that it may take twice as long.
 	pingEvery = 400 * time.Millisecond
 
-	// sentinelPingEvery is pingEvery for Sentinels. dial distinguishes the two by it.
+	// sentinelPingEvery is pingEvery for Sentinels. dial distinguishes the two by
+	// it.
 	sentinelPingEvery = time.Second
 
-	// probeEvery is how often a server in trouble is asked again.
+	// probeEvery is how often a failing server is probed.
 	probeEvery = 200 * time.Millisecond
 
-	// topologyEvery is how often Sentinels or nodes are asked who is master,
-	// besides their own notifications.
+	// topologyEvery is how often Sentinels or nodes are asked for the master, in
+	// addition to their notifications.
 	topologyEvery = 2 * time.Second
 
 	// linger is how long connections outlive their configuration, for requests
 	// that began under it.
 	linger = 10 * time.Second
 
-	// mostCopies limits the copies of records, by bytes, for each server.
+	// mostCopies is the maximum size in bytes of the copies of records per server.
 	mostCopies = 64 << 20
 )
 
-// link is the connection to a server, or to those of a cluster, and what is
-// known of its state. All configurations that say the same share one.
+// link is the connection to a server, or to those of a cluster, and its state.
+// Configurations with equal settings share one.
 type link struct {
 	settings settings
 	logger   atomic.Pointer[zap.Logger]
@@ -60,21 +60,21 @@ type link struct {
 // trouble is why calls fail, until a probe succeeds.
 type trouble struct {
 	err error
-	// all: no call can succeed, so that none is tried.
+	// all reports that no call can succeed, so that none is tried.
 	all bool
-	key string // where it was met: of a cluster only one server may be in trouble
+	key string // the key of the failed call; in a cluster, only one server may be failing
 }
 
 // pooled is a link in the pool.
 type pooled struct{ *link }
 
-// Destruct ends the link when the last configuration has.
+// Destruct implements caddy.Destructor. It ends the link.
 func (p pooled) Destruct() error {
 	time.AfterFunc(p.linger, p.end)
 	return nil
 }
 
-// acquire returns the link for these settings, which connects at first use.
+// acquire returns the link for settings. It connects at first use.
 func acquire(c settings, logger *zap.Logger) (*link, func() error, error) {
 	key, err := c.fingerprint()
 	if err != nil {
@@ -99,7 +99,7 @@ func newLink(c settings) *link {
 	return l
 }
 
-// end closes all connections, and ends what happens in the background.
+// end closes all connections and ends background work.
 func (l *link) end() {
 	l.finish.Do(func() {
 		close(l.ended)
@@ -107,7 +107,7 @@ func (l *link) end() {
 	})
 }
 
-// over is whether the link has ended.
+// over reports whether the link has ended.
 func (l *link) over() bool {
 	select {
 	case <-l.ended:
@@ -117,8 +117,8 @@ func (l *link) over() bool {
 	}
 }
 
-// ready returns the client, once there is one. Where no call can succeed it
-// returns at once.
+// ready returns the client once there is one. If no call can succeed, it returns an
+// error at once.
 func (l *link) ready(ctx context.Context) (valkey.Client, error) {
 	for waited := false; ; waited = true {
 		if t := l.trouble.Load(); t != nil && t.all {
@@ -139,7 +139,7 @@ func (l *link) ready(ctx context.Context) (valkey.Client, error) {
 	}
 }
 
-// keep connects, and then looks after whatever trouble calls meet.
+// keep connects, and then probes the server after failures.
 func (l *link) keep() {
 	var tried sync.Once
 	attempted := func() { tried.Do(func() { close(l.tried) }) }
@@ -184,7 +184,7 @@ func (l *link) keep() {
 	}
 }
 
-// pause waits, and is false when the link has ended.
+// pause waits, and returns false when the link has ended.
 func (l *link) pause(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -196,8 +196,8 @@ func (l *link) pause(d time.Duration) bool {
 	}
 }
 
-// connect makes a client. It fails when there is no connection yet; later the
-// client connects by itself.
+// connect creates a client. It fails if no connection can be made yet; later the
+// client reconnects by itself.
 func (l *link) connect() (valkey.Client, error) {
 	c := l.settings
 	dialer := net.Dialer{Timeout: c.Timeout, KeepAlive: pingEvery}
@@ -205,13 +205,13 @@ func (l *link) connect() (valkey.Client, error) {
 		InitAddress: c.Addresses, Username: c.Username, Password: c.Password, SelectDB: c.Database,
 		TLSConfig: c.tls, Dialer: dialer, DialCtxFn: l.dial, ConnWriteTimeout: c.Timeout,
 		ClientSetInfo: valkey.DisableClientSetInfo,
-		// One connection to each server, so that its notifications of changes come
-		// before the answers to what was asked later.
+		// Use one connection per server, so that its notifications of changes
+		// precede the responses to later commands.
 		PipelineMultiplex: -1, AlwaysPipelining: true,
-		// All that is read is tracked. With OPTIN a server that refuses CLIENT
-		// CACHING would track nothing, and the library keep copies for all that.
+		// Track everything that is read. With OPTIN, a server that refuses CLIENT
+		// CACHING would track nothing, and the library would still keep copies.
 		ClientTrackingOptions: []string{"OPTOUT"},
-		OnInvalidations:       l.changed, // after the copies are gone
+		OnInvalidations:       l.changed, // called after the copies were removed
 		CacheSizeEachConn:     mostCopies, ReadBufferEachConn: 64 << 10, WriteBufferEachConn: 64 << 10,
 		ForceSingleClient: !c.Cluster && c.Master == "",
 		RetryDelay:        retryDelay,
@@ -237,9 +237,9 @@ func (l *link) connect() (valkey.Client, error) {
 	return client, nil
 }
 
-// Version stays the same while no copy that Load may have answered from has
-// ended: the server has reported no change, no connection was lost, and none of
-// this node's calls has changed anything.
+// Version implements store.Versioned. It stays the same while no copy that Load may
+// have used has become invalid: the server has reported no change, no connection
+// was lost, and no call of this node has changed anything.
 func (l *link) Version() uint64 {
 	if l.trouble.Load() != nil {
 		return 0
@@ -247,12 +247,12 @@ func (l *link) Version() uint64 {
 	return l.version.Load()
 }
 
-// changed says that copies have ended.
+// changed records that copies have become invalid.
 func (l *link) changed([]valkey.ValkeyMessage) { l.version.Add(1) }
 
-// retryDelay lets the library ask again at once where a connection broke under
-// a question, and a few times where a cluster moves keys. All else fails now:
-// who waits for us has no time.
+// retryDelay lets the library retry at once if a connection broke during a command,
+// and a few times if a cluster moves keys. Other commands fail immediately, because
+// requests wait for them.
 func retryDelay(attempts int, _ valkey.Completed, _ error) time.Duration {
 	if attempts > 3 {
 		return -1
@@ -280,19 +280,19 @@ func (l *link) fail(t *trouble) {
 	}
 }
 
-// recovered notes that the trouble is over.
+// recovered records that the trouble is over.
 func (l *link) recovered() {
 	if l.trouble.Swap(nil) != nil {
 		l.logger.Load().Info("the session store works again", zap.String("event", "store_up"), zap.String("store", "redis"))
 	}
 }
 
-// probe does what calls do, with a key of its own, and is true when all of it
-// succeeded. A server that answers but refuses something may still be asked.
+// probe runs the commands of calls with a key of its own, and reports whether all
+// succeeded. A server that responds but refuses some of them may still be used.
 func (l *link) probe(client valkey.Client, key string) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), l.settings.Timeout)
 	defer cancel()
-	key = l.settings.Prefix + "probe:{" + key + "}" // the braces: on the same server of a cluster
+	key = l.settings.Prefix + "probe:{" + key + "}" // a hash tag, for the same server of a cluster
 	err := firstError(client.DoMulti(ctx, l.settled(client, client.B().Set().Key(key).Value("1").Px(time.Second).Build())...))
 	if err == nil {
 		err = firstError(client.DoMultiCache(ctx, valkey.CT(client.B().Get().Key(key).Cache(), time.Second)))
@@ -311,8 +311,8 @@ func (l *link) probe(client valkey.Client, key string) bool {
 	return false
 }
 
-// call asks the server. It limits the time, and distinguishes an outage from what is
-// only the caller's.
+// call runs a command. It limits the time, and distinguishes outages from errors
+// that concern only this caller.
 func (l *link) call(ctx context.Context, what, key string, ask func(context.Context, valkey.Client) error) error {
 	if ctx.Err() != nil {
 		return failed(what, context.Cause(ctx))
@@ -321,8 +321,8 @@ func (l *link) call(ctx context.Context, what, key string, ask func(context.Cont
 	defer within.end()
 	client, err := l.ready(within)
 	if err == nil {
-		// Callers that wait for one connection share its fate: when another one's
-		// context ended, ours has not.
+		// Callers that wait for one connection share its error, which may be that
+		// of another caller's context.
 		for range 3 {
 			if err = ask(within, client); !othersFault(err) || within.Err() != nil {
 				break
@@ -352,8 +352,8 @@ func failed(what string, err error) error {
 	return fmt.Errorf("session store redis: %s: %w", what, err)
 }
 
-// othersFault is for errors that may be about another call, which asked the
-// same: its context ended, or its connection.
+// othersFault reports whether an error may be caused by another call for the same
+// key: its context ended, or its connection broke.
 func othersFault(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, valkey.ErrDoCacheAborted)
 }

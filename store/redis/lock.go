@@ -12,19 +12,19 @@ import (
 )
 
 const (
-	// A lock is held for lockFor after its last renewal: so long others wait
-	// when its holder dies.
+	// lockFor is how long a lock is held after its last renewal, and so how long
+	// others wait when its holder dies.
 	lockFor   = 15 * time.Second
 	renewLock = 4 * time.Second
 
-	// Who waits for a lock asks again after these times, with jitter.
+	// Limits of the interval at which waiting callers try again, with jitter.
 	firstWait = 10 * time.Millisecond
 	mostWait  = 200 * time.Millisecond
 )
 
 var (
-	// takeLock takes a lock that is free, or that an earlier attempt took whose
-	// answer was lost.
+	// takeLock takes a free lock, or one that an earlier attempt took whose
+	// response was lost.
 	takeLock = valkey.NewLuaScript(`
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then
@@ -33,7 +33,7 @@ end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`)
 
-	// dropLock gives a lock back that is still ours.
+	// dropLock releases a lock if it is still ours.
 	dropLock = valkey.NewLuaScript(`
 if redis.call('GET', KEYS[1]) == ARGV[1] then
 	return redis.call('UNLINK', KEYS[1])
@@ -41,8 +41,8 @@ end
 return 0`)
 )
 
-// Lock waits for the lock of this name. It is held until unlock is called, or
-// until no renewal has reached the server for 15 seconds.
+// Lock implements store.Store. The lock is held until unlock is called, or no
+// renewal has reached the server for 15 seconds.
 func (l *link) Lock(ctx context.Context, name string) (unlock func(), err error) {
 	held := &lock{link: l, key: "lock:" + name, token: rand.Text()}
 	for wait := firstWait; ; wait = min(2*wait, mostWait) {
@@ -71,12 +71,12 @@ func (l *link) Lock(ctx context.Context, name string) (unlock func(), err error)
 	}), nil
 }
 
-// lock is one that is held, or waited for. Its key holds a colon, which keys of
-// records do not.
+// lock is a lock that is held or waited for. Its key has a colon, which keys of
+// records do not have.
 type lock struct {
 	*link
 	key, token string
-	// mu: no renewal takes it again after it was given back.
+	// mu keeps a renewal from taking the lock again after its release.
 	mu sync.Mutex
 }
 
@@ -89,8 +89,8 @@ func (h *lock) take(ctx context.Context) (taken bool, err error) {
 	return taken, err
 }
 
-// renew keeps the lock. Where that fails the next time may succeed: only the
-// server knows whether another has it.
+// renew renews the lock. If that fails, the next time may succeed: only the server
+// knows whether another caller has it.
 func (h *lock) renew(released <-chan struct{}) {
 	ticker := time.NewTicker(renewLock)
 	defer ticker.Stop()

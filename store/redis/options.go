@@ -25,12 +25,11 @@ const (
 	maxTimeout     = 10 * time.Second
 )
 
-// settings are the options of a Store with placeholders expanded, and files
-// read: all that shapes a link.
+// settings are the resolved options of a Store: everything that a link depends on.
 type settings struct {
 	Network            string // tcp or unix
 	Addresses          []string
-	Master             string // set: the addresses are Sentinels'
+	Master             string // if set, the addresses are those of Sentinels
 	Cluster            bool
 	Username, Password string
 	Database           int
@@ -48,7 +47,7 @@ type settings struct {
 	tls *tls.Config
 }
 
-// fingerprint stands for all settings, without telling the passwords.
+// fingerprint returns a hash of all settings.
 func (c settings) fingerprint() (string, error) {
 	inputs, err := json.Marshal(c)
 	if err != nil {
@@ -58,8 +57,8 @@ func (c settings) fingerprint() (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// check refuses what cannot be meant. It expands nothing, so that it serves
-// the Caddyfile as well.
+// check returns an error for invalid options. It expands nothing, so that the
+// Caddyfile parser can use it as well.
 func (s *Store) check() error {
 	places := 0
 	for _, given := range []bool{s.URL != "", len(s.Addresses) > 0, s.Sentinel != nil} {
@@ -96,7 +95,7 @@ func (s *Store) check() error {
 	return nil
 }
 
-// orZero returns what a pointer leads to, or the zero value.
+// orZero returns *p, or the zero value if p is nil.
 func orZero[T any](p *T) (value T) {
 	if p != nil {
 		value = *p
@@ -104,7 +103,8 @@ func orZero[T any](p *T) (value T) {
 	return value
 }
 
-// resolve expands, reads and checks the options, and leaves them as they are.
+// resolve returns the expanded and checked settings. It does not change the
+// options.
 func (s *Store) resolve() (settings, error) {
 	if err := s.check(); err != nil {
 		return settings{}, err
@@ -155,7 +155,7 @@ func (s *Store) resolve() (settings, error) {
 	return c, c.readTLS()
 }
 
-// parse reads a URL. Its errors do not repeat it: it may hold a password.
+// parse parses a URL. Its errors do not repeat it, since it may contain a password.
 func (c *settings) parse(text string) error {
 	u, err := url.Parse(text)
 	if err != nil {
@@ -187,7 +187,7 @@ func (c *settings) parse(text string) error {
 	return nil
 }
 
-// parseScheme reads the scheme, which reports whether there is TLS or a unix
+// parseScheme parses the scheme, which determines whether there is TLS or a unix
 // socket.
 func (c *settings) parseScheme(u *url.URL) error {
 	withTLS := c.TLS
@@ -209,8 +209,8 @@ func (c *settings) parseScheme(u *url.URL) error {
 	return nil
 }
 
-// parseAddress reads the host or the path of a unix socket. It returns the
-// database that the path of a URL with a host names.
+// parseAddress parses the host or the path of a unix socket. It returns the
+// database in the path of a URL with a host.
 func (c *settings) parseAddress(u *url.URL) (database string, err error) {
 	if c.Network == "unix" {
 		if u.Host != "" || !strings.HasPrefix(u.Path, "/") {
@@ -226,7 +226,7 @@ func (c *settings) parseAddress(u *url.URL) (database string, err error) {
 	return strings.TrimPrefix(u.Path, "/"), nil
 }
 
-// parseDatabase reads the database, which the path or the query names.
+// parseDatabase parses the database, in the path or the query.
 func (c *settings) parseDatabase(u *url.URL, database string) error {
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
@@ -270,7 +270,7 @@ func (c *settings) readTLS() error {
 		if err != nil {
 			return fmt.Errorf("tls client_certificate: %w", err)
 		}
-		// Go by itself would keep it back where the server names other authorities.
+		// Send the certificate even if the server names other authorities.
 		c.tls.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
 	}
 	return nil
@@ -283,7 +283,7 @@ func withPort(address, port string) string {
 	return net.JoinHostPort(strings.Trim(address, "[]"), port)
 }
 
-// expander expands texts, and keeps the first error.
+// expander expands placeholders, and keeps the first error.
 type expander struct{ err error }
 
 func (e *expander) text(option, text string) string {

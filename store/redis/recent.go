@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// recent remembers what this node wrote to a cluster not long ago: for so long
-// a copy of what was there before may be kept by the connection to a server
-// that the key has moved away from.
+// recent remembers the keys that this node recently wrote to a cluster. A
+// connection to a server that no longer has a key may still have an old copy.
 type recent struct {
 	mu         sync.RWMutex
 	young, old map[string]struct{}
@@ -26,7 +25,7 @@ func (r *recent) add(window time.Duration, keys ...string) {
 	}
 }
 
-// any is whether one of the keys is remembered.
+// any reports whether one of the keys is remembered.
 func (r *recent) any(keys []string) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

@@ -10,23 +10,22 @@ import (
 )
 
 const (
-	// copyFor is how long a copy may be kept, however reliably the server reports
-	// of changes: something between us may be less so, and a server that others
-	// have given up does not know.
-	// Who goes by Version asks again after versionFor: together that is the ten
-	// seconds for which anybody may go by what was there.
+	// copyFor is how long a copy may be used even if the server has reported no
+	// change, because notifications may be lost, and a server that was replaced
+	// does not know of changes. Callers that rely on Version call again after
+	// versionFor. Together these are the ten seconds for which outdated records may
+	// be used.
 	copyFor    = 9 * time.Second
 	versionFor = time.Second
 
-	// deleteAtOnce limits the keys of one round trip.
+	// deleteAtOnce is the maximum number of keys per round trip.
 	deleteAtOnce = 100
 
-	// mostMilliseconds is a century: more than servers can add to their time is
-	// an error there.
+	// mostMilliseconds is a century. Servers refuse longer expiries.
 	mostMilliseconds = 100 * 365 * 24 * 3600 * 1000
 )
 
-// Load returns the record of each key, from a copy where there is one.
+// Load implements store.Store. It uses copies.
 func (l *link) Load(ctx context.Context, keys ...string) ([][]byte, error) {
 	if l.settings.Cluster && l.written.any(keys) {
 		return l.Reload(ctx, keys...)
@@ -42,15 +41,14 @@ func (l *link) Load(ctx context.Context, keys ...string) ([][]byte, error) {
 		return client.DoMultiCache(ctx, commands...)
 	})
 	if errors.Is(err, errFull) {
-		// A server that is full begins no transaction, in which the library asks
-		// for what it keeps. It answers questions.
+		// A full server refuses transactions, which the library uses for copies,
+		// but still responds to reads.
 		return l.Reload(ctx, keys...)
 	}
 	return records, err
 }
 
-// named returns the names of all keys in one text: this is asked for on every
-// request.
+// named joins the names of all keys. It is called on every request.
 func (l *link) named(keys []string) string {
 	var b strings.Builder
 	length := 0
@@ -65,7 +63,7 @@ func (l *link) named(keys []string) string {
 	return b.String()
 }
 
-// Reload returns the record of each key, from the server.
+// Reload implements store.Store.
 func (l *link) Reload(ctx context.Context, keys ...string) ([][]byte, error) {
 	return l.read(ctx, "reload", keys, func(ctx context.Context, client valkey.Client) []valkey.ValkeyResult {
 		commands := make(valkey.Commands, len(keys))
@@ -100,8 +98,8 @@ func (l *link) read(ctx context.Context, what string, keys []string, ask func(co
 	return records, nil
 }
 
-// Save keeps a record until it expires. The record is copied: a call that ends
-// early may leave it with the library, and who called may use it again.
+// Save implements store.Store. It copies the record, because the library may still
+// use it after the call, when the caller may change it.
 func (l *link) Save(ctx context.Context, key string, record []byte, expires time.Time) error {
 	left := milliseconds(expires)
 	if left <= 0 {
@@ -125,7 +123,7 @@ else
 end
 return 1`)
 
-// Replace is Save where the record is still the old one.
+// Replace implements store.Store.
 func (l *link) Replace(ctx context.Context, key string, old, record []byte, expires time.Time) (done bool, err error) {
 	err = l.write(ctx, "replace", []string{key}, func(ctx context.Context, client valkey.Client) error {
 		var err error
@@ -140,7 +138,7 @@ func (l *link) Replace(ctx context.Context, key string, old, record []byte, expi
 	return done && err == nil, err
 }
 
-// Delete removes the records.
+// Delete implements store.Store.
 func (l *link) Delete(ctx context.Context, keys ...string) error {
 	for len(keys) > 0 {
 		some := keys[:min(len(keys), deleteAtOnce)]
@@ -159,11 +157,11 @@ func (l *link) Delete(ctx context.Context, keys ...string) error {
 	return nil
 }
 
-// write changes records so that the next Load sees it.
+// write changes records such that the next Load sees it.
 func (l *link) write(ctx context.Context, what string, keys []string, ask func(context.Context, valkey.Client) error) error {
 	if l.settings.Cluster {
-		// From before, for a Load meanwhile, until no copy is left that was made
-		// by one which had begun.
+		// Remember the keys from before the write, for concurrent Loads, until all
+		// copies made by those have expired.
 		window := copyFor + 2*l.settings.Timeout
 		l.written.add(window, keys...)
 		defer l.written.add(window, keys...)
@@ -172,9 +170,9 @@ func (l *link) write(ctx context.Context, what string, keys []string, ask func(c
 	return l.call(ctx, what, keys[0], ask)
 }
 
-// settled adds a question to commands whose answer comes after the server has
-// told of the changes that they make: since Redis 7 it answers first, and tells
-// then. In a cluster questions without a key go to any server; see recent.
+// settled appends a read to commands. Its response comes after the notifications of
+// their changes: since Redis 7, servers send those after the response to a command.
+// In a cluster, reads without a key go to any server; see recent.
 func (l *link) settled(client valkey.Client, commands ...valkey.Completed) valkey.Commands {
 	if l.settings.Cluster {
 		return commands
@@ -191,8 +189,8 @@ func firstError(results []valkey.ValkeyResult) error {
 	return nil
 }
 
-// milliseconds are left until then. They are counted here and not sent as a
-// time: the server's clock may be another.
+// milliseconds returns the milliseconds until then. A duration is sent rather than
+// a time, since the server's clock may differ.
 func milliseconds(then time.Time) int64 {
 	return min(time.Until(then).Milliseconds(), mostMilliseconds)
 }

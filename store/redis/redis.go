@@ -124,7 +124,7 @@ func (*Store) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision expands the options. The first use connects.
+// Provision implements caddy.Provisioner. It does not connect.
 func (s *Store) Provision(ctx caddy.Context) error {
 	resolved, err := s.resolve()
 	if err != nil {
@@ -134,7 +134,7 @@ func (s *Store) Provision(ctx caddy.Context) error {
 	return err
 }
 
-// Cleanup gives the connections back.
+// Cleanup implements caddy.CleanerUpper. It releases the connections.
 func (s *Store) Cleanup() error {
 	if s.release == nil {
 		return nil
@@ -144,7 +144,8 @@ func (s *Store) Cleanup() error {
 	return release()
 }
 
-// MarshalLogObject keeps the passwords, and a URL that may hold one, out of logs.
+// MarshalLogObject implements zapcore.ObjectMarshaler. It keeps passwords, and the
+// URL, out of logs.
 func (s *Store) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	enc.AddString("prefix", s.Prefix)
 	enc.AddBool("cluster", s.Cluster)
@@ -152,7 +153,7 @@ func (s *Store) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	return nil
 }
 
-// links holds what a reload must not lose: connections, and copies of records.
+// links holds connections and copies of records across reloads.
 var links = caddy.NewUsagePool()
 
 var errClosed = errors.New("the configuration has ended")

@@ -14,16 +14,17 @@ var (
 	errUncertain = errors.New("no Sentinel knows the master")
 )
 
-// opinion is whom a Sentinel takes for the master, and since which election.
+// opinion is which server a Sentinel considers the master, and since which
+// election.
 type opinion struct {
 	master string
 	epoch  int
 }
 
-// confirm makes sure that a server is the master still. The library believes
-// the first Sentinel that answers. That may be one which does not know yet that
-// others have elected another master; and the old one, started again, takes
-// itself for the master until it hears otherwise, with records that are old.
+// confirm makes sure that a server is still the master. The library trusts the
+// first Sentinel that responds, which may not know yet that others have elected
+// another master. The old master, when it is restarted, acts as master with
+// outdated records until it learns of that.
 func (l *link) confirm(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, l.settings.Timeout/2)
 	defer cancel()
@@ -32,7 +33,7 @@ func (l *link) confirm(ctx context.Context, address string) error {
 		go func() {
 			o, err := l.consult(ctx, sentinel)
 			if err != nil {
-				o = nil // others may know
+				o = nil // ask the others
 			}
 			opinions <- o
 		}()
@@ -52,7 +53,7 @@ func (l *link) confirm(ctx context.Context, address string) error {
 	return nil
 }
 
-// consult asks a Sentinel.
+// consult asks a Sentinel for its opinion.
 func (l *link) consult(ctx context.Context, sentinel string) (*opinion, error) {
 	conn, err := l.open(ctx, sentinel, new(net.Dialer), l.settings.tls)
 	if err != nil {

@@ -6,21 +6,21 @@ import (
 )
 
 const (
-	// trusted is how long a copy stands: how late changes by other nodes are
-	// seen.
+	// trusted is how long a copy is used, and so how late changes by other nodes
+	// are seen.
 	trusted = 2 * time.Second
-	// maxCopies bounds the bytes of each of the two generations of copies.
+	// maxCopies is the maximum size in bytes of each generation of copies.
 	maxCopies = 32 << 20
-	// copyCost is what a copy takes beside its key and record.
+	// copyCost is the size in bytes of a copy without its key and record.
 	copyCost = 200
 )
 
-// copies is what is known of records for a moment, also that there are none.
-// They live in two generations, so that to forget costs nothing.
+// copies caches records, and their absence, for a short time. It has two
+// generations, so that removal costs nothing.
 //
-// What is known has an order, by ticks: a look has the tick of its beginning,
-// and a change by this node that of its end. A look that began before a change
-// ended says nothing any more when it ends itself.
+// Copies are ordered by ticks: a read has the tick of its beginning, and a change
+// by this node that of its end. The result of a read that began before a change
+// ended is discarded.
 type copies struct {
 	mu         sync.Mutex
 	tick       uint64
@@ -29,18 +29,18 @@ type copies struct {
 	size       int    // of young, in bytes
 	newest     uint64 // tick in young
 	newestOld  uint64 // tick in old
-	forgotten  uint64 // the newest tick of what was forgotten
+	forgotten  uint64 // the newest tick among removed copies
 	flights    map[string]*flight
 }
 
 // known is a copy.
 type known struct {
 	found
-	at   time.Time // when the look began; zero if nothing is known
+	at   time.Time // when the read began; zero if nothing is known
 	tick uint64
 }
 
-// flight is a look at a key that is shared by all who want one.
+// flight is a read of a key that concurrent callers share.
 type flight struct {
 	done chan struct{}
 	found
@@ -51,7 +51,7 @@ func newCopies() *copies {
 	return &copies{young: make(map[string]known), flights: make(map[string]*flight)}
 }
 
-// get returns a copy that is trusted. The caller holds the mutex.
+// get returns a copy that may be used. The caller holds the mutex.
 func (c *copies) get(key string, now time.Time) (found, bool) {
 	k, ok := c.young[key]
 	if !ok {
@@ -63,20 +63,20 @@ func (c *copies) get(key string, now time.Time) (found, bool) {
 	return k.found, true
 }
 
-// begin returns the tick of a look that begins. The caller holds the mutex.
+// begin returns the tick of a new read. The caller holds the mutex.
 func (c *copies) begin() uint64 {
 	c.tick++
 	return c.tick
 }
 
-// look is begin for who does not hold the mutex.
+// look is begin for callers that do not hold the mutex.
 func (c *copies) look() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.begin()
 }
 
-// saw keeps what a look found.
+// saw stores the result of a read.
 func (c *copies) saw(key string, f found, tick uint64, began time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -89,8 +89,8 @@ func (c *copies) saw(key string, f found, tick uint64, began time.Time) {
 	}
 }
 
-// changed keeps what this node has made of a record. Looks that are under way
-// are not shared any more: they may have come too early to see it.
+// changed stores the result of a change by this node. Reads in progress are no
+// longer shared, since they may not see the change.
 func (c *copies) changed(key string, f found, began time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -98,10 +98,10 @@ func (c *copies) changed(key string, f found, began time.Time) {
 	c.put(key, known{f, began, c.begin()})
 }
 
-// unknown forgets a record which this node may have changed, or not.
+// unknown removes the copy of a record that this node may have changed.
 func (c *copies) unknown(key string) { c.changed(key, found{}, time.Time{}) }
 
-// put keeps a copy. The caller holds the mutex.
+// put stores a copy. The caller holds the mutex.
 func (c *copies) put(key string, k known) {
 	now := k.at
 	if now.IsZero() {
@@ -117,7 +117,7 @@ func (c *copies) put(key string, k known) {
 	c.young[key] = k
 }
 
-// landed ends a flight, which is shared no more.
+// landed ends a flight.
 func (c *copies) landed(key string, f *flight) {
 	c.mu.Lock()
 	if c.flights[key] == f {

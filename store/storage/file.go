@@ -10,12 +10,12 @@ import (
 )
 
 const (
-	// root is the folder of all records. Below it are 256 others.
+	// root is the folder of all records. It has 256 subfolders.
 	root = "oidc_rp/sessions"
 
-	// A file begins with its kind and version, and with when it expires, which
-	// all versions have in the same place; then come a checksum of the record
-	// and its length, since not every storage replaces files in one step.
+	// A file begins with its kind, version and expiry, which are at the same
+	// position in all versions. A checksum and the length of the record follow,
+	// since not every storage replaces files atomically.
 	kind       = "oidcrp"
 	version    = 1
 	endAt      = len(kind) + 1
@@ -24,23 +24,23 @@ const (
 	headerSize = lengthAt + 4
 )
 
-// name is that of a key's file, without its folder: it reveals nothing of the
-// key, and suits every storage.
+// name returns the file name for a key, without its folder. It reveals nothing
+// about the key, and is valid in every storage.
 func name(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return hex.EncodeToString(sum[:])
 }
 
-// folder is where the file of a name is.
+// folder returns the folder of a file name.
 func folder(name string) string { return root + "/" + name[:2] }
 
 func path(name string) string { return folder(name) + "/" + name }
 
-// lockOf is the storage's lock for a file. Some storages make file names of
-// these, without any slash.
+// lockOf returns the name of the storage's lock for a file. It has no slash,
+// because some storages use it as a file name.
 func lockOf(name string) string { return "oidc_rp_session_" + name }
 
-// seal returns a file with a record.
+// seal returns the content of a file for a record.
 func seal(record []byte, expires time.Time) []byte {
 	file := make([]byte, headerSize, headerSize+len(record))
 	copy(file, kind)
@@ -51,8 +51,8 @@ func seal(record []byte, expires time.Time) []byte {
 	return append(file, record...)
 }
 
-// open returns the record in a file. A file that is cut short, empty, or of
-// another version holds none.
+// open returns the record in a file. Files that are truncated, empty, or of another
+// version have none.
 func open(file []byte) found {
 	if len(file) <= headerSize || !bytes.HasPrefix(file, []byte(kind)) || file[len(kind)] != version {
 		return found{}
@@ -64,8 +64,7 @@ func open(file []byte) found {
 	return found{record: record, end: int64(binary.BigEndian.Uint64(file[endAt:]))}
 }
 
-// endOf says when a file of any version expires; one that is none has done so
-// long ago.
+// endOf returns when a file of any version expires; zero if it is not valid.
 func endOf(file []byte) (end int64) {
 	if len(file) <= headerSize || !bytes.HasPrefix(file, []byte(kind)) {
 		return 0
@@ -73,14 +72,14 @@ func endOf(file []byte) (end int64) {
 	return int64(binary.BigEndian.Uint64(file[endAt:]))
 }
 
-// found is what a look at a key found: a record and when it expires, in
-// milliseconds since 1970, or nothing.
+// found is the result of a read: a record and its expiry in Unix milliseconds, or
+// nothing.
 type found struct {
 	record []byte
 	end    int64
 }
 
-// living is the record, or nil.
+// living returns the record, or nil if it has expired.
 func (f found) living(now time.Time) []byte {
 	if f.end <= now.UnixMilli() {
 		return nil

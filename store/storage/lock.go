@@ -12,11 +12,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/bounded"
 )
 
-// unlockWithin bounds the wait for a lock to be given back. It would end by
-// itself.
+// unlockWithin limits the wait for releasing a lock, which would otherwise expire.
 const unlockWithin = 5 * time.Second
 
-// lock is for who uses the store.
+// lock is Lock for users of the store.
 func (n *node) lock(ctx context.Context, lockName string) (func(), error) {
 	n.used()
 	return n.breaker.Lock(ctx, func(ctx context.Context) (func(), error) {

@@ -45,10 +45,10 @@ func (Storage) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: store.Namespace + ".storage", New: func() caddy.Module { return new(Storage) }}
 }
 
-// nodes holds what is known of each storage while a configuration uses it.
+// nodes holds the state of each storage while a configuration uses it.
 var nodes = caddy.NewUsagePool()
 
-// Provision finds the storage, and touches it not yet.
+// Provision implements caddy.Provisioner. It does not access the storage.
 func (s *Storage) Provision(ctx caddy.Context) error {
 	if s.Timeout < 0 {
 		return fmt.Errorf("timeout: %v is less than nothing", time.Duration(s.Timeout))
@@ -71,7 +71,7 @@ func (s *Storage) Provision(ctx caddy.Context) error {
 	return s.join(time.Now)
 }
 
-// join takes part in what is known of the storage.
+// join attaches the configuration to the state of its storage.
 func (s *Storage) join(now func() time.Time) error {
 	key := storagekey.Key(s.storage)
 	value, _, err := nodes.LoadOrNew(key, func() (caddy.Destructor, error) { return newNode(now), nil })
@@ -88,7 +88,7 @@ func (s *Storage) join(now func() time.Time) error {
 	return nil
 }
 
-// Cleanup gives back what Provision took. Requests that are under way go on.
+// Cleanup implements caddy.CleanerUpper. Requests in progress continue.
 func (s *Storage) Cleanup() error {
 	if s.release == nil {
 		return nil
@@ -137,7 +137,7 @@ func (s *Storage) parseTimeout(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// storages are the storage modules that this Caddy has.
+// storages returns the names of the storage modules in this Caddy.
 func storages() (names []string) {
 	for _, module := range caddy.GetModules("caddy.storage") {
 		names = append(names, module.ID.Name())
@@ -165,35 +165,35 @@ func (s *Storage) parseStorage(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// Storage is where the sessions are kept.
+// Storage implements store.OnStorage.
 func (s *Storage) Storage() certmagic.Storage { return s.storage }
 
-// Load returns records, from a copy that is at most two seconds old.
+// Load implements store.Store, with copies that are at most two seconds old.
 func (s *Storage) Load(ctx context.Context, keys ...string) ([][]byte, error) {
 	return s.node.load(ctx, keys)
 }
 
-// Reload returns records as the storage has them.
+// Reload implements store.Store.
 func (s *Storage) Reload(ctx context.Context, keys ...string) ([][]byte, error) {
 	return s.node.reload(ctx, keys)
 }
 
-// Save keeps a record.
+// Save implements store.Store.
 func (s *Storage) Save(ctx context.Context, key string, record []byte, expires time.Time) error {
 	return s.node.save(ctx, key, record, expires)
 }
 
-// Replace keeps a record in the place of the old one.
+// Replace implements store.Store.
 func (s *Storage) Replace(ctx context.Context, key string, old, record []byte, expires time.Time) (bool, error) {
 	return s.node.replace(ctx, key, old, record, expires)
 }
 
-// Delete removes records.
+// Delete implements store.Store.
 func (s *Storage) Delete(ctx context.Context, keys ...string) error {
 	return s.node.delete(ctx, keys)
 }
 
-// Lock waits for a lock of the storage.
+// Lock implements store.Store.
 func (s *Storage) Lock(ctx context.Context, name string) (func(), error) {
 	return s.node.lock(ctx, name)
 }

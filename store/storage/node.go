@@ -19,23 +19,23 @@ import (
 )
 
 const (
-	// atOnce is how many keys of one call are looked up at the same time.
+	// atOnce is how many keys of one call are read concurrently.
 	atOnce = 8
-	// logEvery bounds how often it is logged that a file cannot be read.
+	// logEvery is how often unreadable files are logged.
 	logEvery = time.Minute
 )
 
-// node is what this process knows of one storage, over reloads.
+// node is the state of one storage in this process, across reloads.
 type node struct {
 	now     func() time.Time
 	breaker *store.Breaker
-	locks   store.Locks // before those of the storage, which are dear to wait for
+	locks   store.Locks // taken before those of the storage, which are expensive to wait for
 	copies  *copies
 
 	mu       sync.Mutex
-	attached []*Storage // the one attached last is used
+	attached []*Storage // the last one attached is used
 	logger   atomic.Pointer[zap.Logger]
-	loggedAt atomic.Int64 // when it was logged last that a file cannot be read, or 0
+	loggedAt atomic.Int64 // when an unreadable file was last logged, or 0
 
 	begun sync.Once
 	ended context.Context
@@ -55,8 +55,8 @@ func (n *node) attach(s *Storage) {
 	n.follow()
 }
 
-// detach keeps the last one: requests that began under a configuration which
-// has ended still end.
+// detach removes a configuration, unless it is the last: requests that began under
+// an ended configuration still need one.
 func (n *node) detach(s *Storage) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -66,7 +66,7 @@ func (n *node) detach(s *Storage) {
 	}
 }
 
-// follow takes the settings of the one attached last. The caller holds the mutex.
+// follow uses the settings of the last configuration. The caller holds the mutex.
 func (n *node) follow() {
 	last := n.attached[len(n.attached)-1]
 	n.breaker.SetTimeout(time.Duration(last.Timeout))
@@ -79,18 +79,18 @@ func (n *node) storage() certmagic.Storage {
 	return n.attached[len(n.attached)-1].storage
 }
 
-// Destruct ends the sweeping.
+// Destruct implements caddy.Destructor. It ends sweeping.
 func (n *node) Destruct() error {
 	n.end()
 	return nil
 }
 
-// used begins the sweeping, which a configuration that is only validated must
-// not do.
+// used starts sweeping, which must not happen for a configuration that is only
+// validated.
 func (n *node) used() { n.begun.Do(func() { go n.sweepOften() }) }
 
-// load answers from copies where they are trusted. A look that it takes is
-// shared, and goes on when who waits for it leaves.
+// load uses copies as far as possible. Reads are shared, and continue if the caller
+// leaves.
 func (n *node) load(ctx context.Context, keys []string) ([][]byte, error) {
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("session store storage: load: %w", context.Cause(ctx))
@@ -140,7 +140,7 @@ func (n *node) fly(ctx context.Context, key string, f *flight, tick uint64, bega
 	n.copies.landed(key, f)
 }
 
-// reload asks the storage itself.
+// reload reads from the storage.
 func (n *node) reload(ctx context.Context, keys []string) ([][]byte, error) {
 	n.used()
 	keys = slices.Clone(keys)
@@ -184,8 +184,8 @@ func (n *node) read(ctx context.Context, key string) (found, error) {
 	return f, nil
 }
 
-// logUnreadable logs, at most once a minute, that a file holds no record: a disk may have
-// been full, or another version may be at work.
+// logUnreadable logs, at most once a minute, that a file is not valid, for example
+// because a disk was full or another version wrote it.
 func (n *node) logUnreadable(path string) {
 	now, last := n.now().UnixMilli(), n.loggedAt.Load()
 	if last != 0 && now-last < logEvery.Milliseconds() && now >= last || !n.loggedAt.CompareAndSwap(last, now) {
@@ -208,8 +208,8 @@ func (n *node) save(ctx context.Context, key string, record []byte, expires time
 	return err
 }
 
-// replace compares and swaps under the storage's lock, as every change is made
-// under it. It looks before it waits for that.
+// replace compares and swaps under the storage's lock, like all changes. It
+// compares once before it waits for the lock.
 func (n *node) replace(ctx context.Context, key string, old, record []byte, expires time.Time) (bool, error) {
 	n.used()
 	old, file := bytes.Clone(old), seal(record, expires)
@@ -232,14 +232,14 @@ func (n *node) replace(ctx context.Context, key string, old, record []byte, expi
 	})
 }
 
-// holds reports whether a record is this one.
+// holds reports whether the stored record equals record.
 func (n *node) holds(ctx context.Context, key string, record []byte) (bool, error) {
 	f, err := n.look(ctx, key)
 	living := f.living(n.now())
 	return living != nil && bytes.Equal(living, record), err
 }
 
-// delete removes records, one after the other: each under its lock.
+// delete removes records one by one, each under its lock.
 func (n *node) delete(ctx context.Context, keys []string) error {
 	n.used()
 	keys = slices.Clone(keys)
@@ -260,13 +260,12 @@ func (n *node) delete(ctx context.Context, keys []string) error {
 	return err
 }
 
-// write puts a file in its place, or removes what is there if the file is empty
-// or expired. The caller holds the lock of the key, so that copies learn of
-// changes in their order. A file that replaces itself in more than one step is
-// the storage's affair: one that is cut short holds nothing.
+// write stores a file, or removes it if it is empty or expired. The caller holds
+// the lock of the key, so that copies are updated in order. If the storage does not
+// replace files atomically, readers ignore truncated ones.
 func (n *node) write(ctx context.Context, key string, file []byte) (err error) {
 	if ctx.Err() != nil {
-		return context.Cause(ctx) // no caller waits for it any more
+		return context.Cause(ctx) // no caller is waiting for it
 	}
 	f, began := open(file), n.now()
 	if f.living(began) == nil {

@@ -17,19 +17,18 @@ import (
 )
 
 const (
-	// marker holds when some node began to sweep last, in milliseconds.
+	// marker has the time of the last sweep by any node, in milliseconds.
 	marker    = "oidc_rp/sessions_swept"
 	sweepLock = "oidc_rp_sessions_sweep"
 
-	// sweepEvery is how often the nodes together sweep. All are late by up to
-	// sweepJitter, so that they do not all look at once.
+	// sweepEvery is the interval of sweeps by all nodes together. Each adds up to
+	// sweepJitter, so that they do not all read the marker at once.
 	sweepEvery  = time.Hour
 	sweepJitter = 5 * time.Minute
-	// sweepPause is what keeps a sweep from getting in the way: it looks at
-	// less than 200 files in a second.
+	// sweepPause slows a sweep down to less than 200 files per second.
 	sweepPause = 5 * time.Millisecond
-	// overdue is for how long a record has expired before it is swept: clocks
-	// differ, and it costs nothing.
+	// overdue is how long after its expiry a record is removed, because clocks
+	// differ.
 	overdue = 10 * time.Minute
 )
 
@@ -52,7 +51,7 @@ func (n *node) sweepOften() {
 	}
 }
 
-// rest waits, and reports whether to go on.
+// rest waits, and reports whether to continue.
 func (n *node) rest(ctx context.Context, wait time.Duration) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -64,8 +63,8 @@ func (n *node) rest(ctx context.Context, wait time.Duration) bool {
 	}
 }
 
-// claimSweep returns in what time the next sweep is due; if that is nothing, it
-// is this node's.
+// claimSweep returns how long until the next sweep is due; if zero, this node has
+// claimed it.
 func (n *node) claimSweep(ctx context.Context) (time.Duration, error) {
 	if due, err := n.sweepDue(ctx); err != nil || due > 0 {
 		return due, err
@@ -88,8 +87,8 @@ func (n *node) sweepDue(ctx context.Context) (time.Duration, error) {
 	return store.Through(ctx, n.breaker, "sweep", n.readDue)
 }
 
-// readDue reads the marker. One that cannot be read, or from a clock that is
-// far ahead, counts as none.
+// readDue reads the marker. It ignores one that is not valid, or from a clock that
+// is far ahead.
 func (n *node) readDue(ctx context.Context) (time.Duration, error) {
 	text, err := n.storage().Load(ctx, marker)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -105,7 +104,7 @@ func (n *node) readDue(ctx context.Context) (time.Duration, error) {
 	return 0, nil
 }
 
-// sweep removes what has expired, and what cannot be read.
+// sweep removes expired and invalid files.
 func (n *node) sweep(ctx context.Context) error {
 	removed := 0
 	for i := range 256 {
@@ -130,13 +129,13 @@ func (n *node) sweep(ctx context.Context) error {
 	return nil
 }
 
-// list returns the names of the files in a folder. Storages list whole keys or
-// relative ones, and some with what lies elsewhere.
+// list returns the names of the files in a folder. Storages list absolute or
+// relative keys, and some also list other files.
 func (n *node) list(ctx context.Context, folder string) ([]string, error) {
 	keys, err := store.Through(ctx, n.breaker, "sweep", func(ctx context.Context) ([]string, error) {
 		keys, err := n.storage().List(ctx, folder, false)
 		if errors.Is(err, fs.ErrNotExist) {
-			return keys, nil // no such folder, or something vanished: the rest waits for the next time
+			return keys, nil // no such folder, or a file vanished; the next sweep continues
 		}
 		return keys, err
 	})
@@ -155,8 +154,8 @@ func isName(name string) bool {
 	return len(name) == 64 && strings.Trim(name, "0123456789abcdef") == ""
 }
 
-// sweepOne removes a file that is overdue, unless it has been replaced when the
-// lock for it is there.
+// sweepOne removes an overdue file, unless it has been replaced by the time the
+// lock is taken.
 func (n *node) sweepOne(ctx context.Context, name string) (bool, error) {
 	if old, err := n.overdue(ctx, name); err != nil || !old {
 		return false, err

@@ -1,9 +1,9 @@
 // Package broker lets external providers authenticate users, by OpenID Connect,
 // SAML 2.0, or OAuth 2.0 with an API, and links their accounts to ours.
 //
-// It sends browsers away, checks what they bring back, and finds out whose account
-// that is. It does not know the steps of a sign-in, shows no page and begins no
-// session: package signin does, with the Answer that it gets.
+// It redirects browsers to external providers, verifies the responses, and looks up the
+// accounts. Package signin implements the steps of a sign-in, pages and sessions, with
+// the Answer that it gets.
 //
 // An identity is the id of the external provider, its issuer and its subject. No
 // external provider can name a user or a group of another one or of ours; see
@@ -26,14 +26,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// Broker is the external providers of a configuration. It is safe for concurrent
+// Broker has the external providers of a configuration. It is safe for concurrent
 // use.
 type Broker struct {
 	Options
 	externals []*external // in the order of the configuration
 }
 
-// Options are what a Broker needs of the rest.
+// Options are what a Broker needs from other parts.
 type Options struct {
 	Issuer  string // ours, without a slash at the end
 	Store   store.Store
@@ -43,57 +43,57 @@ type Options struct {
 	Accounts Accounts
 	SignIn   SignIn
 	Vault    Vault
-	// InitiateURL returns where an application begins a login when another site
-	// asks for one (OpenID Connect Core 4); empty if it has no such address.
+	// InitiateURL returns where an application begins a login that a third party
+	// initiates (OpenID Connect Core 4); "" if it has no such address.
 	InitiateURL func(clientID string) string
-	// Count counts what came of a login at an external provider. It may be nil.
+	// Count, if not nil, counts the outcome of a login at an external provider.
 	Count  func(external, outcome string)
 	Logger *slog.Logger
 	Now    func() time.Time
 }
 
-// Accounts are the rules of accounts, as far as the broker needs them.
+// Accounts has the rules of accounts that the broker needs.
 type Accounts interface {
-	// NewUser writes a new account with an ID of its own, reserves its names,
-	// and sets the ID. It returns store.ErrExists if a name is taken.
+	// NewUser stores a new account, reserves its names, and sets its ID. It returns
+	// store.ErrExists if a name is taken.
 	NewUser(tx store.Tx, user *store.User) error
-	// Linked tells a user that an external account was joined with theirs. It
-	// must not wait for the mail.
+	// Linked notifies a user that an external account was linked to theirs. It must
+	// not wait for the mail.
 	Linked(ctx context.Context, user *store.User, external string)
 }
 
-// Vault seals the keys that are made here.
+// Vault seals the keys that the broker makes.
 type Vault interface {
 	Seal(ctx context.Context, row, column string, value []byte) ([]byte, error)
 	Open(ctx context.Context, row, column string, sealed []byte) ([]byte, error)
 }
 
-// SignIn is what goes on with a sign-in when a browser comes back. All methods
-// respond to the request.
+// SignIn continues a sign-in when a browser comes back. All methods respond to the
+// request.
 type SignIn interface {
-	// Continue goes on with the request that the login was begun for. The caller
-	// of Begin has it in flight: it must still belong to this browser. If the
-	// Answer is Unknown, the user has no account here.
+	// Continue continues the request that the login was begun for. It must still
+	// belong to this browser. If the Answer is Unknown, the user has no account
+	// here.
 	Continue(w http.ResponseWriter, r *http.Request, requestID string, answer *Answer)
 	// Current returns the user who is signed in in this browser, or nil.
 	Current(r *http.Request) (*store.User, error)
-	// Ask asks whether to go on as a user whom an external provider sent without
-	// having been asked.
+	// Ask asks the user of an unsolicited response whether to continue as that
+	// user.
 	Ask(w http.ResponseWriter, r *http.Request, offer *Offer)
-	// Begin begins a request of this browser for what the user of an unsolicited
-	// answer agreed to, and goes on with it as Continue does.
+	// Begin begins a request for the user who has accepted an unsolicited response,
+	// and continues it like Continue.
 	Begin(w http.ResponseWriter, r *http.Request, request *request.Request, answer *Answer)
-	// Fail shows that a login failed. requestID is empty if none is known; then
-	// there is no way back.
+	// Fail shows that a login failed. requestID is empty if it is unknown; then the
+	// page has no way back.
 	Fail(w http.ResponseWriter, r *http.Request, requestID string, failure *Failure)
-	// Redirect sends the browser to an address of another site, also after a form.
+	// Redirect redirects the browser to another site, also after a form.
 	Redirect(w http.ResponseWriter, r *http.Request, address string)
-	// Post sends the browser to an address with a form, which it submits at once.
+	// Post sends the browser to an address with a form that submits itself.
 	Post(w http.ResponseWriter, r *http.Request, action string, fields map[string]string)
 }
 
 // New checks the configurations and returns a Broker. It opens no connection and
-// reads no row.
+// does not access the database.
 func New(configs []Config, options Options) (*Broker, error) {
 	b := &Broker{Options: options}
 	if err := CheckAll(configs); err != nil {
@@ -113,26 +113,26 @@ func New(configs []Config, options Options) (*Broker, error) {
 type external struct {
 	*Config
 	kind     provider
-	callback string // where browsers come back to
+	callback string // where browsers return to
 }
 
-// provider speaks a protocol.
+// provider implements a protocol.
 type provider interface {
 	// leave returns where to send the browser. It may change the login.
 	leave(ctx context.Context, l *login) (departure, error)
-	// close gives back what the provider holds.
+	// close releases the provider's resources.
 	close()
 }
 
-// departure is how a browser leaves: by a redirect, or with a form if there are
+// departure is how a browser leaves: by a redirect, or by a form if there are
 // fields.
 type departure struct {
 	url    string
 	fields map[string]string
 }
 
-// returning is a provider to which browsers come back by a redirect, with the
-// parameters of an OAuth 2.0 response.
+// returning is a provider from which browsers return by a redirect, with an OAuth
+// 2.0 response.
 type returning interface {
 	provider
 	finish(r *http.Request, l *login) (*Assertion, error)
@@ -152,14 +152,14 @@ func (b *Broker) newExternal(c *Config) (*external, error) {
 	return e, err
 }
 
-// Close gives back connections.
+// Close closes connections.
 func (b *Broker) Close() {
 	for _, e := range b.externals {
 		e.kind.close()
 	}
 }
 
-// External is what pages and commands show of an external provider.
+// External describes an external provider for pages and commands.
 type External struct {
 	ID, Name string
 	Icon     string // a file, or empty
@@ -177,8 +177,8 @@ func (b *Broker) Externals() []External {
 	return all
 }
 
-// ForDomain returns the external provider that users of an e-mail address's domain
-// sign in at. It depends on the domain alone and never on an account.
+// ForDomain returns the external provider for the domain of an e-mail address. It
+// depends on the domain alone, never on an account.
 func (b *Broker) ForDomain(address string) (id string, ok bool) {
 	domain := identity.DomainOf(strings.TrimSpace(address))
 	for _, e := range b.externals {
@@ -198,9 +198,8 @@ func (b *Broker) external(id string) *external {
 	return nil
 }
 
-// Begin sends the browser to an external provider. What the request demands of the
-// sign-in goes along: prompt, max_age and acr_values. The hint is what the user
-// typed and may be empty.
+// Begin sends the browser to an external provider, with the prompt, max_age and
+// acr_values of the request. hint is what the user typed and may be empty.
 func (b *Broker) Begin(w http.ResponseWriter, r *http.Request, id string, request *request.Request, hint string) {
 	e := b.external(id)
 	if e == nil {
@@ -225,11 +224,11 @@ func (b *Broker) Begin(w http.ResponseWriter, r *http.Request, id string, reques
 		b.SignIn.Post(w, r, leave.url, leave.fields)
 		return
 	}
-	b.SignIn.Redirect(w, r, leave.url+"#") // so that the external provider inherits no fragment
+	b.SignIn.Redirect(w, r, leave.url+"#") // the external provider must not inherit a fragment
 }
 
-// ServeHTTP serves the addresses to which browsers come back, /external/… and
-// /saml/…. It reports whether the path is one of them.
+// ServeHTTP serves the addresses to which browsers return, /external/… and /saml/….
+// It returns false for other paths.
 func (b *Broker) ServeHTTP(w http.ResponseWriter, r *http.Request) bool {
 	parts := strings.Split(r.URL.Path, "/")
 	if len(parts) != 4 {

@@ -15,19 +15,19 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// This file links accounts by the word of an operator, who may do what no external
-// provider can: no rule about domains, addresses and groups applies.
+// This file links accounts on behalf of an operator. The rules about domains,
+// addresses and groups do not apply.
 
-// Named is an external account as an operator names it.
+// Named identifies an external account as an operator specifies it.
 type Named struct {
-	// Attempt is that of a sign-in whose account is Unknown. Nothing else is needed
-	// then.
+	// Attempt is that of a sign-in that was Unknown. Nothing else is needed then.
 	Attempt string
-	// Subject is the sub of an OpenID Provider, the number of OAuth 2.0, or the NameID
-	// of SAML. A subject as it is kept works, too: for SAML, it has the format and the
-	// qualifiers in it.
+	// Subject is the sub of an OpenID Provider, the numeric id of OAuth 2.0, or the
+	// NameID of SAML. A subject in its stored form works as well: for SAML, it
+	// contains the format and the qualifiers.
 	Subject string
-	// Issuer is the provider's. Default: that of the configuration or the metadata.
+	// Issuer is the provider's issuer. Default: that of the configuration or the
+	// metadata.
 	Issuer string
 
 	// Format of a NameID: persistent, email, unspecified, or a whole name. Default:
@@ -35,12 +35,12 @@ type Named struct {
 	Format string
 	// NameQualifier and SPNameQualifier are those of the NameID.
 	NameQualifier, SPNameQualifier string
-	// Attribute says that the subject is the value of the option username, of users
-	// whose NameID is transient.
+	// Attribute reports that the subject is the value of the option username, for
+	// users whose NameID is transient.
 	Attribute bool
 }
 
-// Errors of an external account that is named in a way that cannot be.
+// Errors about an external account that is not specified correctly.
 var (
 	ErrNoExternal    = errors.New("there is no external provider of this id")
 	ErrNoAttempt     = errors.New("there is no such attempt at the external provider; they are kept for a day")
@@ -52,7 +52,7 @@ var (
 	ErrUsername      = errors.New("the external provider has no option username, which names the attribute")
 )
 
-// LinkedError is about an external account that another user has.
+// LinkedError means that another user has the external account.
 type LinkedError struct{ UserID string }
 
 func (e *LinkedError) Error() string { return "the external account is linked to another user" }
@@ -63,8 +63,8 @@ const (
 	attemptLength = 10 // of 32 characters each
 )
 
-// keepAttempt keeps who was refused since no account is linked, and names it.
-// The external provider knows them all, so there are not many.
+// keepAttempt stores a refused external account, so that an operator can link it.
+// Only users of the external provider cause this, so there are not many.
 func (b *Broker) keepAttempt(tx store.Tx, a *Assertion) (string, error) {
 	attempt := rand.Text()[:attemptLength]
 	data, err := json.Marshal(b.identityOf(a, ""))
@@ -95,8 +95,9 @@ var nameIDFormats = map[string]string{
 	"unspecified": string(saml.UnspecifiedNameIDFormat), "transient": string(saml.TransientNameIDFormat),
 }
 
-// LinkByHand links an external account to a user. Linking what is linked to the same
-// user already is no error; of another user it is an *LinkedError.
+// LinkByHand links an external account to a user. It is not an error if it is
+// already linked to that user; if it is linked to another one, the error is a
+// *LinkedError.
 func (b *Broker) LinkByHand(ctx context.Context, id, userID string, named Named) (*store.Identity, error) {
 	i := slices.IndexFunc(b.externals, func(e *external) bool { return e.ID == id })
 	if i < 0 {
@@ -143,7 +144,7 @@ func (b *Broker) LinkByHand(ctx context.Context, id, userID string, named Named)
 	return &link, nil
 }
 
-// named returns the issuer and the subject as an assertion would have them.
+// named returns the issuer and the subject in the form that assertions have.
 func (e *external) named(ctx context.Context, n Named) (issuer, subject string, err error) {
 	if err := checkNameID(&saml.NameID{Value: n.Subject}); err != nil {
 		return "", "", errors.Join(ErrNoSubject, errors.New(strings.ReplaceAll(err.Error(), "NameID", "subject")))
@@ -164,7 +165,7 @@ func (e *external) named(ctx context.Context, n Named) (issuer, subject string, 
 	return issuer, subject, err
 }
 
-// issuer is that of the identities of an external provider.
+// issuer returns the issuer of the identities of an external provider.
 func (e *external) issuer(ctx context.Context) (string, error) {
 	switch p := e.kind.(type) {
 	case *oauth2Provider:
@@ -192,7 +193,7 @@ func (e *external) issuer(ctx context.Context) (string, error) {
 func (p *samlProvider) named(n Named) (string, error) {
 	var parts []string
 	if json.Unmarshal([]byte(n.Subject), &parts) == nil && (len(parts) == 5 && parts[0] == "nameid" || len(parts) == 3 && parts[0] == "attribute") {
-		return subjectOf(parts...), nil // as it is kept
+		return subjectOf(parts...), nil // in the stored form
 	}
 	format, known := nameIDFormats[n.Format]
 	if !known {

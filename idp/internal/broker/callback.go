@@ -9,9 +9,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/query"
 )
 
-// serveCallback is the redirect URI of an external provider that answers with the
-// parameters of an OAuth 2.0 response. Each has its own, so that an answer of one
-// cannot pass for that of another.
+// serveCallback serves the redirect URI of an external provider that responds with
+// OAuth 2.0 parameters. Each provider has its own, so that a response of one cannot
+// be used as that of another.
 func (b *Broker) serveCallback(w http.ResponseWriter, r *http.Request, e *external, kind returning) {
 	secure(w)
 	if r.Method != http.MethodGet {
@@ -29,7 +29,7 @@ func (b *Broker) serveCallback(w http.ResponseWriter, r *http.Request, e *extern
 		b.fail(w, r, e, "", err)
 		return
 	}
-	// The code is spent whether the browser waits or not.
+	// The code is spent even if the browser disconnects.
 	ctx := context.WithoutCancel(r.Context())
 	assertion, err := kind.finish(r.WithContext(ctx), l)
 	if err != nil {
@@ -39,7 +39,7 @@ func (b *Broker) serveCallback(w http.ResponseWriter, r *http.Request, e *extern
 	b.deliver(w, r, e, l.RequestID, assertion)
 }
 
-// deliver finds the account of a user and goes on with the sign-in.
+// deliver looks up the account of a user and continues the sign-in.
 func (b *Broker) deliver(w http.ResponseWriter, r *http.Request, e *external, requestID string, a *Assertion) {
 	answer, err := b.resolve(r.Context(), e, a)
 	if err != nil {
@@ -60,7 +60,7 @@ func (b *Broker) report(r *http.Request, e *external, answer *Answer) {
 	b.count(e, string(answer.Outcome))
 }
 
-// secure sets the headers of what is answered to an address with secrets in it.
+// secure sets the headers of responses at addresses that contain secrets.
 func secure(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")

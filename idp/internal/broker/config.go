@@ -16,27 +16,27 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 )
 
-// What Config.Link may be. Empty is LinkOff.
+// Values of Config.Link. Empty means LinkOff.
 const (
 	LinkOff           = "off"
 	LinkVerifiedEmail = "verified_email"
 )
 
-// MFA is what a value of acr may be mapped to: the user proved two factors.
+// MFA is what acr values may be mapped to: the user used two factors.
 const MFA = "mfa"
 
-// Config is the configuration of one external provider. Exactly one of OIDC, SAML
-// and OAuth2 is there.
+// Config configures an external provider. Exactly one of OIDC, SAML and OAuth2 is
+// set.
 type Config struct {
 	ID     string
 	OIDC   *opconfig.Options
 	SAML   *SAMLConfig
 	OAuth2 *OAuth2Config
 
-	// Domains are those of the e-mail addresses that the external provider can
-	// vouch for, in lower case.
+	// Domains are the domains, in lower case, of the e-mail addresses that the
+	// external provider can vouch for.
 	Domains []string
-	Create  bool   // unknown users get an account
+	Create  bool   // whether to create accounts for unknown users
 	Link    string // LinkOff or LinkVerifiedEmail
 	// Groups are the external provider's groups that exist here under the same
 	// name, and GroupNames those that have another name here.
@@ -50,7 +50,7 @@ type Config struct {
 	Disabled bool
 }
 
-// OAuth2Config is that of a provider without ID tokens.
+// OAuth2Config configures a provider without ID tokens.
 type OAuth2Config struct {
 	Preset       string // see Presets
 	ClientID     string
@@ -69,13 +69,13 @@ func (c *Config) kind() string {
 	return "oidc"
 }
 
-// maxName is how long the text of a button may be.
+// maxName is the maximum length of the text of a button.
 const maxName = 200
 
 var idForm = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`)
 
-// CheckAll checks the configurations of all external providers, each by itself and
-// beside the others. The error names the external provider and the option.
+// CheckAll checks the configurations of all external providers, individually and
+// together. Errors name the external provider and the option.
 func CheckAll(configs []Config) error {
 	seen, domains, entities := map[string]bool{}, map[string]string{}, map[string]string{}
 	for i := range configs {
@@ -104,8 +104,7 @@ func CheckAll(configs []Config) error {
 	return nil
 }
 
-// Check checks what can be known before placeholders are resolved. The error
-// names the option.
+// Check checks what does not depend on placeholders. Errors name the option.
 func (c *Config) Check() error {
 	return optioncheck.Each(c.checkKind, c.checkNames, c.checkRules, c.checkProtocol)
 }
@@ -188,15 +187,15 @@ func (c *OAuth2Config) Check() error {
 	)
 }
 
-// localGroups are the groups here that the external provider can name.
+// localGroups returns the local groups that the external provider can name.
 func (c *Config) localGroups() []string {
 	all := slices.Concat(c.Groups, slices.Collect(maps.Values(c.GroupNames)))
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
-// groupsHere returns the groups here of those that the external provider names. A
-// group that is not mapped does not exist here.
+// groupsHere returns the local groups for those of the external provider. Groups
+// that are not mapped are ignored.
 func (c *Config) groupsHere(theirs []string) []string {
 	var here []string
 	for _, name := range theirs {
@@ -211,13 +210,14 @@ func (c *Config) groupsHere(theirs []string) []string {
 }
 
 const (
-	// acrPrefix begins our values of acr, and classPrefix those of SAML.
+	// acrPrefix is the prefix of our own acr values, and classPrefix that of
+	// SAML's.
 	acrPrefix   = "urn:oidc-idp:"
 	classPrefix = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
 )
 
-// askedACRs returns what the external provider is asked for where an application
-// asks for some values. Ours mean nothing there, unless one is mapped.
+// askedACRs returns the values to request from the external provider for those that
+// an application requests. Our own values are left out unless one is mapped.
 func (c *Config) askedACRs(values []string) (asked []string) {
 	add := func(value string) {
 		if !slices.Contains(asked, value) {

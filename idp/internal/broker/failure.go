@@ -11,26 +11,27 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// FailureKind says how a login failed, as far as users see it.
+// FailureKind is how a login failed, as far as users can see it.
 type FailureKind string
 
 const (
-	// Invalid: what the browser brought is not accepted. All reasons look the same.
+	// Invalid means that the response was not accepted. All reasons look the same.
 	Invalid FailureKind = "external_invalid"
-	// Denied: the external provider says that the user was not let in, or that
-	// the user canceled.
+	// Denied means that the external provider refused the user, or that the user
+	// canceled.
 	Denied FailureKind = "external_denied"
-	// Stale: the browser has not begun this login, or it is over.
+	// Stale means that this browser did not begin the login, or that it has
+	// expired.
 	Stale FailureKind = "external_expired"
-	// Unproved: the user has not signed in as recently as the application wants,
-	// or the external provider cannot say so.
+	// Unproved means that the user did not authenticate as recently as the
+	// application demands, or that the external provider cannot tell.
 	Unproved FailureKind = "external_unproved"
-	// Down: the external provider does not answer.
+	// Down means that the external provider does not respond.
 	Down FailureKind = "external_unavailable"
-	// Unconfigured: there is no such external provider, or its configuration
-	// does not work.
+	// Unconfigured means that the external provider does not exist, or its
+	// configuration does not work.
 	Unconfigured FailureKind = "external_unconfigured"
-	// Unavailable: our own database does not answer.
+	// Unavailable means that our own database does not respond.
 	Unavailable FailureKind = "unavailable"
 )
 
@@ -38,14 +39,14 @@ const (
 type Failure struct {
 	Kind     FailureKind
 	External string // the id
-	// Err is why, for the log alone; it was logged.
+	// Err is the cause. It is already logged and must not be shown.
 	Err error
 }
 
 func (f *Failure) Error() string { return string(f.Kind) + ": " + f.Err.Error() }
 func (f *Failure) Unwrap() error { return f.Err }
 
-// Status returns the status of the response. It depends on the kind alone.
+// Status returns the status of the response. It depends only on the kind.
 func (f *Failure) Status() int {
 	switch f.Kind {
 	case Denied, Unproved:
@@ -60,8 +61,7 @@ func (f *Failure) Status() int {
 
 func failed(kind FailureKind, err error) *Failure { return &Failure{Kind: kind, Err: err} }
 
-// failureOf makes the failure of an error. What is not known to be something else
-// is an answer that is not accepted.
+// failureOf returns the failure for an error. Unknown errors are Invalid.
 func failureOf(err error) *Failure {
 	var (
 		failure  *Failure
@@ -82,9 +82,9 @@ func failureOf(err error) *Failure {
 }
 
 const (
-	// maxCause bounds what is logged of an error.
+	// maxCause is the maximum length of a logged error.
 	maxCause = 600
-	// retryAfter is when to try again what is not available, in seconds.
+	// retryAfter is the Retry-After, in seconds, for unavailable services.
 	retryAfter = "5"
 )
 
@@ -112,8 +112,7 @@ func (b *Broker) count(e *external, outcome string) {
 	}
 }
 
-// kindOfStore is the kind of an error that came of the database and not of what
-// the browser brought.
+// kindOfStore returns the kind of an error of the database.
 func kindOfStore(err error) FailureKind {
 	if errors.Is(err, store.ErrUnavailable) {
 		return Unavailable

@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// This file decides whose account an external account is:
+// This file determines the account for an external account:
 //
 //   - the one that it is linked to, and no other;
 //   - else, with `link verified_email`, the one that has its e-mail address, if
@@ -24,8 +24,8 @@ import (
 // Names never match. A link is made once, and lasts until the user or an operator
 // removes it.
 
-// Pending is a link that the user has to agree to by signing in. It is not secret,
-// but it decides: keep it where the browser cannot change it.
+// Pending is a link that the user has to confirm by signing in. It is not secret,
+// but it must be kept where the browser cannot change it.
 type Pending struct {
 	Identity store.Identity `json:"identity"`
 	Email    string         `json:"email"`
@@ -33,7 +33,7 @@ type Pending struct {
 	Expires  time.Time      `json:"expires"`
 }
 
-// pendingLasts is how long a user has to sign in to the existing account.
+// pendingLasts is how long a user may take to sign in to the existing account.
 const pendingLasts = 30 * time.Minute
 
 // Reasons why an external account is not linked.
@@ -42,7 +42,7 @@ var (
 	ErrLinkRefused = errors.New("the accounts cannot be linked")
 )
 
-// resolve finds out whose account an external account is.
+// resolve determines the account for an external account.
 func (b *Broker) resolve(ctx context.Context, e *external, a *Assertion) (answer *Answer, err error) {
 	err = b.Store.Update(ctx, func(tx store.Tx) error {
 		answer, err = b.resolveIn(tx, e, a)
@@ -102,14 +102,13 @@ func (b *Broker) resolveLinked(tx store.Tx, e *external, a *Assertion, known *st
 	return &Answer{Outcome: Linked, User: user}, b.syncGroups(tx, e, user, a.Claims.Groups)
 }
 
-// canSignIn reports whether a person may sign in to an account at all. A locked
-// account is like one that does not exist.
+// canSignIn reports whether a person may sign in to an account. A locked account is
+// treated like one that does not exist.
 func canSignIn(user *store.User) bool {
 	return user.Removed.IsZero() && !user.Locked && user.Kind == store.Person
 }
 
-// candidate returns the account that an external account may be linked to by its
-// e-mail address, or nil.
+// candidate returns the account that may be linked by its e-mail address, or nil.
 func candidate(tx store.Tx, e *external, email string) (*store.User, error) {
 	if !e.vouchesFor(email) {
 		return nil, nil
@@ -122,7 +121,7 @@ func candidate(tx store.Tx, e *external, email string) (*store.User, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The name may be a user name, or an address that is not verified.
+	// The match may be a user name, or an address that is not verified.
 	if user.Email == "" || names.Key(user.Email) != key || !user.EmailVerified || !canSignIn(user) {
 		return nil, nil
 	}
@@ -146,9 +145,9 @@ func (b *Broker) identityOf(a *Assertion, userID string) store.Identity {
 	return store.Identity{External: a.External, Issuer: a.Issuer, Subject: a.Subject, UserID: userID, Name: a.Name, Created: now, LastUsed: now}
 }
 
-// syncGroups gives a user the groups that the external provider names, and takes
-// away those that it could name and does not. Other groups stay, and so do operator
-// groups: an operator alone puts users in them.
+// syncGroups adds a user to the groups that the external provider names, and
+// removes them from mapped groups that it does not name. Other groups are left
+// alone, and so are operator groups, whose members only operators manage.
 func (b *Broker) syncGroups(tx store.Tx, e *external, user *store.User, groups []string) error {
 	could := e.localGroups()
 	if len(could) == 0 {
@@ -173,14 +172,14 @@ func (b *Broker) syncGroups(tx store.Tx, e *external, user *store.User, groups [
 	return tx.PutUser(user)
 }
 
-// ordinary returns the names that are of no operator group.
+// ordinary returns the names that are not those of operator groups.
 func ordinary(all []store.Group, names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		return slices.ContainsFunc(all, func(g store.Group) bool { return g.Operator && g.Name == name })
 	})
 }
 
-// ensureGroups makes the groups that do not exist yet.
+// ensureGroups creates the groups that do not exist yet.
 func (b *Broker) ensureGroups(tx store.Tx, all []store.Group, names []string) error {
 	for _, name := range names {
 		if !slices.ContainsFunc(all, func(g store.Group) bool { return g.Name == name }) {
@@ -192,8 +191,8 @@ func (b *Broker) ensureGroups(tx store.Tx, all []store.Group, names []string) er
 	return nil
 }
 
-// Link joins an external account with the account of a user who has just signed in
-// to it. All rules are checked again.
+// Link links an external account to the account of a user who has just signed in to
+// it. It checks all rules again.
 func (b *Broker) Link(ctx context.Context, pending *Pending, userID string) error {
 	e := b.external(pending.Identity.External)
 	switch {

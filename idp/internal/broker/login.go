@@ -18,25 +18,25 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// This file keeps logins in flight: from Begin until the browser comes back. Each
-// is a ticket under the hash of its state, and belongs to the browser that has the
-// cookie with its secret. The row holds no secret: nonce and verifier are made of
-// that of the browser.
+// This file keeps logins in progress, from Begin until the browser returns. Each is
+// a ticket under the hash of its state, and belongs to the browser that has the
+// cookie with its secret. The row has no secrets: nonce and verifier are derived
+// from the browser's.
 
 const (
-	// loginLasts is how long a user has at the external provider.
+	// loginLasts is how long a user may take at the external provider.
 	loginLasts = 15 * time.Minute
-	// skew is by how much clocks may differ.
+	// skew is how far clocks may differ.
 	skew = time.Minute
 
 	ticketLogin = "external_login"
 	cookieLogin = "oidc_idp_external_"
 )
 
-// login is a login in flight.
+// login is a login in progress.
 type login struct {
-	state  string // travels through the external provider
-	secret string // the browser's; empty when a SAML response is posted
+	state  string // sent through the external provider
+	secret string // the browser's secret; empty when a SAML response is posted
 
 	External  string         `json:"external"`
 	RequestID string         `json:"request"` // the request that it was begun for
@@ -45,9 +45,10 @@ type login struct {
 	Hint      string         `json:"-"`
 	Prompt    string         `json:"-"` // select_account or empty
 	Locales   []string       `json:"-"`
-	ACRs      []string       `json:"-"` // the external provider's names of what is asked for
+	ACRs      []string       `json:"-"` // the requested acr values of the external provider
 	MaxAge    *time.Duration `json:"max_age,omitempty"`
-	// Fresh: the user has to sign in at the external provider once more.
+	// Fresh reports whether the user has to authenticate again at the external
+	// provider.
 	Fresh bool `json:"fresh,omitempty"`
 	// MessageID is that of the SAML request.
 	MessageID string `json:"message,omitempty"`
@@ -71,21 +72,20 @@ func newLogin(e *external, req *request.Request, hint string, now time.Time) (*l
 	return l, nil
 }
 
-// derive makes a value that only the browser's secret leads to.
+// derive returns a value derived from the browser's secret.
 func (l *login) derive(purpose string) string {
 	mac := hmac.New(sha256.New, []byte(l.secret))
 	mac.Write([]byte(purpose))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// cookieOf returns the name of the cookie of a login. It shows nothing of the
-// state.
+// cookieOf returns the name of the cookie of a login. It does not reveal the state.
 func cookieOf(state string) string {
 	hash := store.HashOf("cookie of " + state)
 	return cookieLogin + base64.RawURLEncoding.EncodeToString(hash[:9])
 }
 
-// keep writes the ticket and binds it to the browser.
+// keep stores the ticket and sets the browser's cookie.
 func (b *Broker) keep(w http.ResponseWriter, r *http.Request, l *login) error {
 	data, err := json.Marshal(l)
 	if err != nil {
@@ -100,11 +100,11 @@ func (b *Broker) keep(w http.ResponseWriter, r *http.Request, l *login) error {
 	return nil
 }
 
-// maxLogins is how many cookies of logins a browser keeps.
+// maxLogins is the maximum number of login cookies in a browser.
 const maxLogins = 8
 
-// dropOldest deletes cookies of logins, so that one more has room. Browsers send
-// older cookies first (RFC 6265 5.4).
+// dropOldest deletes the oldest login cookies to make room for one more. Browsers
+// send older cookies first (RFC 6265, section 5.4).
 func (b *Broker) dropOldest(w http.ResponseWriter, r *http.Request) {
 	var names []string
 	for _, sent := range r.Cookies() {
@@ -123,7 +123,7 @@ var (
 	errMixUp        = errors.New("the login was begun at another external provider")
 )
 
-// find returns the login of a state, whichever browser it belongs to.
+// find returns the login with a state, of any browser.
 func (b *Broker) find(tx store.Tx, e *external, state string) (*login, error) {
 	if state == "" {
 		return nil, failed(Stale, errNoLogin)
@@ -140,13 +140,13 @@ func (b *Broker) find(tx store.Tx, e *external, state string) (*login, error) {
 		return nil, fmt.Errorf("decode a login: %w", err)
 	}
 	if l.External != e.ID {
-		// A response at the address of another provider (RFC 9700 4.4).
+		// The response came to another provider's address (RFC 9700, section 4.4).
 		return nil, failed(Invalid, errMixUp)
 	}
 	return l, nil
 }
 
-// isOf reports whether a login belongs to the browser of a request, and takes the
+// isOf reports whether a login belongs to the browser of a request, and reads the
 // secret from its cookie. Without a cookie it does not, since no secret is empty.
 func (l *login) isOf(r *http.Request, b *Broker) bool {
 	l.secret = b.Cookies.Get(r, cookieOf(l.state))
@@ -154,8 +154,8 @@ func (l *login) isOf(r *http.Request, b *Broker) bool {
 	return subtle.ConstantTimeCompare(hash[:], l.Browser) == 1
 }
 
-// take uses up the login of a state, which has to be this browser's and of this
-// external provider. One caller gets it.
+// take removes and returns the login with a state, which must be of this browser
+// and external provider. Only one caller gets it.
 func (b *Broker) take(w http.ResponseWriter, r *http.Request, e *external, state string) (l *login, err error) {
 	err = b.Store.Update(r.Context(), func(tx store.Tx) error {
 		if l, err = b.find(tx, e, state); err != nil {
@@ -177,8 +177,8 @@ func (b *Broker) take(w http.ResponseWriter, r *http.Request, e *external, state
 	return l, nil
 }
 
-// checkTime holds when the user signed in at the external provider to what the
-// request demands. authTime is zero if the provider does not say.
+// checkTime checks when the user authenticated at the external provider against
+// what the request demands. authTime is zero if the provider does not say.
 func (l *login) checkTime(authTime, now time.Time) error {
 	wanted := l.Fresh || l.MaxAge != nil
 	switch {

@@ -16,10 +16,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
 )
 
-// This file is an external provider of OAuth 2.0 without ID tokens. What it says
-// of a user comes from its API, with the access token of the user, which is not
-// kept. It cannot say when or how the user signed in, so a request that demands
-// either is refused.
+// This file implements external providers with OAuth 2.0 and without ID tokens.
+// Claims come from their API, with the access token of the user, which is not kept.
+// Such providers cannot say when or how the user authenticated, so requests that
+// demand either are refused.
 
 type oauth2Provider struct {
 	external *external
@@ -90,7 +90,8 @@ func (p *oauth2Provider) finish(r *http.Request, l *login) (*Assertion, error) {
 	return p.assertion(ctx, token)
 }
 
-// exchangeFailure repeats nothing of an answer, which may hold a token.
+// exchangeFailure returns the failure of a token request. It repeats nothing of the
+// response, which may contain a token.
 func exchangeFailure(err error) error {
 	var refused *oauth2.RetrieveError
 	if errors.As(err, &refused) {
@@ -107,7 +108,7 @@ func (o object) text(name string) string {
 	return text
 }
 
-// number returns a member that is a number or a text of digits.
+// number returns a member that is a number or a string of digits.
 func (o object) number(name string) string {
 	digits := fmt.Sprint(o[name])
 	if digits == "" || strings.Trim(digits, "0123456789") != "" || digits == "0" {
@@ -142,11 +143,11 @@ func (p *oauth2Provider) assertion(ctx context.Context, token *oauth2.Token) (*A
 	return a, nil
 }
 
-// email returns a verified address in one of the domains, or none.
+// email returns a verified e-mail address in one of the domains, or "".
 func (p *oauth2Provider) email(ctx context.Context, token *oauth2.Token, user object) (string, error) {
 	in := p.preset.email
 	if len(p.external.Domains) == 0 {
-		return "", nil // none would count
+		return "", nil // no address would be accepted
 	}
 	addresses := []object{user}
 	if in.api != "" {
@@ -175,7 +176,7 @@ func (p *oauth2Provider) groups(ctx context.Context, token *oauth2.Token) (names
 	return names, nil
 }
 
-// get reads a JSON document of the API.
+// get fetches a JSON document of the API.
 func (p *oauth2Provider) get(ctx context.Context, token *oauth2.Token, address string, into any) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {

@@ -5,19 +5,20 @@ import (
 	"slices"
 )
 
-// preset is a provider of OAuth 2.0 without ID tokens. To add one, add a row.
+// preset describes a provider with OAuth 2.0 and without ID tokens. To add a
+// provider, add a row.
 type preset struct {
-	issuer           string // stands for the provider in identities
+	issuer           string // identifies the provider in identities
 	authorize, token string
 	scopes           []string
-	// groupScopes are asked for where groups are mapped.
+	// groupScopes are requested if groups are mapped.
 	groupScopes []string
-	user        string // the API that says who the user is
-	// id is the member that never changes and is never given to anyone else: a
-	// number or a text of digits.
+	user        string // the API for the user
+	// id is the member that never changes and is never reassigned: a number or a
+	// string of digits.
 	id         string
-	name       string // what the user is called
-	fullName   string // the name to show
+	name       string // the user name
+	fullName   string // the display name
 	language   string
 	email      emailIn
 	groups     string // the API of the user's groups
@@ -25,10 +26,9 @@ type preset struct {
 	acceptType string
 }
 
-// emailIn says where a verified e-mail address is. One that is not verified is
-// never read.
+// emailIn describes where a verified e-mail address is. Others are never read.
 type emailIn struct {
-	api      string // a list of addresses of its own; empty: the user's
+	api      string // API with a list of addresses; empty if the user object has it
 	address  string
 	verified string // the member that must be true
 }
@@ -49,11 +49,11 @@ var presets = map[string]preset{
 		scopes: []string{"identify", "email"}, groupScopes: []string{"guilds"},
 		user: "https://discord.com/api/users/@me", id: "id", name: "username", fullName: "global_name", language: "locale",
 		email: emailIn{address: "email", verified: "verified"},
-		// Anyone can call a guild as another one is called: only ids are unique.
+		// Names of guilds are not unique, so groups are named by id.
 		groups: "https://discord.com/api/users/@me/guilds", groupName: "id",
 		acceptType: "application/json",
 	},
 }
 
-// Presets are the names of the presets of oauth2.
+// Presets returns the names of the presets.
 func Presets() []string { return slices.Sorted(maps.Keys(presets)) }

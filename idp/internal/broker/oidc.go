@@ -20,9 +20,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
 )
 
-// This file is an external OpenID Provider. All that is said to it and checked of
-// its answers is the relying party's own code, in package op: discovery, PKCE,
-// client authentication, ID tokens, userinfo.
+// This file implements external OpenID Providers. It uses the relying party's own
+// package op for discovery, PKCE, client authentication, ID tokens and userinfo.
 
 type oidcProvider struct {
 	external  *external
@@ -77,7 +76,7 @@ func (b *Broker) logFile(e *external, option string, event livefile.Event) {
 
 func (p *oidcProvider) close() { p.discovery.Close() }
 
-// demands is what the ID token has to say of when the user signed in.
+// demands returns what the ID token has to prove about the time of authentication.
 func (p *oidcProvider) demands(l *login) op.Demands {
 	var proof op.Proof
 	if l.MaxAge != nil {
@@ -91,8 +90,8 @@ func (p *oidcProvider) demands(l *login) op.Demands {
 	return demands
 }
 
-// opLogin is the login as package op has it. Nonce and verifier are derived from
-// the browser's secret.
+// opLogin returns the login for package op. Nonce and verifier are derived from the
+// browser's secret.
 func (p *oidcProvider) opLogin(l *login) op.Login {
 	return op.Login{
 		State: l.state, Nonce: l.derive("nonce"), Verifier: l.derive("verifier"),
@@ -122,8 +121,7 @@ func (p *oidcProvider) leave(ctx context.Context, l *login) (departure, error) {
 	return departure{url: address}, err
 }
 
-// finish takes an authorization response to the provider, and checks everything
-// that comes of it.
+// finish redeems an authorization response and verifies the result.
 func (p *oidcProvider) finish(r *http.Request, l *login) (*Assertion, error) {
 	ctx := r.Context()
 	response, err := authresponse.Parse(r.URL.RawQuery)
@@ -161,7 +159,7 @@ func (p *oidcProvider) finish(r *http.Request, l *login) (*Assertion, error) {
 	return p.assertion(idToken, info, authTime)
 }
 
-// refusalOf makes the failure of an error code of an authorization response.
+// refusalOf returns the failure for an error code of an authorization response.
 func refusalOf(code string, err error) error {
 	switch code {
 	case "access_denied", "login_required", "interaction_required", "consent_required", "account_selection_required":
@@ -174,8 +172,8 @@ func refusalOf(code string, err error) error {
 	return failed(Unconfigured, err)
 }
 
-// userinfo fetches the claims that the ID token does not have. Without an answer
-// there is no sign-in: groups that are not said would be lost.
+// userinfo fetches the claims that the ID token lacks. If that fails, the sign-in
+// fails, because groups that are not sent would be removed.
 func (p *oidcProvider) userinfo(ctx context.Context, idToken op.Claims, tokens op.Tokens) (op.Claims, error) {
 	switch p.options.Userinfo {
 	case identity.UserinfoNever:
@@ -197,7 +195,7 @@ func (p *oidcProvider) userinfo(ctx context.Context, idToken op.Claims, tokens o
 	return info, err
 }
 
-// lacks reports whether a claim that is of use here is not in the ID token.
+// lacks reports whether the ID token lacks a claim that is used here.
 func (p *oidcProvider) lacks(idToken op.Claims) bool {
 	wanted := append([]string{"email", "name"}, p.options.UsernameClaim[0])
 	if len(p.external.localGroups()) > 0 {
@@ -206,7 +204,8 @@ func (p *oidcProvider) lacks(idToken op.Claims) bool {
 	return slices.ContainsFunc(wanted, func(name string) bool { _, ok := idToken[name]; return !ok })
 }
 
-// assertion reads checked claims. Those of the ID token come first.
+// assertion returns the assertion of verified claims. Those of the ID token take
+// precedence.
 func (p *oidcProvider) assertion(idToken, info op.Claims, authTime time.Time) (*Assertion, error) {
 	ends, err := op.SessionExpiry(idToken)
 	if err != nil {
@@ -242,8 +241,8 @@ func (p *oidcProvider) assertion(idToken, info op.Claims, authTime time.Time) (*
 	return a, nil
 }
 
-// email returns the address if the provider says that it is verified. Address and
-// mark are from one source.
+// email returns the e-mail address if the provider says that it is verified. Both
+// claims must be from one source.
 func (p *oidcProvider) email(idToken, info op.Claims) string {
 	source := idToken
 	if textOf(idToken, "email") == "" {
@@ -270,7 +269,7 @@ func (p *oidcProvider) groups(idToken, info op.Claims) ([]string, error) {
 	return nil, nil
 }
 
-// textOf returns a claim that is a text; empty if it is none.
+// textOf returns a claim that is a string; "" if it is not.
 func textOf(from op.Claims, name string) string {
 	var text string
 	if json.Unmarshal(from[name], &text) != nil {

@@ -12,10 +12,10 @@ import (
 	dsig "github.com/russellhaering/goxmldsig"
 )
 
-// This file is an external SAML 2.0 identity provider. We are a service provider
-// at its, with an entity ID, an assertion consumer service and keys of our own for
-// each. Signatures and encryption are crewjam/saml's; what is allowed of it is
-// said in saml_response.go.
+// This file implements external SAML 2.0 identity providers. For each of them we
+// are a service provider with its own entity ID, assertion consumer service and
+// keys. crewjam/saml implements signatures and encryption; saml_response.go
+// restricts what is accepted.
 
 type samlProvider struct {
 	b        *Broker
@@ -43,8 +43,8 @@ func (p *samlProvider) address(name string) string {
 	return p.b.Issuer + "/saml/" + p.external.ID + "/" + name
 }
 
-// SAMLEntityID and SAMLAssertionURL are what a SAML identity provider has to know
-// of us; empty for an external provider of another kind.
+// SAMLEntityID returns our entity ID at a SAML identity provider; "" for an
+// external provider of another kind.
 func (b *Broker) SAMLEntityID(id string) string { return b.samlAddress(id, "metadata") }
 
 // SAMLAssertionURL returns the address of the assertion consumer service.
@@ -81,8 +81,8 @@ func (p *samlProvider) serve(w http.ResponseWriter, r *http.Request, name string
 	return true
 }
 
-// serviceProvider returns us at an identity provider. It parses answers to our own
-// requests: AllowIDPInitiated is never set here.
+// serviceProvider returns our service provider for an identity provider. It accepts
+// only responses to our own requests: AllowIDPInitiated is never set here.
 func (p *samlProvider) serviceProvider(ctx context.Context, idp *saml.EntityDescriptor) (*saml.ServiceProvider, error) {
 	keys, err := p.keys.get(ctx)
 	if err != nil {
@@ -114,8 +114,8 @@ func (p *samlProvider) serviceProvider(ctx context.Context, idp *saml.EntityDesc
 	}, nil
 }
 
-// leave makes a signed request (Core 3.4.1). SAML has no max_age: where one is
-// demanded, the user has to sign in again.
+// leave creates a signed request (SAML Core 3.4.1). SAML has no max_age: if one is
+// demanded, the user has to authenticate again.
 func (p *samlProvider) leave(ctx context.Context, l *login) (departure, error) {
 	idp, err := p.source.get(ctx)
 	if err != nil {
@@ -142,8 +142,8 @@ func (p *samlProvider) leave(ctx context.Context, l *login) (departure, error) {
 	if err != nil {
 		return departure{}, failed(Unconfigured, fmt.Errorf("make a SAML request: %w", err))
 	}
-	// A format would win over that of the provider's settings, which answers that the
-	// provider begins have: the same user would be two.
+	// Do not request a format: it would override that in the provider's settings,
+	// which unsolicited responses have, so that one user would have two subjects.
 	request.NameIDPolicy.Format = nil
 	l.MessageID = request.ID
 	if binding == saml.HTTPRedirectBinding {
@@ -167,7 +167,7 @@ func (p *samlProvider) leave(ctx context.Context, l *login) (departure, error) {
 	}}, nil
 }
 
-// serveMetadata tells a SAML identity provider about us. It has no logout service.
+// serveMetadata serves our metadata. It has no logout service.
 func (p *samlProvider) serveMetadata(w http.ResponseWriter, r *http.Request) {
 	text, err := p.metadata(r.Context())
 	if err != nil {
@@ -177,7 +177,7 @@ func (p *samlProvider) serveMetadata(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/samlmetadata+xml")
 	w.Header().Set("Content-Disposition", `inline; filename="metadata.xml"`)
 	w.Header().Set("Cache-Control", "public, max-age=3600")
-	_, _ = w.Write(text) // the client has gone
+	_, _ = w.Write(text) // the client has disconnected
 }
 
 // metadata returns our metadata.

@@ -17,10 +17,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// This file is what follows a response. A browser posts it from another site, so
-// the cookies of ours that are SameSite=Lax are missing. The verified answer is
-// kept for a minute, and the browser is sent to a page of this site, to which it
-// brings its cookies: only there it turns out whether it began the login.
+// This file handles responses. A browser posts them cross-site, and so without our
+// SameSite=Lax cookies. The verified response is stored for a minute, and the
+// browser is redirected to an address of this site, to which it sends its cookies.
+// Only there it is known whether this browser began the login.
 
 const (
 	ticketAnswer = "saml_answer"
@@ -31,18 +31,18 @@ const (
 	offerLasts  = 5 * time.Minute
 )
 
-// answer is a verified answer that waits for its browser.
+// answer is a verified response that waits for its browser.
 type answer struct {
 	External  string     `json:"external"`
-	RequestID string     `json:"request,omitempty"` // empty for an unsolicited one
+	RequestID string     `json:"request,omitempty"` // empty if it is unsolicited
 	Cookie    string     `json:"cookie,omitempty"`  // the name of the cookie of the login
 	Browser   []byte     `json:"browser,omitempty"` // the hash of its secret
 	Assertion *Assertion `json:"assertion"`
 }
 
-// serveResponse is the assertion consumer service. A RelayState that names a login
-// in flight leads to the parser for answers to our requests, everything else to
-// the one for unsolicited responses, if there is one.
+// serveResponse serves the assertion consumer service. If RelayState names a login
+// in progress, the response is parsed as one to our request, and otherwise as an
+// unsolicited one, if those are accepted.
 func (p *samlProvider) serveResponse(w http.ResponseWriter, r *http.Request) {
 	secret, err := p.take(w, r)
 	if err != nil {
@@ -53,8 +53,7 @@ func (p *samlProvider) serveResponse(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusSeeOther)
 }
 
-// take verifies a response and keeps what it says. It returns the secret that
-// leads to it.
+// take verifies a response and stores its content. It returns the secret for open.
 func (p *samlProvider) take(w http.ResponseWriter, r *http.Request) (secret string, err error) {
 	got, err := readPosted(w, r)
 	if err != nil {
@@ -72,7 +71,7 @@ func (p *samlProvider) take(w http.ResponseWriter, r *http.Request) (secret stri
 	if err != nil {
 		return "", err
 	}
-	if l.MessageID == "" { // an answer to no request must not count as one to ours
+	if l.MessageID == "" { // an unsolicited response must not pass for one to our request
 		return "", errors.New("the login has made no SAML request")
 	}
 	v, err := p.verify(r.Context(), got.document, l.MessageID)
@@ -100,7 +99,7 @@ func (p *samlProvider) takeUnsolicited(r *http.Request, document []byte) (secret
 	return p.keepAnswer(r, &answer{External: p.external.ID, Assertion: assertion}, "")
 }
 
-// keepAnswer uses up the login of a state, if there is one, and keeps an answer.
+// keepAnswer removes the login with a state, if there is one, and stores an answer.
 func (p *samlProvider) keepAnswer(r *http.Request, a *answer, state string) (secret string, err error) {
 	secret = rand.Text()
 	ticket, err := p.ticket(ticketAnswer, secret, a, answerLasts)
@@ -131,7 +130,7 @@ func (p *samlProvider) ticket(kind, secret string, a *answer, lasts time.Duratio
 	return store.Ticket{Hash: store.HashOf(secret), Kind: kind, Data: data, Created: now, Expires: now.Add(lasts)}, nil
 }
 
-// open takes an answer that is kept, if accept accepts it.
+// open removes and returns a stored answer, if accept accepts it.
 func (p *samlProvider) open(r *http.Request, kind, secret string, accept func(*answer) error) (a *answer, err error) {
 	if secret == "" {
 		return nil, failed(Stale, errNoLogin)
@@ -167,7 +166,7 @@ func (a *answer) isOf(cookie string) bool {
 	return subtle.ConstantTimeCompare(hash[:], a.Browser) == 1
 }
 
-// serveAnswer is where the browser brings its cookies.
+// serveAnswer serves the address to which the browser sends its cookies.
 func (p *samlProvider) serveAnswer(w http.ResponseWriter, r *http.Request) {
 	secret := query.Only(r.URL.RawQuery, "answer").Get("answer")
 	a, err := p.open(r, ticketAnswer, secret, func(a *answer) error {
@@ -187,7 +186,8 @@ func (p *samlProvider) serveAnswer(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// offer asks the user of an unsolicited answer, unless the same user is signed in.
+// offer asks the user of an unsolicited response, unless the same user is already
+// signed in.
 func (p *samlProvider) offer(w http.ResponseWriter, r *http.Request, a *answer) {
 	current, err := p.b.SignIn.Current(r)
 	if err == nil && current != nil {
@@ -220,7 +220,7 @@ func (p *samlProvider) offer(w http.ResponseWriter, r *http.Request, a *answer) 
 	})
 }
 
-// isLinkedTo reports whether an external account is a user's.
+// isLinkedTo reports whether an external account is linked to a user.
 func (b *Broker) isLinkedTo(r *http.Request, a *Assertion, userID string) (linked bool, err error) {
 	err = b.Store.View(r.Context(), func(tx store.Tx) error {
 		id, err := tx.Identity(a.External, a.Issuer, a.Subject)
@@ -233,11 +233,11 @@ func (b *Broker) isLinkedTo(r *http.Request, a *Assertion, userID string) (linke
 	return linked, err
 }
 
-// maxAgreed bounds the form of the page that asks.
+// maxAgreed is the maximum size in bytes of the form of the page that asks.
 const maxAgreed = 4 << 10
 
-// serveAgreed takes the form of the page that asks. It comes from this site, so it
-// has the cookie of the browser that was asked.
+// serveAgreed processes the form of the page that asks. It is sent from this site,
+// with the cookie of the browser that was asked.
 func (p *samlProvider) serveAgreed(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxAgreed)
 	if err := r.ParseForm(); err != nil {

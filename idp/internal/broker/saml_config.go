@@ -16,7 +16,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/optioncheck"
 )
 
-// What SAMLConfig.Sign may be: what the provider has to sign.
+// Values of SAMLConfig.Sign: what the provider has to sign.
 const (
 	SignResponse  = "response"
 	SignAssertion = "assertion"
@@ -24,44 +24,45 @@ const (
 	SignEither    = "either" // the default
 )
 
-// minRotateKeys leaves time for a rotation to be over before the next one begins.
+// minRotateKeys is longer than a rotation takes.
 const minRotateKeys = 30 * 24 * time.Hour
 
-// SAMLConfig is that of a SAML 2.0 identity provider: its metadata, or what would
-// be in it.
+// SAMLConfig configures a SAML 2.0 identity provider, by its metadata or
+// individually.
 type SAMLConfig struct {
-	// Metadata is the URL or the file of the provider's metadata. A URL is
-	// fetched again from time to time.
+	// Metadata is the URL or the file of the provider's metadata. A URL is fetched
+	// again periodically.
 	Metadata string
-	// EntityID is the provider's. It chooses one of several entities in metadata.
+	// EntityID is the provider's entity ID. It selects one of several entities in
+	// metadata.
 	EntityID string
-	// Endpoint is the provider's single sign-on address, in the place of metadata.
-	// Requests go there by the redirect binding.
+	// Endpoint is the provider's single sign-on address for the redirect binding,
+	// instead of metadata.
 	Endpoint string
-	// Certificate is the only one that the provider's signatures count with: PEM,
-	// the base64 of one, or the name of a file.
+	// Certificate is the only certificate that the provider's signatures are
+	// verified with: PEM, its base64, or the name of a file.
 	Certificate string
 
 	Sign string
-	// IDPInitiated is the client that users are led to whom the provider sends
-	// without having been asked; empty: they are refused.
+	// IDPInitiated is the client to which users of unsolicited responses are sent;
+	// if empty, such responses are refused.
 	IDPInitiated string
-	// DecryptionKey is the private RSA key that assertions are encrypted for: PEM,
-	// a placeholder for it, or the name of a file. Empty: one is made.
+	// DecryptionKey is the private RSA key for encrypted assertions: PEM, a
+	// placeholder for it, or the name of a file. If empty, one is generated.
 	DecryptionKey string
-	// RotateKeys is how long our keys at the provider are used before others take
-	// their place. 0: until an operator rotates them.
+	// RotateKeys is the interval at which our keys at the provider are rotated. If
+	// zero, operators rotate them.
 	RotateKeys time.Duration
 	// Username is the attribute that names the user.
 	Username string
-	// Claims are attributes by the claims that they become.
+	// Claims maps claims to the attributes that they come from.
 	Claims map[string]string
 }
 
 // samlClaims are the claims that attributes can become.
 var samlClaims = []string{"email", "name", "given_name", "family_name", "locale", "groups"}
 
-// Check checks what can be known before anything is read.
+// Check checks what can be checked before anything is read.
 func (c *SAMLConfig) Check() error {
 	byHand := c.Endpoint != ""
 	rules := []optioncheck.Rule{
@@ -91,13 +92,13 @@ func (c *SAMLConfig) Check() error {
 	return nil
 }
 
-// isURL reports whether metadata is fetched.
+// isURL reports whether metadata is a URL.
 func isURL(metadata string) bool {
 	return strings.HasPrefix(metadata, "https://") || strings.HasPrefix(metadata, "http://")
 }
 
-// checkMetadataURL refuses an address whose answer anyone on the way could change:
-// it names the keys that signatures count with, unless one is pinned.
+// checkMetadataURL returns an error for a URL without integrity protection, since
+// metadata has the keys for signatures, unless one is pinned.
 func checkMetadataURL(metadata string, pinned bool) error {
 	if !isURL(metadata) || strings.Contains(metadata, "{") {
 		return nil
@@ -111,7 +112,7 @@ func checkMetadataURL(metadata string, pinned bool) error {
 	return nil
 }
 
-// parseCertificate reads one certificate: PEM, or the base64 that metadata has.
+// parseCertificate parses one certificate: PEM, or base64 as in metadata.
 func parseCertificate(text string) (*x509.Certificate, error) {
 	der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
 	if block, _ := pem.Decode([]byte(text)); block != nil {

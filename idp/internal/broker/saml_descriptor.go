@@ -16,11 +16,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// This file reads metadata, theirs and ours (SAML Metadata 2.0).
+// This file handles metadata, theirs and ours (SAML Metadata 2.0).
 
 const samlProtocol = "urn:oasis:names:tc:SAML:2.0:protocol"
 
-// parse reads metadata, and refuses what could not be used.
+// parse parses metadata, and returns an error if it cannot be used.
 func (s *samlSource) parse(text []byte) (*saml.EntityDescriptor, error) {
 	if err := checkNoDeclarations(text); err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func (s *samlSource) parse(text []byte) (*saml.EntityDescriptor, error) {
 	return entity, s.check(entity)
 }
 
-// withPin leaves the pinned certificate alone among those that count.
+// withPin removes all certificates except for the pinned one.
 func (s *samlSource) withPin(entity *saml.EntityDescriptor) *saml.EntityDescriptor {
 	if s.pinned == nil {
 		return entity
@@ -86,7 +86,7 @@ func (s *samlSource) check(entity *saml.EntityDescriptor) error {
 	return nil
 }
 
-// isExpired reports whether metadata says that it counts no more.
+// isExpired reports whether metadata has expired.
 func isExpired(entity *saml.EntityDescriptor, now time.Time) bool {
 	over := func(until time.Time) bool { return !until.IsZero() && !now.Before(until) }
 	return over(entity.ValidUntil) || slices.ContainsFunc(entity.IDPSSODescriptors, func(role saml.IDPSSODescriptor) bool {
@@ -94,12 +94,12 @@ func isExpired(entity *saml.EntityDescriptor, now time.Time) bool {
 	})
 }
 
-// authenticated leaves out the ciphers that notice no change of a ciphertext.
+// authenticated removes ciphers without authentication.
 func authenticated(methods []saml.EncryptionMethod) []saml.EncryptionMethod {
 	return slices.DeleteFunc(methods, func(m saml.EncryptionMethod) bool { return strings.HasSuffix(m.Algorithm, "-cbc") })
 }
 
-// descriptorElement returns metadata of ours as a document.
+// descriptorElement returns our metadata as a document.
 func descriptorElement(descriptor *saml.EntityDescriptor) ([]byte, error) {
 	text, err := xml.MarshalIndent(descriptor, "", "  ")
 	if err != nil {

@@ -24,10 +24,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// This file has our keys at SAML identity providers: one that signs requests and
-// one that assertions are encrypted for, at each of them. They are made when they
-// are needed first, and kept in the database, sealed. See saml_rotation.go for how
-// others take their place.
+// This file keeps our keys at SAML identity providers: a signing key and a
+// decryption key for each of them. They are generated at first use and kept in the
+// database, sealed. For their rotation see saml_rotation.go.
 
 const (
 	samlKeyBits = 3072
@@ -35,24 +34,24 @@ const (
 	samlKeysRefresh = 5 * time.Second
 )
 
-// keyPair is a private key and the certificate that carries its public half. What
-// else the certificate says means nothing to SAML.
+// keyPair is a private key and a certificate with its public key. SAML ignores the
+// rest of the certificate.
 type keyPair struct {
 	key         *rsa.PrivateKey
 	certificate *x509.Certificate
 }
 
-// keySet is what is made at once.
+// keySet is what is generated together.
 type keySet struct{ signing, decryption keyPair }
 
-// samlKeys finds our keys at one external provider.
+// samlKeys provides our keys at one external provider.
 type samlKeys struct {
 	b        *Broker
 	id       string
-	external *keyPair // of the option decryption_key; nil for one that is made
+	external *keyPair // from the option decryption_key; nil if generated
 
 	mu   sync.Mutex
-	kept string // as it is in the database
+	kept string // as stored in the database
 	read time.Time
 	keys *generations
 }
@@ -70,7 +69,7 @@ func (b *Broker) newKeys(e *external) (*samlKeys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("decryption_key: %w", err)
 	}
-	// The same key has the same certificate on all nodes.
+	// A fixed date, so that the same key has the same certificate on all nodes.
 	certificate, err := selfSigned(key, b.Issuer, time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC))
 	if err != nil {
 		return nil, fmt.Errorf("decryption_key: %w", err)
@@ -79,8 +78,8 @@ func (b *Broker) newKeys(e *external) (*samlKeys, error) {
 	return keys, nil
 }
 
-// readText returns what an option names: itself if it is PEM or what a placeholder
-// stands for, or what a file holds.
+// readText returns the text of an option: its value if that is PEM or comes from a
+// placeholder, or else the content of the file.
 func (b *Broker) readText(option string) (string, error) {
 	text, err := placeholder.Expander{Replace: b.Expand}.Expand(option)
 	if err != nil {
@@ -119,8 +118,7 @@ func checkRSAKey(key *rsa.PrivateKey) (*rsa.PrivateKey, error) {
 	return key, nil
 }
 
-// selfSigned makes a certificate for a key. It depends on nothing but its
-// arguments.
+// selfSigned returns a certificate for a key. It depends only on its arguments.
 func selfSigned(key *rsa.PrivateKey, issuer string, from time.Time) (*x509.Certificate, error) {
 	host := issuer
 	if u, err := url.Parse(issuer); err == nil {
@@ -139,7 +137,7 @@ func selfSigned(key *rsa.PrivateKey, issuer string, from time.Time) (*x509.Certi
 	return x509.ParseCertificate(der)
 }
 
-// keptKeys is how keys are sealed.
+// keptKeys is the stored form of keys.
 type keptKeys struct {
 	keptSet
 	// Since is when they began to sign, if they were published before.
@@ -152,7 +150,7 @@ type keptSet struct {
 	Decryption keptPair `json:"decryption"`
 }
 
-// keptNext are keys that take the place of the others.
+// keptNext are the keys that will replace the current ones.
 type keptNext struct {
 	keptSet
 	Signs time.Time `json:"signs"`
@@ -166,7 +164,7 @@ type keptPair struct {
 
 func (k *samlKeys) setting() string { return "saml_keys/" + k.id }
 
-// get returns the keys as they are now.
+// get returns the current keys.
 func (k *samlKeys) get(ctx context.Context) (*ourKeys, error) {
 	keys, err := k.all(ctx)
 	if err != nil {
@@ -175,8 +173,8 @@ func (k *samlKeys) get(ctx context.Context) (*ourKeys, error) {
 	return keys.at(k.b.Now(), k.external), nil
 }
 
-// all returns the keys, at most a moment old, and makes them if there are none yet.
-// Of several nodes that make some at once, those of one are kept.
+// all returns the keys, at most a few seconds old, and generates them if there are
+// none. If several nodes do so concurrently, only those of one are kept.
 func (k *samlKeys) all(ctx context.Context) (*generations, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -228,7 +226,7 @@ func (k *samlKeys) make(ctx context.Context) (kept string, err error) {
 	return kept, err
 }
 
-// newSet makes two keys. It takes a second.
+// newSet generates two keys, which takes a second.
 func (k *samlKeys) newSet() (fresh keptSet, err error) {
 	for _, pair := range []*keptPair{&fresh.Signing, &fresh.Decryption} {
 		key, err := rsa.GenerateKey(rand.Reader, samlKeyBits)

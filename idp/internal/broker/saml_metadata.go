@@ -20,23 +20,23 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
 )
 
-// This file finds out what a SAML identity provider is: its entity ID, its address
-// and its certificates, from metadata at a URL or in a file, or by hand.
+// This file provides the entity ID, address and certificates of a SAML identity
+// provider, from metadata at a URL or in a file, or from options.
 
 const (
 	maxMetadata     = 8 << 20
 	metadataTimeout = 10 * time.Second
-	// Metadata is fetched again after what it says, within these bounds.
+	// Metadata is fetched again as it says, within these limits.
 	metadataAge, metadataMin, metadataMax = time.Hour, 5 * time.Minute, 24 * time.Hour
 	metadataRetry                         = 30 * time.Second
 )
 
-// samlSource is where what is known about a provider comes from.
+// samlSource is the source of a provider's description.
 type samlSource struct {
 	b        *Broker
 	external *external
 	entityID string
-	pinned   *x509.Certificate // nil if metadata says which certificates count
+	pinned   *x509.Certificate // nil to use the certificates in metadata
 	fixed    *saml.EntityDescriptor
 	file     *livefile.Value[*saml.EntityDescriptor]
 	url      string
@@ -45,8 +45,8 @@ type samlSource struct {
 	fetching sync.Mutex
 	mu       sync.Mutex
 	good     *saml.EntityDescriptor
-	next     time.Time // when it is fetched again
-	err      error     // of the last attempt
+	next     time.Time // when to fetch it again
+	err      error     // result of the last attempt
 }
 
 func (b *Broker) newSource(e *external) (*samlSource, error) {
@@ -131,7 +131,7 @@ func (s *samlSource) close() {
 	}
 }
 
-// get returns what is known about the provider.
+// get returns the description of the provider.
 func (s *samlSource) get(ctx context.Context) (*saml.EntityDescriptor, error) {
 	entity, err := s.current(ctx)
 	if err != nil {
@@ -156,7 +156,7 @@ func (s *samlSource) current(ctx context.Context) (*saml.EntityDescriptor, error
 	if good, err, due := s.state(); !due {
 		return good, err
 	} else if good != nil && !s.fetching.TryLock() {
-		return good, nil // another request fetches it
+		return good, nil // another request is fetching it
 	} else if good == nil {
 		s.fetching.Lock()
 	}
@@ -183,7 +183,7 @@ func (s *samlSource) current(ctx context.Context) (*saml.EntityDescriptor, error
 	return s.good, nil
 }
 
-// state returns what is known, and whether it is due to be fetched.
+// state returns the current description, and whether it has to be fetched again.
 func (s *samlSource) state() (good *saml.EntityDescriptor, err error, due bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -194,8 +194,8 @@ func (s *samlSource) state() (good *saml.EntityDescriptor, err error, due bool) 
 	return s.good, nil, !now.Before(s.next)
 }
 
-// doubt has the metadata fetched again soon: a signature was made with a key that
-// it does not have.
+// doubt makes the metadata be fetched again soon, because a signature was made with
+// an unknown key.
 func (s *samlSource) doubt() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -228,7 +228,7 @@ func (s *samlSource) fetch(ctx context.Context) (*saml.EntityDescriptor, error) 
 	return s.parse(text)
 }
 
-// known returns the entity ID without asking for it; empty if it is not known.
+// known returns the entity ID without fetching metadata; "" if it is unknown.
 func (s *samlSource) known() string {
 	switch {
 	case s.fixed != nil || s.entityID != "":
@@ -244,7 +244,7 @@ func (s *samlSource) known() string {
 	return s.good.EntityID
 }
 
-// sameEntity returns another external provider that has an entity ID, or nothing.
+// sameEntity returns another external provider with the same entity ID, or "".
 func (b *Broker) sameEntity(e *external, entityID string) string {
 	for _, other := range b.externals {
 		if p, ok := other.kind.(*samlProvider); ok && other != e && !other.Disabled && p.source.known() == entityID {

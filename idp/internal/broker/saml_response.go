@@ -20,13 +20,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// This file takes SAML responses. Before anything is parsed in earnest, a response
-// must have the one shape that honest providers send: an element Response with one
-// assertion, and nothing that could be read in two ways. Then crewjam/saml checks
-// it, and reads only what a signature covers.
+// This file parses SAML responses. First, a response must have the one structure
+// that regular providers send: an element Response with one assertion, and nothing
+// that could be parsed in two ways. Then crewjam/saml verifies it, and reads only
+// what a signature covers.
 
 const (
-	// maxResponse bounds a response, in bytes of XML, and maxForm what carries it.
+	// maxResponse is the maximum size of a response in bytes of XML, and maxForm
+	// that of the form.
 	maxResponse = 256 << 10
 	maxForm     = 512 << 10
 	maxDepth    = 64
@@ -40,7 +41,7 @@ type posted struct {
 	relay    string
 }
 
-// readPosted reads the POST binding (Bindings 3.5), from the body alone.
+// readPosted parses the POST binding (Bindings 3.5). It ignores the query.
 func readPosted(w http.ResponseWriter, r *http.Request) (posted, error) {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
 		return posted{}, errors.New("the body is not a form")
@@ -68,8 +69,8 @@ func readPosted(w http.ResponseWriter, r *http.Request) (posted, error) {
 	return posted{document, form.Get("RelayState")}, nil
 }
 
-// checkNoDeclarations refuses what could define entities, or hide something from
-// one reader that another one sees: DOCTYPE, comments and CDATA sections.
+// checkNoDeclarations returns an error for DOCTYPE, comments and CDATA sections,
+// which could define entities or be parsed differently by different parsers.
 func checkNoDeclarations(document []byte) error {
 	if bytes.Contains(document, []byte("<!")) {
 		return errors.New("it has a DOCTYPE, a comment or a CDATA section")
@@ -84,8 +85,8 @@ type shape struct {
 	ids                          map[string]bool
 }
 
-// checkShape holds a response to its shape. It reports whether the assertion is
-// encrypted.
+// checkShape checks the structure of a response. encrypted reports whether the
+// assertion is encrypted.
 func checkShape(document []byte) (encrypted bool, err error) {
 	if len(document) > maxResponse {
 		return false, fmt.Errorf("it is larger than %d bytes", maxResponse)
@@ -142,8 +143,7 @@ func (s *shape) take(token xml.Token, first bool) error {
 	return nil
 }
 
-// start counts an element by its local name: one of another namespace might be
-// taken for it.
+// start counts an element by its local name, whatever its namespace.
 func (s *shape) start(element xml.StartElement) error {
 	switch element.Name.Local {
 	case "Response":
@@ -170,17 +170,16 @@ func (s *shape) start(element xml.StartElement) error {
 	return nil
 }
 
-// verified is an assertion that passed every check.
+// verified is a verified assertion.
 type verified struct {
 	*saml.Assertion
 	entityID string
 	covered  signatures
-	keys     []*rsa.PrivateKey // ours, one of which it may be encrypted for
+	keys     []*rsa.PrivateKey // our keys; it may be encrypted for one of them
 }
 
-// verify checks a response. requestID is that of the request it must answer; with
-// an empty one it must answer none, which only the parser of unsolicited responses
-// accepts.
+// verify verifies a response. requestID is the ID of the request that it must
+// respond to; if it is empty, the response must be unsolicited.
 func (p *samlProvider) verify(ctx context.Context, document []byte, requestID string) (*verified, error) {
 	encrypted, err := checkShape(document)
 	if err != nil {
@@ -199,7 +198,8 @@ func (p *samlProvider) verify(ctx context.Context, document []byte, requestID st
 	return v, nil
 }
 
-// parse lets crewjam/saml check a response. The parser is made for this one.
+// parse verifies a response with crewjam/saml, with a parser for this response
+// only.
 func (p *samlProvider) parse(ctx context.Context, document []byte, requestID string) (*verified, error) {
 	idp, err := p.source.get(ctx)
 	if err != nil {
@@ -218,7 +218,7 @@ func (p *samlProvider) parse(ctx context.Context, document []byte, requestID str
 	v := &verified{entityID: idp.EntityID, keys: append([]*rsa.PrivateKey{sp.EncryptionKey}, sp.DecryptionKeys...)}
 	sp.SignatureVerifier = &v.covered
 	v.Assertion, err = sp.ParseXMLResponse(document, possible, sp.AcsURL)
-	if errors.Is(err, saml.ErrInvalidSignature) { // perhaps the provider has new keys
+	if errors.Is(err, saml.ErrInvalidSignature) { // the provider may have new keys
 		p.source.doubt()
 	}
 	if err != nil {
@@ -227,7 +227,7 @@ func (p *samlProvider) parse(ctx context.Context, document []byte, requestID str
 	return v, nil
 }
 
-// causeOf returns the reason that crewjam/saml keeps from users.
+// causeOf returns the cause that crewjam/saml hides from users.
 func causeOf(err error) error {
 	var invalid *saml.InvalidResponseError
 	var status saml.ErrBadStatus
@@ -240,15 +240,15 @@ func causeOf(err error) error {
 	return err
 }
 
-// replayCache takes each assertion once, on all nodes.
+// replayCache accepts each assertion once, on all nodes.
 type replayCache struct {
 	ctx      context.Context
 	b        *Broker
 	external *external
 }
 
-// Consume implements saml.AssertionReplayCache. Nodes whose clocks differ still
-// accept the assertion a while after it has expired here.
+// Consume implements saml.AssertionReplayCache. It remembers the assertion for a
+// while longer than its lifetime, because nodes with other clocks still accept it.
 func (c replayCache) Consume(id string, expires time.Time) error {
 	ticket := store.Ticket{
 		Hash: store.HashOf(subjectOf(c.external.ID, id)), Kind: ticketReplay,

@@ -18,37 +18,39 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// This file has new keys take the place of those at a SAML identity provider. It
-// learns of them by our metadata, which many providers load by hand, or once a day.
-// So new keys are in the metadata long before they sign, and old ones decrypt long
-// after: until the new keys sign, both are published; then the new one alone is
-// there to encrypt for, and what is encrypted for the old one is accepted still.
+// This file rotates our keys at a SAML identity provider. The provider learns of
+// new keys from our metadata, which many load by hand, or once a day. New keys are
+// therefore in the metadata long before they sign, and old ones decrypt long after.
+// Until the new keys sign, both are published. After that only the new encryption
+// key is published, and assertions for the old one are still accepted.
 
 const (
-	// samlOverlap is how long new keys are published before they sign, and old ones
-	// are accepted afterward, unless the operator says otherwise.
+	// samlOverlap is the default for how long new keys are published before they
+	// sign, and old ones are accepted afterwards.
 	samlOverlap    = 7 * 24 * time.Hour
 	maxSAMLOverlap = 90 * 24 * time.Hour
-	// certificateLead is by how much certificates begin earlier than they are made,
-	// for clocks that are slow.
+	// certificateLead is how long before their creation certificates become valid,
+	// for slow clocks.
 	certificateLead = time.Hour
 )
 
-// generations are our keys at one provider, and those that take their place.
+// generations are our current keys at one provider, and those that will replace
+// them.
 type generations struct {
 	first, next  *keySet   // next is nil if there are none
 	since        time.Time // the first sign; zero: since they were made
 	signs, until time.Time
 }
 
-// ourKeys are the keys as they are at some time.
+// ourKeys are the keys at some time.
 type ourKeys struct {
-	keySet                          // sign, and decrypt
-	alsoSign, alsoEncrypt []keyPair // published beside them
+	keySet                          // for signing and decryption
+	alsoSign, alsoEncrypt []keyPair // published as well
 	alsoDecrypt           []*rsa.PrivateKey
 }
 
-// at returns the keys as they are at a time. A key of the operator decrypts alone.
+// at returns the keys at a time. A configured decryption key replaces the generated
+// ones.
 func (g *generations) at(now time.Time, operators *keyPair) *ourKeys {
 	keys := &ourKeys{keySet: *g.first}
 	switch {
@@ -68,7 +70,7 @@ func (g *generations) at(now time.Time, operators *keyPair) *ourKeys {
 	return keys
 }
 
-// began is when the keys that sign now, or will, began or will begin to.
+// began returns when the newest keys began to sign, or will.
 func (g *generations) began() time.Time {
 	switch {
 	case g.next != nil:
@@ -79,7 +81,7 @@ func (g *generations) began() time.Time {
 	return g.first.signing.certificate.NotBefore.Add(certificateLead)
 }
 
-// publish adds the keys that are published beside those that are used.
+// publish adds the keys that are published besides those in use.
 func (k *ourKeys) publish(role *saml.SPSSODescriptor) {
 	for use, pairs := range map[string][]keyPair{"signing": k.alsoSign, "encryption": k.alsoEncrypt} {
 		for _, pair := range pairs {
@@ -95,23 +97,23 @@ func (k *ourKeys) publish(role *saml.SPSSODescriptor) {
 	}
 }
 
-// SAMLKey is a key of ours at a SAML identity provider, as its certificate says it.
+// SAMLKey describes one of our keys at a SAML identity provider by its certificate.
 type SAMLKey struct {
 	Use         string // signing or encryption
 	Status      string // published, active or retiring
 	Fingerprint string // SHA-256 of the certificate
 	Created     time.Time
-	// Signs is when a key that is published will be used, and Until when one that
-	// retires is gone.
+	// Signs is when a published key will be used, and Until when a retiring one
+	// will be removed.
 	Signs, Until time.Time
 }
 
-// SAMLRotation is how keys are to be rotated.
+// SAMLRotation configures a rotation.
 type SAMLRotation struct {
 	// After is how long the new keys are published before they sign, and the old
-	// ones are accepted then. Default: seven days.
+	// ones are accepted after that. Default: seven days.
 	After time.Duration
-	// Compromised: the old keys are gone at once.
+	// Compromised removes the old keys at once.
 	Compromised bool
 }
 
@@ -176,8 +178,8 @@ func (g *generations) list(now time.Time, operators *keyPair) (all []SAMLKey) {
 	return all
 }
 
-// RotateSAMLKeys makes new keys at a provider. A rotation that is not over yet is not
-// begun again. Other nodes follow within seconds.
+// RotateSAMLKeys generates new keys at a provider. It does nothing while a rotation
+// is in progress. Other nodes follow within seconds.
 func (b *Broker) RotateSAMLKeys(ctx context.Context, id string, r SAMLRotation) ([]SAMLKey, error) {
 	r.After = cmp.Or(r.After, samlOverlap)
 	if r.After < 0 || r.After > maxSAMLOverlap {
@@ -193,8 +195,8 @@ func (b *Broker) RotateSAMLKeys(ctx context.Context, id string, r SAMLRotation) 
 	return b.SAMLKeys(ctx, id)
 }
 
-// RotateSAMLKeysDue rotates the keys at all providers that have rotate_keys, where it
-// is time.
+// RotateSAMLKeysDue rotates the keys at all providers with rotate_keys for which
+// that is due.
 func (b *Broker) RotateSAMLKeysDue(ctx context.Context) error {
 	var errs []error
 	for _, e := range b.externals {
@@ -214,8 +216,8 @@ func (b *Broker) RotateSAMLKeysDue(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// RemoveRetiredSAMLKeys removes the keys that other ones have taken the place of and
-// that are not in our metadata any more.
+// RemoveRetiredSAMLKeys removes keys that have been replaced and are no longer in our
+// metadata.
 func (b *Broker) RemoveRetiredSAMLKeys(ctx context.Context) error {
 	var errs []error
 	for _, e := range b.externals {
@@ -245,8 +247,8 @@ func (k *samlKeys) removeRetired(ctx context.Context) error {
 	return err
 }
 
-// rotate adds new keys, unless a rotation is not over, or it is not due yet. With
-// every, it is due when the keys will have signed for so long.
+// rotate adds new keys, unless a rotation is in progress or not due yet. With
+// every, it is due when the keys will have signed for that long.
 func (k *samlKeys) rotate(ctx context.Context, r SAMLRotation, every time.Duration) (done bool, err error) {
 	all, err := k.all(ctx)
 	if err != nil || !r.Compromised && !all.mayRotate(k.b.Now(), r.After, every) {
@@ -287,8 +289,7 @@ func (k *samlKeys) replace(ctx context.Context, known, sealed string, always boo
 	return done && err == nil, err
 }
 
-// mayRotate reports whether no rotation is on its way and, with every, whether it is
-// time.
+// mayRotate reports whether no rotation is in progress and, with every, one is due.
 func (g *generations) mayRotate(now time.Time, after, every time.Duration) bool {
 	if g.next != nil && now.Before(g.until) {
 		return false
@@ -296,7 +297,7 @@ func (g *generations) mayRotate(now time.Time, after, every time.Duration) bool 
 	return every == 0 || !now.Before(g.began().Add(every-after))
 }
 
-// succeed returns what is kept once new keys are to take the place of others.
+// succeed returns the stored keys after adding new ones.
 func (k keptKeys) succeed(fresh keptSet, r SAMLRotation, now time.Time) keptKeys {
 	if r.Compromised {
 		return keptKeys{keptSet: fresh}
@@ -304,7 +305,7 @@ func (k keptKeys) succeed(fresh keptSet, r SAMLRotation, now time.Time) keptKeys
 	now = now.UTC().Truncate(time.Second)
 	last := k.keptSet
 	if k.Next != nil {
-		last = k.Next.keptSet // its rotation is over
+		last = k.Next.keptSet // its rotation has ended
 	}
 	return keptKeys{keptSet: last, Next: &keptNext{keptSet: fresh, Signs: now.Add(r.After), Until: now.Add(2 * r.After)}}
 }

@@ -12,7 +12,7 @@ import (
 	dsig "github.com/russellhaering/goxmldsig"
 )
 
-// signatures notes which elements of a response are signed, and looks at what the
+// signatures records which elements of a response are signed, and checks what the
 // signatures cover. goxmldsig verifies them.
 type signatures struct{ response, assertion bool }
 
@@ -22,8 +22,8 @@ func (s *signatures) VerifySignature(ctx *dsig.ValidationContext, element *etree
 	return err
 }
 
-// VerifySignedElement implements saml.SignedElementVerifier. It returns what the
-// signature covers; nothing else is read.
+// VerifySignedElement implements saml.SignedElementVerifier. It returns the signed
+// element; nothing else is read.
 func (s *signatures) VerifySignedElement(ctx *dsig.ValidationContext, element *etree.Element) (*etree.Element, error) {
 	signed, err := validate(ctx, element)
 	if err != nil {
@@ -43,8 +43,8 @@ func (s *signatures) VerifySignedElement(ctx *dsig.ValidationContext, element *e
 	return signed, checkNames(signed)
 }
 
-// validate verifies a signature with the certificates that count. A signature that
-// does not say which of several it was made with is tried with each.
+// validate verifies a signature with the accepted certificates. If the signature
+// does not name its certificate, all are tried.
 func validate(ctx *dsig.ValidationContext, element *etree.Element) (*etree.Element, error) {
 	all, err := ctx.CertificateStore.Certificates()
 	if err != nil {
@@ -66,7 +66,7 @@ func validate(ctx *dsig.ValidationContext, element *etree.Element) (*etree.Eleme
 	return nil, last
 }
 
-// check holds what is signed to the option sign.
+// check checks the signed elements against the option sign.
 func (s *signatures) check(sign string) error {
 	missing := ""
 	switch {
@@ -83,7 +83,7 @@ func (s *signatures) check(sign string) error {
 	return nil
 }
 
-// checkNames refuses an element whose names could be read in two ways, and an
+// checkNames returns an error for elements with ambiguous names, and for an
 // assertion inside of an assertion.
 func checkNames(root *etree.Element) error {
 	assertions := 0
@@ -117,8 +117,8 @@ func checkNames(root *etree.Element) error {
 	return visit(root)
 }
 
-// checkEncrypted looks at an encrypted assertion that has no signature of its own,
-// since the response that it is in was signed and accepted.
+// checkEncrypted checks an encrypted assertion without a signature of its own, in a
+// response whose signature was accepted.
 func checkEncrypted(document []byte, keys []*rsa.PrivateKey) error {
 	read := etree.NewDocument()
 	if err := read.ReadFromBytes(document); err != nil {

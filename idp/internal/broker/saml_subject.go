@@ -11,11 +11,11 @@ import (
 	"github.com/crewjam/saml"
 )
 
-// This file reads an assertion that was verified: who the user is, what is said of
-// them, and when and how they signed in.
+// This file interprets a verified assertion: the subject, the claims, and when and
+// how the user authenticated.
 
-// wellKnown are the attributes that become claims where the option claims names no
-// other: the names of the X.500 profile, of Active Directory and of usual products.
+// wellKnown are the attributes for claims that the option claims does not mention:
+// the names of the X.500 profile, of Active Directory and of common products.
 var wellKnown = map[string][]string{
 	"email": {"email", "mail", "urn:oid:0.9.2342.19200300.100.1.3", "urn:oid:1.2.840.113549.1.9.1",
 		"http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress"},
@@ -29,11 +29,11 @@ var wellKnown = map[string][]string{
 		"http://schemas.xmlsoap.org/claims/Group", "http://schemas.microsoft.com/ws/2008/06/identity/claims/groups"},
 }
 
-// maxNameID bounds an identifier (Core 8.3.7 has 256 characters for persistent
-// ones).
+// maxNameID is the maximum length of an identifier (SAML Core 8.3.7 allows 256
+// characters for persistent ones).
 const maxNameID = 1024
 
-// read makes our assertion of theirs.
+// read returns our assertion for theirs.
 func (p *samlProvider) read(v *verified, l *login) (*Assertion, error) {
 	now := p.b.Now()
 	c := p.external.SAML
@@ -156,8 +156,9 @@ func (p *samlProvider) claims(a *Assertion, attributes map[string][]string) {
 	a.Claims.Groups = slices.Clone(values("groups"))
 }
 
-// readStatements reads when and how the user signed in: of several statements what
-// is earliest. It returns the authentication context classes.
+// readStatements determines when and how the user authenticated; of several
+// statements the earliest time counts. It returns the authentication context
+// classes.
 func (a *Assertion) readStatements(statements []saml.AuthnStatement, now time.Time) (classes []string, err error) {
 	for _, statement := range statements {
 		switch instant := statement.AuthnInstant; {
@@ -179,7 +180,7 @@ func (a *Assertion) readStatements(statements []saml.AuthnStatement, now time.Ti
 		return nil, errors.New("SessionNotOnOrAfter has passed: the session at the provider is over")
 	}
 	if len(statements) > 1 {
-		classes = nil // which of them belongs to the time is not known
+		classes = nil // it is unknown which of them belongs to the time
 	}
 	return classes, nil
 }

@@ -9,24 +9,23 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// KindInitiate is the kind of the requests that lead to an application which a
-// user was sent to by an external provider. Register Broker.Initiator for it.
+// KindInitiate is the kind of requests of users whom an external provider sent
+// without a request of ours. Broker.Initiator handles them.
 const KindInitiate = "initiate"
 
-// Offer is a user whom an external provider sent without having been asked. The
-// page posts Token as the field «token» to Action, with the field «choice»:
-// «continue» if the user agrees. Anything else leads on without this user.
+// Offer is a user whom an external provider sent without a request of ours. The
+// page posts Token in the field «token» to Action, with «continue» in the field
+// «choice» if the user accepts. Any other choice continues without this user.
 type Offer struct {
 	External string // the id
-	Title    string // what pages call the external provider
-	Name     string // what the external provider calls the user
-	// Replaces is the user who is signed in now and would be signed out; nil for
-	// none.
+	Title    string // display name of the external provider
+	Name     string // the user's name at the external provider
+	// Replaces is the current user, who would be signed out; nil for none.
 	Replaces      *store.User
 	Action, Token string
 }
 
-// Initiator answers requests of KindInitiate: it sends the browser to the
+// Initiator handles requests of KindInitiate: it redirects the browser to the
 // application, which begins a login of its own (OpenID Connect Core 4).
 func (b *Broker) Initiator() request.Finisher { return initiator{b} }
 
@@ -37,8 +36,8 @@ func (i initiator) Finish(w http.ResponseWriter, r *http.Request, req *request.R
 	i.b.initiate(w, r, req.ClientID)
 }
 
-// Refuse implements request.Finisher. The application
-// knows nothing of it yet, so it hears of nothing.
+// Refuse implements request.Finisher. The application does not know of the request
+// yet, so it is not notified.
 func (i initiator) Refuse(w http.ResponseWriter, r *http.Request, _ *request.Request, code, _ string) {
 	i.b.SignIn.Fail(w, r, "", &Failure{Kind: Denied, Err: errRefused(code)})
 }
@@ -47,7 +46,7 @@ type errRefused string
 
 func (e errRefused) Error() string { return "the sign-in was refused: " + string(e) }
 
-// initiate leads a browser to an application.
+// initiate redirects a browser to an application.
 func (b *Broker) initiate(w http.ResponseWriter, r *http.Request, clientID string) {
 	address := b.InitiateURL(clientID)
 	if address == "" {

@@ -16,15 +16,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/vault"
 )
 
-// codes is what TOTP and HOTP share: RFC 6238 is RFC 4226 with the time as
-// counter.
+// codes is common to TOTP and HOTP: RFC 6238 is RFC 4226 with the time as counter.
 type codes struct {
 	vault  vault.Vault
 	now    func() time.Time
 	issuer string
 }
 
-// seed is what is sealed of a factor by code.
+// seed is the sealed content of a factor by code.
 type seed struct {
 	Bytes  []byte `json:"seed"`
 	Digits int    `json:"digits"`
@@ -51,8 +50,8 @@ func (s seed) options() hotp.ValidateOpts {
 	return hotp.ValidateOpts{Digits: otp.Digits(s.Digits), Algorithm: otp.AlgorithmSHA1}
 }
 
-// find returns the first counter from first to last that a code belongs to, and
-// whether there is one.
+// find returns the first counter from first to last with the code, and whether
+// there is one.
 func (s seed) find(code string, first, last int64) (int64, bool, error) {
 	for counter := first; counter <= last; counter++ {
 		if ok, err := s.matches(code, counter); ok || err != nil {
@@ -172,8 +171,8 @@ func (c codes) add(ctx context.Context, tx Tx, of store.FactorKind, userID, labe
 	return &f, nil
 }
 
-// try calls check with each factor of a kind and its seed, and keeps the counter
-// that it returns for the first one whose code is right.
+// try calls check with each factor of a kind and its seed. For the first factor
+// whose code is right, it stores the counter that check returned.
 func (c codes) try(ctx context.Context, tx Tx, of store.FactorKind, userID string, check func(store.Factor, seed) (counter int64, right bool, err error)) (*Proof, error) {
 	have, err := factorsOf(tx, userID, of)
 	if err != nil {
@@ -200,12 +199,12 @@ func (c codes) try(ctx context.Context, tx Tx, of store.FactorKind, userID strin
 	return nil, ErrWrong
 }
 
-// maxAnswer is how long an answer by code may be, with blanks.
+// maxAnswer is the maximum length of an answer by code, with spaces.
 const maxAnswer = 64
 
-// splitCodes reads what a user typed into the field for a code: one code, or two
-// successive ones of the same length, digits with blanks or hyphens between
-// them. It returns nil for anything else.
+// splitCodes parses what a user entered into the field for a code: one code, or two
+// successive ones of the same length, digits with spaces or hyphens between them.
+// It returns nil for anything else.
 func splitCodes(answer string) []string {
 	if len(answer) > maxAnswer {
 		return nil

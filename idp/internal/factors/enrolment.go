@@ -23,14 +23,14 @@ const (
 // ticketKinds are the tickets that end when a user's factors are removed.
 var ticketKinds = []string{ticketTOTP, ticketHOTP, ticketPasskey, ticketVerify}
 
-// maxCodes is how many factors by code of one kind a user may have: each makes a
-// guess likelier to be right.
+// maxCodes is the maximum number of factors by code of one kind per user. Each
+// makes a lucky guess more likely.
 const maxCodes = 2
 
-// maxLabel is how long the name of a factor may be, in characters.
+// maxLabel is the maximum length in characters of the name of a factor.
 const maxLabel = 64
 
-// bound is what a ticket holds of the ceremony that it belongs to.
+// bound is what a ticket stores of its ceremony.
 type bound struct {
 	Browser store.Hash `json:"browser"`
 	Request string     `json:"request,omitempty"`
@@ -45,11 +45,11 @@ type pending struct {
 	bound
 	Sealed  []byte `json:"sealed"`
 	Counter int64  `json:"counter,omitempty"`
-	// Brought: the user has brought the seed, so it is not shown.
+	// Brought reports that the user has brought the seed, so that it is not shown.
 	Brought bool `json:"brought,omitempty"`
 }
 
-// addTicket keeps a value for a ceremony.
+// addTicket stores a value for a ceremony.
 func addTicket(tx Tx, kind, token, userID string, now time.Time, lifetime time.Duration, value any) error {
 	data, err := json.Marshal(value)
 	if err != nil {
@@ -65,7 +65,7 @@ func addTicket(tx Tx, kind, token, userID string, now time.Time, lifetime time.D
 	})
 }
 
-// pendingOf returns an enrolment of this ceremony that has begun.
+// pendingOf returns an enrolment of this ceremony.
 func pendingOf(tx Tx, kind, token string, c Ceremony, now time.Time) (pending, error) {
 	ticket, err := tx.Ticket(kind, store.HashOf(token), now)
 	if errors.Is(err, store.ErrNotFound) {
@@ -84,7 +84,7 @@ func pendingOf(tx Tx, kind, token string, c Ceremony, now time.Time) (pending, e
 	return p, nil
 }
 
-// cleanLabel returns what a factor is called: one line of printable characters.
+// cleanLabel returns a label as one line of printable characters.
 func cleanLabel(label string) string {
 	label = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -96,5 +96,5 @@ func cleanLabel(label string) string {
 	return string(runes[:min(len(runes), maxLabel)])
 }
 
-// newID returns an id that is never given twice.
+// newID returns a unique id.
 func newID() string { return rand.Text() }

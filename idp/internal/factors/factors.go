@@ -26,8 +26,8 @@ import (
 )
 
 var (
-	// ErrWrong is returned for an answer that proves nothing. It is no fault:
-	// callers count it, and commit the transaction.
+	// ErrWrong means that an answer is wrong. It is not an internal error: callers
+	// count it, and commit the transaction.
 	ErrWrong = errors.New("the answer is wrong")
 
 	// ErrExpired is returned for an enrolment that has ended, or that another
@@ -48,10 +48,10 @@ type Tx interface {
 	store.Settings
 }
 
-// Ceremony says for whom, and where, a factor is enrolled or verified. What was
-// begun in one ceremony is finished in the same one only.
+// Ceremony is what a factor is enrolled or verified for. What was begun in one
+// ceremony can be finished only in the same one.
 type Ceremony struct {
-	// User is the user; nil while a passkey says who signs in.
+	// User is the user; nil if a passkey has to identify the user.
 	User *store.User
 	// Browser is the hash of the secret that the browser has for this request, or
 	// for its session.
@@ -67,7 +67,7 @@ func (c Ceremony) userID() string {
 	return c.User.ID
 }
 
-// Setup is what the user says when an enrolment begins. All of it is optional.
+// Setup has the user's choices for an enrolment. All are optional.
 type Setup struct {
 	// Seed is the seed of a hardware token, in hexadecimal or base32. Default: a
 	// new one.
@@ -80,29 +80,29 @@ type Setup struct {
 
 // Enrolment is what the user needs to set a factor up.
 type Enrolment struct {
-	// Token names the enrolment; the form brings it back to FinishEnrol.
+	// Token identifies the enrolment; the form returns it to FinishEnrol.
 	Token string
-	// URI is the otpauth address of the seed, to show as a QR code. It is empty if
-	// the user brought the seed.
+	// URI is the otpauth URI of the seed, for a QR code. It is empty if the user
+	// brought the seed.
 	URI string
-	// Seed is the seed in base32, in groups, to type. It is empty if the user
+	// Seed is the seed in base32, in groups, for typing. It is empty if the user
 	// brought the seed.
 	Seed string
 	// Options are the PublicKeyCredentialCreationOptions of a passkey in JSON.
 	Options json.RawMessage
 }
 
-// Proof is what a right answer shows.
+// Proof is what a right answer proves.
 type Proof struct {
 	UserID   string
 	FactorID string // empty for recovery codes
 	Kind     store.FactorKind
-	// AMR is what the answer adds to the authentication methods of RFC 8176. It
-	// has «mfa» if the answer is two factors by itself.
+	// AMR are the authentication methods (RFC 8176) of the answer. It includes
+	// «mfa» if the answer is two factors by itself.
 	AMR []string
-	// Cloned: the signature counter of a passkey went back. It may have been
-	// copied; callers log this, and let the user in, since authenticators exist
-	// that count wrongly.
+	// Cloned reports that the signature counter of a passkey went back, so that it
+	// may have been copied. Callers log this and let the user in, since some
+	// authenticators count incorrectly.
 	Cloned bool
 }
 
@@ -125,7 +125,7 @@ type Method interface {
 	// ErrWrong the user may try again with the same token, but for passkeys, which
 	// begin again.
 	FinishEnrol(ctx context.Context, tx Tx, c Ceremony, token, answer, label string) (*store.Factor, error)
-	// Verify checks an answer, and uses it up: it returns ErrWrong the next time.
+	// Verify checks an answer and spends it: the next time it returns ErrWrong.
 	Verify(ctx context.Context, tx Tx, c Ceremony, answer string) (*Proof, error)
 }
 
@@ -193,7 +193,7 @@ func (s *Set) Available(kinds []store.FactorKind) []store.FactorKind {
 	return slices.DeleteFunc(slices.Clone(kinds), func(kind store.FactorKind) bool { return s.Method(kind) == nil })
 }
 
-// EnrolledAMR returns what the enrolment of a factor has proven, as the AMR of a
+// EnrolledAMR returns what the enrolment of a factor has proved, as the AMR of a
 // [Proof].
 func EnrolledAMR(f *store.Factor) ([]string, error) {
 	if f.Kind != store.Passkey {

@@ -34,14 +34,14 @@ func (a *answer) Write(b []byte) (int, error) {
 	return a.body.Write(b)
 }
 
-// run has the library answer a request that was made here.
+// run makes the library serve a request that was created here.
 func (p *Provider) run(u *unit, inner *http.Request) *answer {
 	a := newAnswer()
 	p.library.ServeHTTP(a, u.in(inner))
 	return a
 }
 
-// form makes a request of the library with a body.
+// form returns a request for the library with a form.
 func (p *Provider) form(r *http.Request, path string, form url.Values) (*http.Request, error) {
 	inner, err := http.NewRequestWithContext(r.Context(), http.MethodPost, p.issuer+path, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -51,7 +51,7 @@ func (p *Provider) form(r *http.Request, path string, form url.Values) (*http.Re
 	return inner, nil
 }
 
-// refusal returns the error of an answer of the library, or nil.
+// refusal returns the error in a response of the library, or nil.
 func (a *answer) refusal() (*protocolError, error) {
 	if a.status == http.StatusOK {
 		return nil, nil
@@ -66,7 +66,7 @@ func (a *answer) refusal() (*protocolError, error) {
 	return &protocolError{body.Error, body.Description}, nil
 }
 
-// writeJSON answers with a document that must not be kept by others.
+// writeJSON responds with a document that must not be cached.
 func writeJSON(w http.ResponseWriter, status int, document any) {
 	body, err := json.Marshal(document)
 	if err != nil {
@@ -77,9 +77,9 @@ func writeJSON(w http.ResponseWriter, status int, document any) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	// A client that is gone needs no answer.
+	// Ignore clients that have disconnected.
 	_, _ = w.Write(body)
 }
 
-// document is the JSON of an answer.
+// document returns the JSON of a response.
 func (a *answer) document() json.RawMessage { return bytes.TrimSpace(a.body.Bytes()) }

@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
 )
 
-// authorization is what an authorization request wants, as far as the answer needs
-// it. It is the Data of a request.Request.
+// authorization has the parameters of an authorization request that its response
+// depends on. It is the Data of a request.Request.
 type authorization struct {
 	RedirectURI  string   `json:"redirect_uri"`
 	State        string   `json:"state,omitempty"`
@@ -20,7 +20,7 @@ type authorization struct {
 	Scopes       []string `json:"scopes,omitempty"`
 	Nonce        string   `json:"nonce,omitempty"`
 	Challenge    string   `json:"code_challenge,omitempty"`
-	// IDToken and UserInfo are the claims that the parameter claims names.
+	// IDToken and UserInfo are the names in the parameter claims.
 	IDToken  []string `json:"id_token,omitempty"`
 	UserInfo []string `json:"userinfo,omitempty"`
 }
@@ -37,28 +37,28 @@ func invalidRequest(description string) *protocolError {
 	return &protocolError{"invalid_request", description}
 }
 
-// limits of single parameters, in bytes.
+// Limits of parameters, in bytes.
 const (
 	maxState  = 4 << 10
 	maxClaims = 8 << 10
 	maxHint   = 8 << 10
 )
 
-// refused are parameters that ask for what there is not.
+// refused are parameters of unsupported features.
 var refused = []struct{ name, code string }{
 	{"request", "request_not_supported"},
 	{"request_uri", "request_uri_not_supported"},
 	{"registration", "registration_not_supported"},
 }
 
-// checks are those of an authorization request whose redirect URI is right, in
-// their order. Each reads its parameters into a and r.
+// checks validate an authorization request with a valid redirect URI, in order.
+// Each reads its parameters into a and r.
 var checks = []func(p parameters, client *party, a *authorization, r *request.Request) *protocolError{
 	checkRefused, checkResponse, checkScope, checkChallenge, checkPrompt, checkMaxAge, checkHints, checkClaims,
 }
 
-// checkAuthorization reads an authorization request (OpenID Connect Core 3.1.2.1).
-// With an error a has what the error is sent to.
+// checkAuthorization validates an authorization request (OpenID Connect Core
+// 3.1.2.1). If it fails, a has what the error response needs.
 func checkAuthorization(p parameters, client *party) (a authorization, r *request.Request, err *protocolError) {
 	a = authorization{RedirectURI: p["redirect_uri"]}
 	r = &request.Request{Kind: Kind, ClientID: client.ID, ClientName: client.nameAt(a.RedirectURI)}
@@ -106,9 +106,9 @@ func checkResponse(p parameters, client *party, _ *authorization, _ *request.Req
 	return nil
 }
 
-// checkScope leaves out the scopes that there are not, and those that the client
-// must not have (OpenID Connect Core 3.1.2.1; RFC 6749 section 3.3). The token
-// response says which are left.
+// checkScope drops scopes that do not exist or that the client must not have
+// (OpenID Connect Core 3.1.2.1; RFC 6749, section 3.3). The token response lists
+// the remaining ones.
 func checkScope(p parameters, client *party, a *authorization, _ *request.Request) *protocolError {
 	for _, scope := range words(p["scope"]) {
 		if slices.Contains(scopes, scope) && client.hasScope(scope) && !slices.Contains(a.Scopes, scope) {
@@ -121,8 +121,8 @@ func checkScope(p parameters, client *party, a *authorization, _ *request.Reques
 	return nil
 }
 
-// checkChallenge takes S256 alone, and by name: without a name plain is meant (RFC
-// 7636 section 4.3).
+// checkChallenge accepts only S256, explicitly: the default would be plain (RFC
+// 7636, section 4.3).
 func checkChallenge(p parameters, client *party, a *authorization, _ *request.Request) *protocolError {
 	challenge, method := p["code_challenge"], p["code_challenge_method"]
 	switch {
@@ -139,7 +139,8 @@ func checkChallenge(p parameters, client *party, a *authorization, _ *request.Re
 	return nil
 }
 
-// isVerifier reports whether a text has the form of RFC 7636 sections 4.1 and 4.2.
+// isVerifier reports whether a text has the form of a verifier or challenge (RFC
+// 7636, sections 4.1 and 4.2).
 func isVerifier(text string) bool {
 	if len(text) < 43 || len(text) > 128 {
 		return false
@@ -195,15 +196,14 @@ func checkHints(p parameters, _ *party, a *authorization, r *request.Request) *p
 
 func first(list []string, most int) []string { return list[:min(len(list), most)] }
 
-// requestedClaim is how the parameter claims requests one (OpenID Connect Core
-// 5.5.1).
+// requestedClaim is a request for a claim (OpenID Connect Core 5.5.1).
 type requestedClaim struct {
 	Essential bool              `json:"essential"`
 	Value     json.RawMessage   `json:"value"`
 	Values    []json.RawMessage `json:"values"`
 }
 
-// texts returns the requested values that are texts.
+// texts returns the requested values that are strings.
 func (c *requestedClaim) texts() (all []string) {
 	for _, raw := range append(c.Values, c.Value) {
 		var text string
@@ -245,8 +245,8 @@ func checkClaims(p parameters, client *party, a *authorization, r *request.Reque
 	return nil
 }
 
-// requestable returns the names of requested claims that there are, if the client
-// may have the scope that they belong to.
+// requestable returns the names of requested claims that exist, if the client may
+// have their scope.
 func requestable(requested map[string]*requestedClaim, client *party) (names []string) {
 	for _, claim := range userClaims {
 		if _, ok := requested[claim.name]; ok && client.hasScope(claim.scope) {
@@ -256,8 +256,8 @@ func requestable(requested map[string]*requestedClaim, client *party) (names []s
 	return names
 }
 
-// Target returns the origin that the answer of a request goes to; it is empty for
-// a program that is no web site.
+// Target returns the origin that the response to a request is sent to; "" for a
+// program that is not a web site.
 func Target(wanted *request.Request) string {
 	var a authorization
 	if json.Unmarshal(wanted.Data, &a) != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// authorize is the authorization endpoint. What is wrong before the redirect URI
-// is known to be right gets a page; the rest goes to the client.
+// authorize serves the authorization endpoint. Errors before the redirect URI has
+// been validated are shown on a page; others are sent to the client.
 func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	text := r.URL.RawQuery
 	if r.Method == http.MethodPost {
@@ -38,8 +38,8 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		p.refusePage(w, r, wrong, params["client_id"])
 		return
 	}
-	// Browsers leave the session's cookie out of a form of another site, and send
-	// it with the request that a redirect leads to.
+	// Browsers omit the session's cookie in cross-site forms, and send it after a
+	// redirect.
 	if r.Method == http.MethodPost && !isDoubled && !p.Sessions.HasCookie(r) {
 		p.Pages.Redirect(w, r, withQuery(p.issuer+"/authorize", params))
 		return
@@ -66,8 +66,8 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	p.Begin(w, r, wanted)
 }
 
-// audience returns the client of a request, if it has named an address of its own
-// for the answer.
+// audience returns the client of a request, if the request has one of its redirect
+// URIs.
 func (p *Provider) audience(params parameters) (*party, *protocolError) {
 	client := p.Clients.find(params["client_id"])
 	switch {
@@ -89,8 +89,8 @@ func (p *Provider) refusePage(w http.ResponseWriter, r *http.Request, wrong *pro
 	p.Pages.Error(w, r, http.StatusBadRequest, wrong.code, wrong.description)
 }
 
-// reopen returns what an authorization request wanted, if the client may still
-// have it: the configuration may be another one by now.
+// reopen returns the parameters of a stored authorization request, validated again,
+// since the configuration may have changed.
 func (p *Provider) reopen(wanted *request.Request) (client *party, a authorization, err *protocolError) {
 	client = p.Clients.find(wanted.ClientID)
 	if json.Unmarshal(wanted.Data, &a) != nil || client == nil || !client.allows(a.RedirectURI) {
@@ -109,7 +109,7 @@ func (p *Provider) Refuse(w http.ResponseWriter, r *http.Request, wanted *reques
 	p.respondError(w, r, &a, &protocolError{code, description})
 }
 
-// Finish implements request.Finisher: it gives the client a code.
+// Finish implements request.Finisher. It issues a code to the client.
 func (p *Provider) Finish(w http.ResponseWriter, r *http.Request, wanted *request.Request, session *store.Session, user *store.User) {
 	client, a, wrong := p.reopen(wanted)
 	if wrong != nil {
@@ -144,7 +144,7 @@ func (p *Provider) Finish(w http.ResponseWriter, r *http.Request, wanted *reques
 	}
 }
 
-// issueCode has the library check the request once more and make a code.
+// issueCode makes the library validate the request once more and create a code.
 func (p *Provider) issueCode(r *http.Request, u *unit) error {
 	query := url.Values{
 		"client_id": {u.client.ID}, "redirect_uri": {u.data.RedirectURI}, "response_type": {"code"},
@@ -165,7 +165,7 @@ func (p *Provider) issueCode(r *http.Request, u *unit) error {
 	return nil
 }
 
-// commitCode writes a grant with its code, if the session has not ended meanwhile.
+// commitCode stores a grant with its code, unless the session has ended.
 func (p *Provider) commitCode(ctx context.Context, u *unit, sid string) error {
 	u.grant.SID = sid
 	err := p.Store.Update(ctx, func(tx store.Tx) error {

@@ -21,18 +21,19 @@ import (
 const (
 	// attemptTimeout is how long an application may take to end a session.
 	attemptTimeout = 5 * time.Second
-	// claimedFor is how long a node has for the deliveries that it has claimed.
+	// claimedFor is how long a node may take for the deliveries that it has
+	// claimed.
 	claimedFor = time.Minute
-	// deliverEvery is how often a node looks for deliveries that are due.
+	// deliverEvery is how often a node looks for due deliveries.
 	deliverEvery = 5 * time.Second
-	// atOnce is how many deliveries a node attempts at the same time.
+	// atOnce is the maximum number of concurrent deliveries per node.
 	atOnce = 8
 
 	logoutTokenLifetime = 2 * time.Minute
 	logoutEvent         = "http://schemas.openid.net/event/backchannel-logout"
 )
 
-// Backchannel lets applications know of ended sessions: those in this Caddy by a
+// Backchannel notifies applications of ended sessions: those in this Caddy by a
 // call, others by a logout token (OpenID Connect Back-Channel Logout 1.0). It
 // implements sso.Applications.
 type Backchannel struct {
@@ -45,13 +46,13 @@ type Backchannel struct {
 	Logger *slog.Logger
 	Count  func(endpoint, outcome string) // may be nil
 
-	sends sync.WaitGroup // that Notify has begun
+	sends sync.WaitGroup // deliveries begun by Notify
 }
 
 var _ sso.Applications = (*Backchannel)(nil)
 
-// NewBackchannelClient returns the HTTP client of logout tokens. It follows no
-// redirects: a token is for the configured address alone.
+// NewBackchannelClient returns the HTTP client for logout tokens. It does not
+// follow redirects: a token is only for the configured address.
 func NewBackchannelClient() *http.Client {
 	return &http.Client{
 		Timeout:       attemptTimeout,
@@ -59,7 +60,7 @@ func NewBackchannelClient() *http.Client {
 	}
 }
 
-// Notify implements sso.Applications. Applications elsewhere are not waited for.
+// Notify implements sso.Applications. It does not wait for applications elsewhere.
 func (b *Backchannel) Notify(ctx context.Context, deliveries []store.Delivery) {
 	ctx = context.WithoutCancel(ctx)
 	var here sync.WaitGroup
@@ -77,10 +78,10 @@ func (b *Backchannel) Notify(ctx context.Context, deliveries []store.Delivery) {
 	here.Wait()
 }
 
-// Wait waits for what Notify has begun.
+// Wait waits for the deliveries begun by Notify.
 func (b *Backchannel) Wait() { b.sends.Wait() }
 
-// attemptAll attempts deliveries, some at the same time.
+// attemptAll attempts deliveries, some concurrently.
 func (b *Backchannel) attemptAll(ctx context.Context, deliveries []store.Delivery) {
 	var all sync.WaitGroup
 	turns := make(chan struct{}, atOnce)
@@ -94,8 +95,7 @@ func (b *Backchannel) attemptAll(ctx context.Context, deliveries []store.Deliver
 	all.Wait()
 }
 
-// Run attempts the deliveries that have not succeeded, on whatever node they
-// began, until ctx ends.
+// Run attempts deliveries that have not succeeded, from any node, until ctx ends.
 func (b *Backchannel) Run(ctx context.Context) {
 	ticker := time.NewTicker(deliverEvery)
 	defer ticker.Stop()
@@ -127,7 +127,7 @@ func (b *Backchannel) Deliver(ctx context.Context) error {
 	return nil
 }
 
-// attempt delivers one logout, and writes down what came of it.
+// attempt attempts a delivery and records the result.
 func (b *Backchannel) attempt(ctx context.Context, d store.Delivery) {
 	limited, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
@@ -157,8 +157,8 @@ func (b *Backchannel) attempt(ctx context.Context, d store.Delivery) {
 	})
 }
 
-// pause is how long to wait after an attempt: 15 seconds, twice as long each time,
-// an hour at most.
+// pause returns how long to wait after an attempt: 15 seconds, doubling up to an
+// hour.
 func pause(attempts int) time.Duration {
 	return min(15*time.Second<<min(attempts-1, 8), time.Hour)
 }
@@ -185,7 +185,7 @@ func (b *Backchannel) send(ctx context.Context, d store.Delivery) error {
 	case client.builtin != nil:
 		return endHere(ctx, client, d)
 	case client.BackchannelLogoutURI == "":
-		return nil // it has none any more
+		return nil // the client has no address any more
 	}
 	token, err := b.logoutToken(ctx, client, d)
 	if err != nil {
@@ -206,14 +206,15 @@ func (b *Backchannel) send(ctx context.Context, d store.Delivery) error {
 		return fmt.Errorf("send a logout token: %w", err)
 	}
 	defer response.Body.Close()
-	_, _ = io.CopyN(io.Discard, response.Body, 64<<10) // so that the connection can be used again
+	_, _ = io.CopyN(io.Discard, response.Body, 64<<10) // makes the connection reusable
 	if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusNoContent {
 		return fmt.Errorf("the application answered with status %d", response.StatusCode)
 	}
 	return nil
 }
 
-// logoutToken makes a logout token (OpenID Connect Back-Channel Logout 2.4).
+// logoutToken returns a logout token (OpenID Connect Back-Channel Logout 1.0,
+// section 2.4).
 func (b *Backchannel) logoutToken(ctx context.Context, client *party, d store.Delivery) (string, error) {
 	now := b.Now()
 	claims := map[string]any{
@@ -227,8 +228,8 @@ func (b *Backchannel) logoutToken(ctx context.Context, client *party, d store.De
 	return b.Keys.sign(ctx, client.alg(), "logout+jwt", claims)
 }
 
-// endHere calls all registrations of a client in this Caddy, each at once: one that
-// hangs keeps none of the others waiting.
+// endHere calls all registrations of a client in this Caddy concurrently, so that
+// one that hangs does not delay others.
 func endHere(ctx context.Context, client *party, d store.Delivery) error {
 	outcomes := make(chan error, len(client.builtin))
 	calls := 0

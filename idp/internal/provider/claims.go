@@ -12,14 +12,13 @@ const (
 	scopeOffline = "offline_access"
 )
 
-// scopes are all that there are.
+// scopes are the supported scopes.
 var scopes = []string{scopeOpenID, "profile", "email", "groups", scopeOffline}
 
 // prompts are the values of the parameter prompt.
 var prompts = []string{"none", "login", "consent", "select_account"}
 
-// userClaims are the claims about users, with the scope that each belongs to. A
-// nil value is left out.
+// userClaims are the claims about users, with their scopes. Nil values are omitted.
 var userClaims = []struct {
 	name, scope string
 	value       func(*store.User) any
@@ -58,7 +57,7 @@ func displayName(u *store.User) string {
 	return strings.TrimSpace(u.GivenName + " " + u.FamilyName)
 }
 
-// claimsOf returns the claims about a user that scopes or names request.
+// claimsOf returns the claims of a user for the granted scopes and requested names.
 func claimsOf(u *store.User, granted, names []string) map[string]any {
 	claims := make(map[string]any)
 	for _, claim := range userClaims {

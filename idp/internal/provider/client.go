@@ -10,10 +10,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/builtin"
 )
 
-// Client is an application that the configuration names.
+// Client is a configured application.
 type Client struct {
 	ID   string
-	Name string // what users see; may be empty
+	Name string // display name; may be empty
 
 	// Secret authenticates the client at the token endpoint. A public client has
 	// none.
@@ -22,26 +22,26 @@ type Client struct {
 
 	RedirectURIs           []string // compared byte for byte
 	PostLogoutRedirectURIs []string // likewise
-	BackchannelLogoutURI   string   // gets logout tokens; may be empty
+	BackchannelLogoutURI   string   // receives logout tokens; may be empty
 	InitiateLoginURI       string   // begins a login there; may be empty
 
-	// PKCEOptional: the client may send no code_challenge. It needs a secret.
+	// PKCEOptional reports whether the client may omit code_challenge. It then
+	// needs a secret.
 	PKCEOptional bool
 	// IDTokenAlg is RS256, the default, or ES256.
 	IDTokenAlg string
-	// Rotate: each refresh gives a new refresh token. Those of public clients
-	// always do.
+	// Rotate reports whether each refresh returns a new refresh token. Those of
+	// public clients always rotate.
 	Rotate bool
-	// ClientCredentials: the client may get tokens for itself.
+	// ClientCredentials reports whether the client may get tokens of its own.
 	ClientCredentials bool
-	// Resources are what these tokens may be for (RFC 8707); nil for any.
+	// Resources are the allowed resources of these tokens (RFC 8707); nil for any.
 	Resources []string
-	// Scopes that the client may get; nil for all that there are. openid is always
-	// among them.
+	// Scopes are the allowed scopes; nil for all. openid is always among them.
 	Scopes []string
 }
 
-// DisplayName returns what users see.
+// DisplayName returns the name that users see.
 func (c *Client) DisplayName() string {
 	if c.Name != "" {
 		return c.Name
@@ -62,22 +62,21 @@ func (c *Client) hasScope(scope string) bool {
 	return scope == scopeOpenID || c.Scopes == nil || slices.Contains(c.Scopes, scope)
 }
 
-// hasSecret reports whether a secret is the client's, in a time that says nothing
-// about either.
+// hasSecret reports whether a secret is the client's, in constant time.
 func (c *Client) hasSecret(secret string) bool {
 	own, given := sha256.Sum256([]byte(c.Secret)), sha256.Sum256([]byte(secret))
 	return subtle.ConstantTimeCompare(own[:], given[:]) == 1 && c.Secret != "" && !c.Public
 }
 
-// party is a client as the endpoints see it: one of the configuration, or one in
-// this Caddy.
+// party is a client as the endpoints see it: a configured one, or one in this
+// Caddy.
 type party struct {
 	Client
-	builtin []*builtin.Client // empty for clients of the configuration
+	builtin []*builtin.Client // empty for configured clients
 }
 
-// nameAt returns what users see when they come from a redirect URI. The sites of this
-// Caddy are one client, so without a name it is the site's host.
+// nameAt returns the name that users of a redirect URI see. The sites of this Caddy
+// are one client, so without a name it is the site's host.
 func (p *party) nameAt(redirectURI string) string {
 	if p.Name == "" && len(p.builtin) > 0 {
 		if u, err := url.Parse(redirectURI); err == nil && u.Hostname() != "" {
@@ -87,8 +86,8 @@ func (p *party) nameAt(redirectURI string) string {
 	return p.DisplayName()
 }
 
-// allows reports whether an authorization response may go to an address. The
-// address is compared as it is: nothing in it is decoded or put in order.
+// allows reports whether an authorization response may be sent to an address.
+// Addresses are compared exactly, without normalization.
 func (p *party) allows(redirectURI string) bool {
 	if redirectURI == "" {
 		return false
@@ -106,8 +105,8 @@ func (p *party) allows(redirectURI string) bool {
 	return false
 }
 
-// allowsAfterLogout reports whether a browser may be sent to an address after a
-// logout.
+// allowsAfterLogout reports whether a browser may be redirected to an address after
+// a logout.
 func (p *party) allowsAfterLogout(address string) bool {
 	if address == "" {
 		return false
@@ -120,9 +119,8 @@ func (p *party) allowsAfterLogout(address string) bool {
 	return slices.Contains(p.PostLogoutRedirectURIs, address)
 }
 
-// sameButPort reports whether two addresses are of a program on the user's own
-// machine, which listens at whatever port is free (RFC 8252 section 7.3): the
-// registered one has no port, and the requested one has.
+// sameButPort reports whether two loopback addresses are equal except for the port,
+// which the registered one does not have (RFC 8252, section 7.3).
 func sameButPort(registered, requested string) bool {
 	for _, host := range [...]string{"http://127.0.0.1", "http://[::1]"} {
 		path, ok := strings.CutPrefix(registered, host)

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// builtinKey is the key of the client in a context of requests that were made in
-// this process. Only RoundTrip sets it.
+// builtinKey is the context key of the client for requests made in this process.
+// Only RoundTrip sets it.
 type builtinKey struct{}
 
 func builtinOf(r *http.Request) *party {
@@ -16,16 +16,16 @@ func builtinOf(r *http.Request) *party {
 	return p
 }
 
-// credentials are what a request shows of its client.
+// credentials are the client credentials in a request.
 type credentials struct {
 	id      string
-	secrets []string // the ways in which the secret can be read; none if it is not there
+	secrets []string // possible interpretations of the secret; empty if there is none
 }
 
 var errInvalidClient = &protocolError{"invalid_client", "the client is not known, or its credentials are wrong"}
 
-// readCredentials reads client_secret_basic, client_secret_post, or the id alone
-// (RFC 6749 section 2.3.1).
+// readCredentials parses client_secret_basic, client_secret_post, or the client id
+// alone (RFC 6749, section 2.3.1).
 func readCredentials(r *http.Request, params parameters) (c credentials, err *protocolError) {
 	if params["client_assertion"] != "" || params["client_assertion_type"] != "" {
 		return c, errInvalidClient
@@ -53,8 +53,8 @@ func readCredentials(r *http.Request, params parameters) (c credentials, err *pr
 	return c, nil
 }
 
-// readBasic reads the header. The id and the secret should be encoded like a form's
-// fields, which many clients leave out: both readings of the secret count.
+// readBasic parses Authorization. The id and the secret should be form-encoded,
+// which many clients omit, so both interpretations of the secret are accepted.
 func readBasic(line string) (c credentials, err *protocolError) {
 	scheme, encoded, _ := strings.Cut(line, " ")
 	decoded, failed := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
@@ -75,8 +75,8 @@ func readBasic(line string) (c credentials, err *protocolError) {
 	return c, nil
 }
 
-// authenticate returns the client of a request. A client in this Caddy is known by
-// the context alone: from the network its id is as good as unknown.
+// authenticate returns the client of a request. A client in this Caddy is
+// identified only by the context; over the network its id is unknown.
 func (p *Provider) authenticate(r *http.Request, c credentials) (*party, *protocolError) {
 	if own := builtinOf(r); own != nil {
 		if c.id != "" && c.id != own.ID || len(c.secrets) > 0 {

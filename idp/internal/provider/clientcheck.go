@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// check finds what cannot work, or must not, in the configuration of a client.
+// check returns an error for an invalid configuration of a client.
 func check(c *Client) error {
 	if c.ID == "" || len(c.ID) > 255 || !isPrintable(c.ID) {
 		return errors.New("an id has 1 to 255 visible characters of ASCII")
@@ -19,7 +19,7 @@ func check(c *Client) error {
 	return cmp.Or(checkOptions(c), checkURIs(c))
 }
 
-// checkOptions finds options that do not fit together.
+// checkOptions returns an error for incompatible options.
 func checkOptions(c *Client) error {
 	switch {
 	case c.Public && c.Secret != "":
@@ -64,8 +64,8 @@ func checkURIs(c *Client) error {
 	return nil
 }
 
-// checkRedirectURI takes URLs of HTTP, and of public clients private-use schemes
-// such as com.example.app:/callback (RFC 8252 section 7.1).
+// checkRedirectURI accepts http and https URLs, and for public clients private-use
+// schemes such as com.example.app:/callback (RFC 8252, section 7.1).
 func checkRedirectURI(uri string, public bool) error {
 	if _, _, ok := cutScheme(uri); ok {
 		return checkWeb(uri)
@@ -77,7 +77,7 @@ func checkRedirectURI(uri string, public bool) error {
 	return checkURL(uri)
 }
 
-// checkWeb takes URLs of https, and of http on loopback.
+// checkWeb accepts https URLs, and http URLs on loopback.
 func checkWeb(uri string) error {
 	origin, ok := originOf(uri)
 	if !ok {
@@ -104,13 +104,13 @@ func checkURL(uri string) error {
 	return nil
 }
 
-// cutScheme splits a URL of HTTP. Schemes are written in lower case here.
+// cutScheme splits an http or https URL. The scheme must be in lower case.
 func cutScheme(uri string) (scheme, rest string, ok bool) {
 	scheme, rest, ok = strings.Cut(uri, "://")
 	return scheme, rest, ok && (scheme == "https" || scheme == "http")
 }
 
-// isPrintable reports whether a text is of visible ASCII characters.
+// isPrintable reports whether a text consists of visible ASCII characters.
 func isPrintable(text string) bool {
 	for i := range len(text) {
 		if text[i] <= ' ' || text[i] > '~' {

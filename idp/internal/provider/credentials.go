@@ -17,17 +17,17 @@ import (
 )
 
 const (
-	// clientSubject begins the subject of tokens that are about a program. The ids
-	// of users are random and have no slash.
+	// clientSubject is the prefix of the subject of tokens of programs. The ids of
+	// users are random and have no slash.
 	clientSubject = "client/"
-	// programTokenType is the typ of their header (RFC 9068 section 2.1).
+	// programTokenType is the typ of these tokens (RFC 9068, section 2.1).
 	programTokenType = "at+jwt"
-	// programLifetime is short: these tokens cannot be revoked, since whoever gets one
-	// verifies it alone.
+	// programLifetime is short because these tokens cannot be revoked: resource
+	// servers verify them without us.
 	programLifetime = accessLifetime / 6
 )
 
-// credentials gives a client a token for itself (RFC 6749 section 4.4).
+// credentials issues a token of its own to a client (RFC 6749, section 4.4).
 func (p *Provider) credentials(r *http.Request, client *party, params parameters) (any, *protocolError, error) {
 	if !client.ClientCredentials {
 		return nil, &protocolError{"unauthorized_client", "the client may not use client_credentials"}, nil
@@ -43,8 +43,8 @@ func (p *Provider) credentials(r *http.Request, client *party, params parameters
 	return p.programToken(r.Context(), client.ID, client.alg(), granted, resource, nil)
 }
 
-// applicationCredentials gives an application user a token: the client id is its
-// name, and the secret one of its access keys.
+// applicationCredentials issues a token to an application user. Its client id is
+// the user's name, and the secret is one of its access keys.
 func (p *Provider) applicationCredentials(r *http.Request, shown credentials, params parameters) (any, *protocolError, error) {
 	if p.Application == nil || shown.id == "" || len(shown.secrets) == 0 {
 		return nil, errInvalidClient, nil
@@ -53,8 +53,8 @@ func (p *Provider) applicationCredentials(r *http.Request, shown credentials, pa
 	if errors.Is(err, store.ErrNotFound) || err == nil && (user.Kind != store.Application || sso.IsGone(user)) {
 		return nil, errInvalidClient, nil
 	}
-	// Names are found in several spellings. Its tokens must not look like those of a
-	// client.
+	// Names are found in several spellings. The tokens must not look like those of
+	// a client.
 	if err == nil && p.Clients.find(user.Name) != nil {
 		return nil, errInvalidClient, nil
 	}
@@ -68,8 +68,8 @@ func (p *Provider) applicationCredentials(r *http.Request, shown credentials, pa
 	return p.programToken(r.Context(), user.Name, rs256, granted, params["resource"], user.Groups)
 }
 
-// programScopes returns the scopes that a program gets: all that it may have, if it
-// names none.
+// programScopes returns the granted scopes of a program: by default all that it may
+// have.
 func programScopes(requested string, allowed []string) ([]string, *protocolError) {
 	allowed = slices.DeleteFunc(slices.Clone(allowed), func(scope string) bool { return scope == scopeOpenID || scope == scopeOffline })
 	if requested == "" {
@@ -84,8 +84,8 @@ func programScopes(requested string, allowed []string) ([]string, *protocolError
 	return granted, nil
 }
 
-// resourceFor returns what a token for a client itself is for: the resource that it
-// names, if it may, or the only one that there is for it.
+// resourceFor returns the audience of a token of a client: the requested resource,
+// if allowed, or the only one that is configured.
 func (c *Client) resourceFor(requested string) (string, *protocolError) {
 	switch {
 	case c.Resources == nil || slices.Contains(c.Resources, requested):
@@ -98,8 +98,7 @@ func (c *Client) resourceFor(requested string) (string, *protocolError) {
 	return "", &protocolError{"invalid_target", "the resource is not one of the client's"}
 }
 
-// isProgramToken reports whether a text is an access token that a client got for
-// itself, and that is valid still.
+// isProgramToken reports whether a text is a valid access token of a client itself.
 func (p *Provider) isProgramToken(ctx context.Context, clientID, text string) (bool, error) {
 	token, err := jwt.ParseSigned(text, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
 	if err != nil || len(token.Headers) != 1 || token.Headers[0].ExtraHeaders[jose.HeaderType] != programTokenType {
@@ -121,8 +120,8 @@ func (p *Provider) isProgramToken(ctx context.Context, clientID, text string) (b
 	return false, nil
 }
 
-// programToken makes an access token as in RFC 9068. Its audience is a resource:
-// the one that the request names (RFC 8707), or this provider.
+// programToken returns an access token (RFC 9068). Its audience is the requested
+// resource (RFC 8707), or this provider.
 func (p *Provider) programToken(ctx context.Context, id, alg string, granted []string, resource string, groups []string) (any, *protocolError, error) {
 	if resource == "" {
 		resource = p.issuer

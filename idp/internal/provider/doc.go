@@ -1,4 +1,4 @@
-// Package provider is the OpenID Provider: the endpoints of the protocol, clients,
+// Package provider implements the OpenID Provider: the protocol endpoints, clients,
 // codes, tokens and signing keys. Types of the library that it is built on are
 // found nowhere else.
 //

@@ -10,19 +10,19 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
 )
 
-// errBadHint is returned for an id_token_hint that is no ID token of ours.
+// errBadHint means that an id_token_hint is not an ID token of ours.
 var errBadHint = errors.New("the id_token_hint is not an ID token of this provider")
 
-// oldHintError is an errBadHint for what looks like an ID token of ours, signed with a
-// key that is gone. It proves nothing; the client that it names is as good as one that
-// a parameter names.
+// oldHintError is an errBadHint for what looks like an ID token of ours that was signed
+// with a key that has been removed. It proves nothing; the client that it names is
+// treated like one in a parameter.
 type oldHintError struct{ client string }
 
 func (e *oldHintError) Error() string { return errBadHint.Error() + " any more" }
 func (e *oldHintError) Unwrap() error { return errBadHint }
 
-// hint is an ID token of ours that came back. It may have expired: it only says
-// who and which session are meant.
+// hint is an ID token of ours in a request. It may have expired, since it only
+// identifies the user and the session.
 type hint struct {
 	Issuer   string       `json:"iss"`
 	Subject  string       `json:"sub"`
@@ -30,8 +30,8 @@ type hint struct {
 	Audience jwt.Audience `json:"aud"`
 }
 
-// readHint verifies an ID token that came back. Applications may keep one for longer
-// than we keep keys.
+// readHint verifies an id_token_hint. Applications may keep ID tokens for longer than we
+// keep keys.
 func (p *Provider) readHint(ctx context.Context, text string) (*hint, error) {
 	if len(text) > maxHint {
 		return nil, errBadHint
@@ -69,8 +69,8 @@ func (h *hint) isOf(issuer string) bool {
 	return h.Issuer == issuer && h.Subject != "" && len(h.Audience) == 1
 }
 
-// checkIDTokenHint reads the parameter of an authorization request: only its user
-// may answer.
+// checkIDTokenHint checks the id_token_hint of an authorization request: only its
+// user may be signed in.
 func (p *Provider) checkIDTokenHint(ctx context.Context, text string, client *party, r *request.Request) (*protocolError, error) {
 	h, err := p.readHint(ctx, text)
 	if errors.Is(err, errBadHint) || err == nil && h.Audience[0] != client.ID {

@@ -10,9 +10,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 )
 
-// Register makes a client in this Caddy known, until the registration is closed.
-// serve answers its requests: it is called with a context in which they are the
-// client's, and has to pass them on to a Provider.
+// Register registers a client in this Caddy, until the registration is closed.
+// serve handles its requests. Their context identifies the client, and serve has to
+// pass them on to a Provider.
 func (c *Clients) Register(client builtin.Client, issuer address.Origin, serve http.Handler) (builtin.Registration, error) {
 	remove, err := c.add(client)
 	if err != nil {
@@ -35,8 +35,8 @@ func (r *registration) Close() error {
 	return nil
 }
 
-// RoundTrip implements http.RoundTripper. The client is a value in the context: no
-// request from anywhere else can hold it.
+// RoundTrip implements http.RoundTripper. The client is a value in the context,
+// which requests from elsewhere cannot have.
 func (r *registration) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		defer req.Body.Close()

@@ -33,8 +33,8 @@ const (
 
 var algs = []string{rs256, es256}
 
-// Keys are the signing keys. They are in the database, sealed, and are kept in
-// memory for a moment. It is safe for concurrent use.
+// Keys are the signing keys. They are kept in the database, sealed, and cached for
+// a few seconds. It is safe for concurrent use.
 type Keys struct {
 	store store.Store
 	vault vault.Vault
@@ -43,7 +43,7 @@ type Keys struct {
 	mu      sync.Mutex
 	read    time.Time
 	rows    []store.SigningKey
-	signers map[string]crypto.Signer // by the id; opened ones
+	signers map[string]crypto.Signer // opened keys by id
 }
 
 // NewKeys returns Keys.
@@ -51,7 +51,7 @@ func NewKeys(s store.Store, v vault.Vault, now func() time.Time) *Keys {
 	return &Keys{store: s, vault: v, now: now, signers: make(map[string]crypto.Signer)}
 }
 
-// signer returns the key that signs now.
+// signer returns the key that currently signs.
 func (k *Keys) signer(ctx context.Context, alg string) (kid string, _ crypto.Signer, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -77,7 +77,7 @@ func activeKey(rows []store.SigningKey, alg string, now time.Time) (active *stor
 	return active
 }
 
-// public returns what is published.
+// public returns the published keys.
 func (k *Keys) public(ctx context.Context) ([]jose.JSONWebKey, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -104,7 +104,7 @@ func (k *Keys) librarySet(ctx context.Context) (goidc.JSONWebKeySet, error) {
 	return goidc.JSONWebKeySet{Keys: keys}, err
 }
 
-// load returns the rows, at most a moment old, and makes the first keys.
+// load returns the keys, at most a few seconds old. It generates the first ones.
 func (k *Keys) load(ctx context.Context) ([]store.SigningKey, error) {
 	if age := k.now().Sub(k.read); k.rows != nil && age >= 0 && age < keysRefresh {
 		return k.rows, nil
@@ -140,7 +140,7 @@ func (k *Keys) list(ctx context.Context) (rows []store.SigningKey, err error) {
 	return rows, nil
 }
 
-// addFirst makes the key of an algorithm that has none, unless another node was
+// addFirst generates the key of an algorithm that has none, unless another node was
 // faster, and returns all keys.
 func (k *Keys) addFirst(ctx context.Context, alg string) (rows []store.SigningKey, err error) {
 	fresh, err := k.newKey(ctx, alg, k.now())
@@ -163,7 +163,7 @@ func (k *Keys) addFirst(ctx context.Context, alg string) (rows []store.SigningKe
 	return rows, nil
 }
 
-// newKey makes and seals a key.
+// newKey generates and seals a key.
 func (k *Keys) newKey(ctx context.Context, alg string, active time.Time) (*store.SigningKey, error) {
 	var signer crypto.Signer
 	var err error

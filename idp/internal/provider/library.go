@@ -23,12 +23,12 @@ const (
 	codeLifetime    = time.Minute
 	accessLifetime  = time.Hour
 	idTokenLifetime = time.Hour
-	// refreshLifetime begins again with each use.
+	// refreshLifetime is the lifetime of a refresh token. Each use renews it.
 	refreshLifetime = 30 * 24 * time.Hour
 )
 
-// newLibrary returns the handler of the library. Requests to it are made here, and
-// carry a unit; nothing that comes from outside reaches it as it is.
+// newLibrary returns the library's handler. Its requests are created here and carry
+// a unit; requests from outside do not reach it unchanged.
 func newLibrary(issuer string, keys *Keys, logger *slog.Logger) (http.Handler, error) {
 	library, err := oidc.New(issuer, new(grants), keys.librarySet,
 		oidc.WithSigner(func(ctx context.Context, alg goidc.SignatureAlgorithm) (string, crypto.Signer, error) {
@@ -60,8 +60,8 @@ func newLibrary(issuer string, keys *Keys, logger *slog.Logger) (http.Handler, e
 		oidc.WithGrantIDFunc(func(context.Context) string { return rand.Text() }),
 		oidc.WithRefreshTokenGrant(new(grants)),
 		oidc.WithRefreshTokenRotation(),
-		// Refresh tokens are made when a code is redeemed: until then the row of the
-		// grant would have to hold them in the clear.
+		// Refresh tokens are created when a code is redeemed. Before that the row
+		// of the grant would have to hold them in plain text.
 		oidc.WithRefreshTokenShouldIssue(func(context.Context, *goidc.Client, *goidc.Grant) bool { return false }),
 		oidc.WithRefreshTokenFunc(nextRefreshToken),
 		oidc.WithOpaqueTokens(new(tokens)),
@@ -79,7 +79,7 @@ func newLibrary(issuer string, keys *Keys, logger *slog.Logger) (http.Handler, e
 		oidc.WithOpenIDScopeRequired(),
 		oidc.WithPKCE(goidc.CodeChallengeMethodSHA256),
 		oidc.WithNoneAuthn(),
-		oidc.WithDCR(new(clients)), // which only finds clients: its endpoint is not routed
+		oidc.WithDCR(new(clients)), // only looks up clients; its endpoint is not routed
 		oidc.WithJTIConsumer(func(context.Context, string) error { return goidc.ErrNotFound }),
 		oidc.WithPolicies(goidc.NewPolicy("signed_in", isSignedIn, signedIn)),
 		oidc.WithAuthorizeEndpoint("/authorize"), oidc.WithTokenEndpoint("/token"), oidc.WithUserInfoEndpoint("/userinfo"),
@@ -100,8 +100,8 @@ func libraryScopes() (all []goidc.Scope) {
 	return all
 }
 
-// nextRefreshToken returns the one that a client gets at a refresh: the same one
-// again unless its refresh tokens rotate.
+// nextRefreshToken returns the refresh token after a refresh: the same one unless
+// refresh tokens rotate.
 func nextRefreshToken(ctx context.Context) string {
 	if u, err := unitOf(ctx); err == nil && !u.client.rotates() {
 		return u.presented
@@ -109,7 +109,7 @@ func nextRefreshToken(ctx context.Context) string {
 	return rand.Text()
 }
 
-// clients finds the client of a unit, and no other.
+// clients looks up the client of a unit only.
 type clients struct{}
 
 func (*clients) SaveClient(context.Context, *goidc.Client) error { return goidc.ErrNotFound }
@@ -124,14 +124,14 @@ func (*clients) Client(ctx context.Context, id string) (*goidc.Client, error) {
 	}
 	method := goidc.AuthnMethodNone
 	if u.grant == nil && !u.client.Public {
-		// At the authorization endpoint, where PKCE depends on it.
+		// The authorization endpoint uses this to decide about PKCE.
 		method = goidc.AuthnMethodSecretBasic
 	}
 	return u.libraryClient(method), nil
 }
 
-// isSignedIn and signedIn are the policy: whoever calls with a unit has signed the
-// user in.
+// isSignedIn and signedIn are the library's policy: the caller with a unit has
+// already signed the user in.
 func isSignedIn(r *http.Request, _ *goidc.AuthnSession, _ *goidc.Client) bool {
 	_, err := unitOf(r.Context())
 	return err == nil
@@ -147,8 +147,8 @@ func signedIn(_ http.ResponseWriter, r *http.Request, session *goidc.AuthnSessio
 	return goidc.StatusSuccess, nil
 }
 
-// asParsed is how the library writes a redirect URI before it compares it. Ours
-// was compared as it is.
+// asParsed returns a redirect URI in the form in which the library compares it. We
+// have compared it exactly.
 func asParsed(uri string) string {
 	parsed, err := url.Parse(uri)
 	if err != nil {
@@ -157,16 +157,15 @@ func asParsed(uri string) string {
 	return parsed.String()
 }
 
-// halfHash is the value of at_hash (OpenID Connect Core 3.1.3.6). Both algorithms
-// that there are go with SHA-256.
+// halfHash returns the value of at_hash (OpenID Connect Core 3.1.3.6). All
+// supported algorithms use SHA-256.
 func halfHash(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
 }
 
-// joseSigner signs with a key of the curve P-256 as JWS wants it (RFC 7518 section
-// 3.4): two numbers of fixed size. The library passes on what it gets, and Go's own
-// signatures are in ASN.1.
+// joseSigner signs with a P-256 key in the format of JWS (RFC 7518, section 3.4):
+// two numbers of fixed size. The library does not convert Go's ASN.1 signatures.
 type joseSigner struct{ *ecdsa.PrivateKey }
 
 // Sign implements crypto.Signer.

@@ -8,20 +8,20 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// signOutPurpose is what the token of the form is for.
+// signOutPurpose is the purpose of the form's token.
 const signOutPurpose = "end_session"
 
-// formTokenField is the name of the hidden field.
+// formTokenField is the name of the hidden field with the token.
 const formTokenField = "csrf"
 
-// logout is what a logout request wants (OpenID Connect RP-Initiated Logout 1.0).
+// logout is a logout request (OpenID Connect RP-Initiated Logout 1.0).
 type logout struct {
-	client *party // nil if none is named, or the hint is not its
-	hint   *hint  // nil without one that is right
-	target string // where the browser goes afterwards; empty if it stays
+	client *party // nil if none is named, or the hint is for another one
+	hint   *hint  // nil without a valid one
+	target string // where to redirect afterwards; empty to stay
 }
 
-// endSession is the end session endpoint.
+// endSession serves the end session endpoint.
 func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) {
 	text := r.URL.RawQuery
 	if r.Method == http.MethodPost {
@@ -36,7 +36,7 @@ func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) {
 		p.Pages.Error(w, r, http.StatusBadRequest, "invalid_request", err.Error())
 		return
 	}
-	// As at the authorization endpoint: the cookie comes with the redirect.
+	// As at the authorization endpoint, the cookie comes after the redirect.
 	if r.Method == http.MethodPost && !p.Sessions.HasCookie(r) && params[formTokenField] == "" {
 		p.Pages.Redirect(w, r, withQuery(p.issuer+"/end_session", params))
 		return
@@ -53,8 +53,8 @@ func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// checkLogout reads a logout request. An address is only accepted from its client,
-// byte for byte, and the state goes nowhere else.
+// checkLogout validates a logout request. The redirect URI must be exactly one of
+// the client's. state is only sent there.
 func (p *Provider) checkLogout(r *http.Request, params parameters) (wanted logout, wrong *protocolError, err error) {
 	if id, ok := params["client_id"]; ok {
 		if wanted.client = p.Clients.find(id); wanted.client == nil {
@@ -80,8 +80,8 @@ func (p *Provider) checkLogout(r *http.Request, params parameters) (wanted logou
 	return wanted, nil, nil
 }
 
-// checkLogoutHint reads the ID token of a logout request. One whose key is gone is as
-// good as none: the user is asked. It names the client still.
+// checkLogoutHint verifies the id_token_hint of a logout request. One whose key has been
+// removed only identifies the client, and the user is asked.
 func (p *Provider) checkLogoutHint(r *http.Request, text string, wanted *logout) (wrong *protocolError, err error) {
 	var old *oldHintError
 	var client string
@@ -105,8 +105,8 @@ func (p *Provider) checkLogoutHint(r *http.Request, text string, wanted *logout)
 	return nil, nil
 }
 
-// signOut ends the session at once if the hint is of this very session, or the
-// user has pressed the button; else it asks.
+// signOut ends the session at once if the hint is of this very session, or the user
+// has confirmed; otherwise it asks.
 func (p *Provider) signOut(w http.ResponseWriter, r *http.Request, params parameters, wanted logout) {
 	session, user, err := p.Sessions.Current(r)
 	if err != nil {
@@ -134,19 +134,19 @@ func (p *Provider) signOut(w http.ResponseWriter, r *http.Request, params parame
 	}
 }
 
-// isOf reports whether the hint is of a session: its user and its sid.
+// isOf reports whether the hint matches a session: its user and sid.
 func (l *logout) isOf(session *store.Session) bool {
 	return l.hint != nil && l.hint.Subject == session.UserID && l.hint.SID == session.SID
 }
 
-// isOwnForm reports whether a form came from our page, in this session.
+// isOwnForm reports whether our page sent the form, in this session.
 func (p *Provider) isOwnForm(r *http.Request, token string) bool {
 	own := p.Sessions.FormToken(r, signOutPurpose)
 	return own != "" && subtle.ConstantTimeCompare([]byte(own), []byte(token)) == 1
 }
 
-// askToSignOut shows the page with the button. Its form has the request again, so
-// that it leads where the request would have led.
+// askToSignOut shows the confirmation page. Its form repeats the request, and so
+// leads where the request would have led.
 func (p *Provider) askToSignOut(w http.ResponseWriter, r *http.Request, params parameters, user *store.User) {
 	hidden := map[string]string{formTokenField: p.Sessions.FormToken(r, signOutPurpose)}
 	for _, name := range []string{"client_id", "id_token_hint", "post_logout_redirect_uri", "state"} {

@@ -79,8 +79,7 @@ func (p *Provider) discovery(w http.ResponseWriter, _ *http.Request) {
 	writePublic(w, p.metadata)
 }
 
-// jwks publishes the keys that sign, will sign, or have signed what is still
-// valid.
+// jwks serves the keys that sign, will sign, or have signed what is still valid.
 func (p *Provider) jwks(w http.ResponseWriter, r *http.Request) {
 	keys, err := p.Keys.public(r.Context())
 	if err != nil {
@@ -95,12 +94,12 @@ func (p *Provider) jwks(w http.ResponseWriter, r *http.Request) {
 	writePublic(w, body)
 }
 
-// writePublic answers with a document that may be kept for a while.
+// writePublic responds with a document that may be cached for a while.
 func writePublic(w http.ResponseWriter, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "public, max-age=300")
 	h.Set("X-Content-Type-Options", "nosniff")
-	// A client that is gone needs no answer.
+	// Ignore clients that have disconnected.
 	_, _ = w.Write(body)
 }

@@ -9,18 +9,18 @@ import (
 	"strings"
 )
 
-// maxParameters is the most bytes that the parameters of a request may have.
+// maxParameters is the maximum size in bytes of a request's parameters.
 const maxParameters = 32 << 10
 
-// parameters of a request, each there once (RFC 6749 section 3.1). A parameter
-// without a value is as if it were not there.
+// parameters are the parameters of a request. Each occurs once (RFC 6749, section
+// 3.1). Those without a value are omitted.
 type parameters map[string]string
 
-// doubledError is the name of a parameter that is there more than once.
+// doubledError is the name of a parameter that occurs more than once.
 type doubledError string
 
-// Error names the parameter if it has the form of one that there is: what else it
-// is does not belong in a response (RFC 6749 section 5.2).
+// Error names the parameter if it has the usual form; others do not belong in a
+// response (RFC 6749, section 5.2).
 func (e doubledError) Error() string {
 	if e == "" || len(e) > 40 || strings.Trim(string(e), "abcdefghijklmnopqrstuvwxyz_") != "" {
 		return "a parameter appears twice"
@@ -28,8 +28,8 @@ func (e doubledError) Error() string {
 	return "the parameter " + string(e) + " appears twice"
 }
 
-// parse reads parameters in the form of application/x-www-form-urlencoded. With a
-// doubledError the other parameters are returned as well.
+// parse parses application/x-www-form-urlencoded parameters. With a doubledError it
+// also returns the other parameters.
 func parse(text string) (parameters, error) {
 	if len(text) > maxParameters {
 		return nil, errors.New("there are too many parameters")
@@ -70,5 +70,5 @@ func readForm(w http.ResponseWriter, r *http.Request) (string, error) {
 	return string(body), nil
 }
 
-// words splits a list with spaces (RFC 6749 appendix A.4).
+// words splits a space-separated list (RFC 6749, appendix A.4).
 func words(list string) []string { return strings.Fields(list) }

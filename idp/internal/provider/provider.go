@@ -13,34 +13,34 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 )
 
-// Kind is the kind of the requests that begin at the authorization endpoint.
+// Kind is the kind of requests that begin at the authorization endpoint.
 const Kind = "authorize"
 
-// Sessions are the single sign-on sessions, as far as the provider needs them.
+// Sessions has the single sign-on sessions, as far as the provider needs them.
 type Sessions interface {
 	Current(r *http.Request) (*store.Session, *store.User, error)
 	End(ctx context.Context, sid string) error
 	// HasCookie reports whether a request has a session's cookie.
 	HasCookie(r *http.Request) bool
-	// FormToken returns what a form of the session's browser carries.
+	// FormToken returns the token for a form in the session's browser.
 	FormToken(r *http.Request, purpose string) string
-	// Forget removes the cookie.
+	// Forget clears the cookie.
 	Forget(w http.ResponseWriter)
 }
 
-// Pages are what users see of the provider itself.
+// Pages shows the provider's own pages.
 type Pages interface {
-	// Error says that a request cannot be answered. The description is for the
+	// Error shows that a request cannot be processed. The description is for
 	// developers of applications.
 	Error(w http.ResponseWriter, r *http.Request, status int, code, description string)
-	// Redirect sends a browser to an address, which may follow a form of ours.
+	// Redirect redirects a browser, possibly after a form of ours.
 	Redirect(w http.ResponseWriter, r *http.Request, address string)
 	// FormPost posts fields to a redirect URI (OAuth 2.0 Form Post Response Mode).
 	FormPost(w http.ResponseWriter, r *http.Request, action string, fields map[string]string)
 	// SignOut asks whether to sign out. Its form posts hidden, and the field choice
 	// with the value "signout" or "stay", to action.
 	SignOut(w http.ResponseWriter, r *http.Request, user *store.User, action string, hidden map[string]string)
-	// SignedOut says that the user is signed out.
+	// SignedOut shows that the user is signed out.
 	SignedOut(w http.ResponseWriter, r *http.Request)
 }
 
@@ -52,17 +52,17 @@ type Options struct {
 	Clients  *Clients
 	Sessions Sessions
 	Pages    Pages
-	// Begin has an authorization request answered: it calls Finish or Refuse, now
-	// or after a sign-in.
+	// Begin processes an authorization request: it calls Finish or Refuse, now or
+	// after a sign-in.
 	Begin func(w http.ResponseWriter, r *http.Request, request *request.Request)
-	// Application returns the application user whose access key a program has
-	// shown, or store.ErrNotFound. It may be nil.
+	// Application, if not nil, returns the application user with an access key, or
+	// store.ErrNotFound.
 	Application func(ctx context.Context, name, key string) (*store.User, error)
-	// Languages are those of the pages.
+	// Languages are the languages of the pages.
 	Languages []string
 	Now       func() time.Time
 	Logger    *slog.Logger
-	// Count counts the requests of an endpoint by their outcome; it may be nil.
+	// Count, if not nil, counts the requests of an endpoint by their outcome.
 	Count func(endpoint, outcome string)
 }
 
@@ -72,10 +72,10 @@ type Provider struct {
 	issuer   string
 	library  http.Handler
 	metadata []byte
-	origins  map[string]bool // of public clients
+	origins  map[string]bool // origins of public clients
 }
 
-// New returns a Provider. It touches no file and no connection.
+// New returns a Provider. It accesses no file and opens no connection.
 func New(o Options) (*Provider, error) {
 	p := &Provider{Options: o, issuer: o.Issuer.String(), origins: o.Clients.publicOrigins()}
 	var err error
@@ -90,18 +90,18 @@ func New(o Options) (*Provider, error) {
 
 var _ request.Finisher = (*Provider)(nil)
 
-// unavailable reports whether an error is of a database that does not answer.
+// unavailable reports whether an error means that the database does not respond.
 func unavailable(err error) bool {
 	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// fail logs what went wrong here.
+// fail logs an internal error.
 func (p *Provider) fail(ctx context.Context, endpoint string, err error) {
 	p.Logger.LogAttrs(ctx, slog.LevelError, "a request failed",
 		slog.String("event", "provider_failed"), slog.String("endpoint", endpoint), slog.Any("error", err))
 }
 
-// refused logs what a client or a browser got wrong.
+// refused logs an error of a client or a browser.
 func (p *Provider) refused(ctx context.Context, endpoint, clientID string, err *protocolError) {
 	p.Logger.LogAttrs(ctx, slog.LevelInfo, "a request was refused",
 		slog.String("event", "request_refused"), slog.String("endpoint", endpoint), slog.String("client_id", logtext.Clean(clientID, 256)),
@@ -114,7 +114,7 @@ func (p *Provider) count(endpoint, outcome string) {
 	}
 }
 
-// failPage says to a user that something went wrong here.
+// failPage shows an internal error to a user.
 func (p *Provider) failPage(w http.ResponseWriter, r *http.Request, endpoint string, err error) {
 	p.fail(r.Context(), endpoint, err)
 	if unavailable(err) {

@@ -17,20 +17,20 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// retryWindow is how long the second use of a code may be a client that has not
-// received the answer of the first.
+// retryWindow is how long the second use of a code may be a retry of a client that
+// did not receive the first response.
 const retryWindow = 5 * time.Second
 
-// errTaken is returned if another request has used a code or a refresh token, or
-// has revoked the grant, since it was looked at.
+// errTaken means that another request has used a code or a refresh token, or has
+// revoked the grant, since it was loaded.
 var errTaken = errors.New("the grant was used or revoked meanwhile")
 
-// wrongGrant is the one answer for codes and refresh tokens that are unknown, over,
-// used, or another client's.
+// wrongGrant is the common error for codes and refresh tokens that are unknown,
+// expired, used, or of another client.
 var wrongGrant = &protocolError{"invalid_grant", "the code or token is not valid, or not any more"}
 
-// redeem gives tokens for a code (RFC 6749 section 4.1.3). Only the transaction at
-// the end uses the code up: a request that fails changes nothing.
+// redeem exchanges a code for tokens (RFC 6749, section 4.1.3). Only the
+// transaction at the end spends the code: a failed request changes nothing.
 func (p *Provider) redeem(r *http.Request, client *party, params parameters) (any, *protocolError, error) {
 	code := params["code"]
 	if code == "" {
@@ -63,7 +63,7 @@ func (p *Provider) redeem(r *http.Request, client *party, params parameters) (an
 	return p.exchange(r, u, form, func(tx store.Tx) error { return commitRedeemed(tx, u) })
 }
 
-// loadFor fills a unit from what a code or refresh token has led to.
+// loadFor loads into a unit what a code or refresh token refers to.
 func (u *unit) loadFor(tx store.Tx, client *party, grant *store.Grant, err error) error {
 	if err != nil {
 		return err
@@ -82,7 +82,8 @@ func isWrongGrant(err error) bool {
 	return errors.Is(err, store.ErrNotFound) || errors.Is(err, sso.ErrUserGone) || errors.Is(err, errTaken)
 }
 
-// exchange has the library check a request and make the tokens, and commits them.
+// exchange makes the library validate a request and create the tokens, and commits
+// them.
 func (p *Provider) exchange(r *http.Request, u *unit, form url.Values, commit func(store.Tx) error) (any, *protocolError, error) {
 	inner, err := p.form(r, "/token", form)
 	if err != nil {
@@ -106,9 +107,9 @@ func (p *Provider) exchange(r *http.Request, u *unit, form url.Values, commit fu
 	return document, nil, err
 }
 
-// withSession adds session_state to a token response for a client that has a back
-// channel. Keycloak finds the session that a logout token is about by that, and not by
-// the sid of the ID token. Other clients ignore it (RFC 6749 section 5.1).
+// withSession adds session_state to a token response for a client with a back
+// channel. Keycloak uses it, rather than the sid of the ID token, to find the
+// session of a logout token. Other clients ignore it (RFC 6749, section 5.1).
 func withSession(document json.RawMessage, u *unit) (json.RawMessage, error) {
 	if u.client.BackchannelLogoutURI == "" {
 		return document, nil
@@ -125,7 +126,7 @@ func withSession(document json.RawMessage, u *unit) (json.RawMessage, error) {
 	return json.Marshal(members)
 }
 
-// commitRedeemed uses a code up and writes what it gave.
+// commitRedeemed spends a code and stores what was issued for it.
 func commitRedeemed(tx store.Tx, u *unit) error {
 	grant, err := tx.GrantByCode(store.HashOf(u.presented))
 	if err != nil {
@@ -150,8 +151,8 @@ func commitRedeemed(tx store.Tx, u *unit) error {
 	return tx.AddSessionClient(grant.SID, grant.ClientID)
 }
 
-// usedAgain deals with a code that comes again, from its client: all that it gave
-// is revoked, unless the client repeats its request at once (RFC 6749 section
+// usedAgain handles a code that its client sends again: everything issued for it is
+// revoked, unless the client repeats its request immediately (RFC 6749, section
 // 4.1.2).
 func (p *Provider) usedAgain(ctx context.Context, u *unit, verifier string) error {
 	if u.now.Sub(u.grant.CodeUsed) <= retryWindow && u.isVerifiedBy(verifier) {
@@ -171,7 +172,7 @@ func (u *unit) isVerifiedBy(verifier string) bool {
 	return base64.RawURLEncoding.EncodeToString(sum[:]) == u.data.Challenge
 }
 
-// revokeGrant revokes a grant and all that it gave.
+// revokeGrant revokes a grant and everything issued for it.
 func (p *Provider) revokeGrant(ctx context.Context, id string) error {
 	err := p.Store.Update(ctx, func(tx store.Tx) error {
 		grant, err := tx.Grant(id)

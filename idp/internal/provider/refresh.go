@@ -10,11 +10,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// maxRetired is how many refresh tokens before the present one are remembered, so
-// that their use ends the family. Half of them are forgotten when there are more.
+// maxRetired is how many earlier refresh tokens are remembered. Their use ends the
+// family. If there are more, the older half is forgotten.
 const maxRetired = 32
 
-// refresh gives new tokens for a refresh token (RFC 6749 section 6).
+// refresh exchanges a refresh token for new tokens (RFC 6749, section 6).
 //
 // A rotated token that comes again ends the family at once, also if the answer of
 // the first use was lost: there is no telling a thief from a bad connection, and
@@ -53,8 +53,9 @@ func (p *Provider) refresh(r *http.Request, client *party, params parameters) (a
 	return p.exchange(r, u, form, func(tx store.Tx) error { return commitRefreshed(tx, u) })
 }
 
-// checkSession ends the refresh tokens of users whom an external provider has
-// authenticated with their session: nothing else says that they still may.
+// checkSession makes the refresh tokens of users who authenticated at an external
+// provider end with their session, because nothing else shows whether they are
+// still allowed.
 func (u *unit) checkSession(tx store.Tx) error {
 	if u.data.External == "" {
 		return nil
@@ -69,7 +70,7 @@ func (u *unit) checkSession(tx store.Tx) error {
 	return nil
 }
 
-// commitRefreshed puts the new refresh token in the place of the old one.
+// commitRefreshed replaces the refresh token.
 func commitRefreshed(tx store.Tx, u *unit) error {
 	old := store.HashOf(u.presented)
 	grant, err := tx.GrantByRefresh(old)

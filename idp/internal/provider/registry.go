@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 )
 
-// Clients are all applications: those of the configuration, and those in this
-// Caddy, which come and go with their sites. It is safe for concurrent use.
+// Clients has all applications: configured ones, and those in this Caddy, which
+// come and go with their sites. It is safe for concurrent use.
 type Clients struct {
 	configured map[string]*party
 
@@ -34,7 +34,7 @@ func NewClients(configured []Client) (*Clients, error) {
 	return c, nil
 }
 
-// find returns the client of an id, or nil.
+// find returns the client with an id, or nil.
 func (c *Clients) find(id string) *party {
 	if p := c.configured[id]; p != nil {
 		return p
@@ -50,7 +50,7 @@ func (c *Clients) isBuiltin(id string) bool {
 	return p != nil && p.builtin != nil
 }
 
-// Name returns what users see of a client; it is empty for an unknown one.
+// Name returns the display name of a client; "" if it is unknown.
 func (c *Clients) Name(id string) string {
 	if p := c.find(id); p != nil {
 		return p.DisplayName()
@@ -58,9 +58,9 @@ func (c *Clients) Name(id string) string {
 	return ""
 }
 
-// Initiate returns where an application begins a login when another site asks for one
-// (OpenID Connect Core 4); empty if it has no such address. Sites in this Caddy are
-// one client, and known by their hosts.
+// Initiate returns where an application begins a login that a third party initiates
+// (OpenID Connect Core 4); "" if it has no such address. Sites in this Caddy are
+// one client, so they are identified by their hosts.
 func (c *Clients) Initiate(idOrHost string) string {
 	if p := c.find(idOrHost); p != nil && p.builtin == nil {
 		return p.InitiateLoginURI
@@ -92,13 +92,13 @@ func (c *Clients) Builtin() []string {
 	return ids
 }
 
-// Receives reports whether a client has to hear of ended sessions.
+// Receives reports whether a client has to be notified of ended sessions.
 func (c *Clients) Receives(id string) bool {
 	p := c.find(id)
 	return p != nil && (p.builtin != nil || p.BackchannelLogoutURI != "")
 }
 
-// add makes a client in this Caddy known, and returns what removes it.
+// add registers a client in this Caddy, and returns a function that removes it.
 func (c *Clients) add(client builtin.Client) (remove func(), err error) {
 	switch {
 	case client.ID == "":
@@ -126,7 +126,7 @@ func (c *Clients) remove(registered *builtin.Client) {
 	c.builtin[registered.ID] = builtinParty(rest)
 }
 
-// registrations returns a copy: a party that is in use never changes.
+// registrations returns a copy, because parties in use must not change.
 func (c *Clients) registrations(id string) []*builtin.Client {
 	if p := c.builtin[id]; p != nil {
 		return slices.Clone(p.builtin)
@@ -145,8 +145,8 @@ func builtinParty(registrations []*builtin.Client) *party {
 	return p
 }
 
-// publicOrigins returns the origins of pages that are public clients: only they
-// call the token endpoint from a browser.
+// publicOrigins returns the origins of public clients, the only ones that call the
+// token endpoint from a browser.
 func (c *Clients) publicOrigins() map[string]bool {
 	origins := make(map[string]bool)
 	for _, p := range c.configured {

@@ -12,8 +12,8 @@ const (
 	modeFormPost = "form_post"
 )
 
-// respond sends an authorization response: always with the issuer (RFC 9207), and
-// with the state of the request.
+// respond sends an authorization response, always with the issuer (RFC 9207) and
+// the state of the request.
 func (p *Provider) respond(w http.ResponseWriter, r *http.Request, a *authorization, fields map[string]string) {
 	fields = maps.Clone(fields)
 	fields["iss"] = p.issuer
@@ -38,7 +38,7 @@ func (p *Provider) respondError(w http.ResponseWriter, r *http.Request, a *autho
 	p.respond(w, r, a, fields)
 }
 
-// withQuery adds fields to an address, whose own query stays as it is.
+// withQuery adds fields to the query of an address.
 func withQuery(address string, fields map[string]string) string {
 	query := make(url.Values, len(fields))
 	for name, value := range fields {

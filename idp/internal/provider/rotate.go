@@ -9,30 +9,31 @@ import (
 )
 
 const (
-	// publishedBefore is how long a new key is published before it signs, so that
-	// applications that keep the keys for a while have it by then.
+	// publishedBefore is how long a new key is published before it signs, for
+	// applications that cache keys.
 	publishedBefore = time.Hour
-	// publishedAfter is how long a key is published after its successor has begun to
-	// sign. All that it signed has expired by then.
+	// publishedAfter is how long a key is published after its successor has begun
+	// to sign. By then, everything that it signed has expired.
 	publishedAfter = 24 * time.Hour
 )
 
-// Rotation says what came of a rotation.
+// Rotation is the result of a rotation.
 type Rotation struct {
-	// Keys are all keys from now on.
+	// Keys are all keys after the rotation.
 	Keys []store.SigningKey
-	// Active is when the new keys begin to sign, Retired when the old ones are gone.
+	// Active is when the new keys begin to sign, and Retired when the old ones are
+	// removed.
 	Active, Retired time.Time
 }
 
-// plan is how keys are to be rotated.
+// plan configures a rotation.
 type plan struct {
 	compromised bool
 	early       time.Duration // how long the new ones are published before they sign
-	every       time.Duration // rotate only if it is due by then; 0 for at any rate
+	every       time.Duration // rotate only if this interval has passed; zero to rotate anyway
 }
 
-// Rotate makes new keys. They are published at once, and sign an hour later; those
+// Rotate generates new keys. They are published at once, and sign an hour later; those
 // before them are published for another day. A rotation that is on its way is not
 // begun again, but brought forward if its keys would sign later than that.
 //
@@ -44,7 +45,7 @@ func (k *Keys) Rotate(ctx context.Context, compromised bool) (Rotation, error) {
 	return rotation, err
 }
 
-// rotate carries a plan out. It reports whether there was something to do.
+// rotate executes a plan. done reports whether there was something to do.
 func (k *Keys) rotate(ctx context.Context, p plan) (rotation Rotation, done bool, err error) {
 	now := k.now()
 	rotation.Active = now.Add(p.early)
@@ -88,7 +89,7 @@ func (k *Keys) carryOut(tx store.Tx, p plan, fresh []store.SigningKey, rotation 
 	return true, k.succeed(tx, rows, fresh, rotation)
 }
 
-// replace puts new keys in the place of all others.
+// replace replaces all keys by new ones.
 func (k *Keys) replace(tx store.Tx, rows, fresh []store.SigningKey) error {
 	for _, row := range rows {
 		if err := tx.DeleteSigningKey(row.ID); err != nil {
@@ -98,7 +99,7 @@ func (k *Keys) replace(tx store.Tx, rows, fresh []store.SigningKey) error {
 	return putKeys(tx, fresh)
 }
 
-// succeed adds new keys, and says when those before them retire.
+// succeed adds new keys, and sets when the previous ones retire.
 func (k *Keys) succeed(tx store.Tx, rows, fresh []store.SigningKey, rotation *Rotation) error {
 	for _, row := range rows {
 		if row.Active.After(k.now()) {
@@ -121,8 +122,8 @@ func (k *Keys) succeed(tx store.Tx, rows, fresh []store.SigningKey, rotation *Ro
 	return putKeys(tx, fresh)
 }
 
-// bringForward has the keys of a rotation that is on its way sign by when a rotation
-// would that begins now.
+// bringForward makes the keys of a rotation in progress sign no later than those of
+// a rotation that begins now.
 func (k *Keys) bringForward(tx store.Tx, rows []store.SigningKey, active time.Time, rotation *Rotation) error {
 	if !active.After(rotation.Active) {
 		rotation.Active, rotation.Retired = active, active.Add(publishedAfter)

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// origins that may read an endpoint's answers in a browser (Fetch 3.2). None may
-// send credentials of the browser.
+// corsRule is which origins may read an endpoint's responses in a browser (Fetch
+// 3.2). None may send credentials of the browser.
 type corsRule int
 
 const (
@@ -21,9 +21,9 @@ type endpoint struct {
 	methods []string
 	cors    corsRule
 	serve   func(p *Provider, w http.ResponseWriter, r *http.Request)
-	// page: users see the answer, not programs.
+	// page reports whether users see the response, rather than programs.
 	page bool
-	// inProcess: clients in this Caddy may call it.
+	// inProcess reports whether clients in this Caddy may call it.
 	inProcess bool
 }
 
@@ -31,7 +31,7 @@ var get = []string{http.MethodGet, http.MethodHead}
 
 var getAndPost = []string{http.MethodGet, http.MethodHead, http.MethodPost}
 
-// endpoints are all addresses that there are.
+// endpoints are all endpoints by path.
 var endpoints = map[string]endpoint{
 	"/.well-known/openid-configuration": {methods: get, cors: allOrigins, serve: (*Provider).discovery, inProcess: true},
 	"/jwks":                             {methods: get, cors: allOrigins, serve: (*Provider).jwks, inProcess: true},
@@ -42,7 +42,7 @@ var endpoints = map[string]endpoint{
 	"/end_session":                      {methods: []string{http.MethodGet, http.MethodPost}, serve: (*Provider).endSession, page: true},
 }
 
-// Paths returns the addresses that ServeHTTP answers.
+// Paths returns the paths that ServeHTTP serves.
 func Paths() []string {
 	paths := make([]string, 0, len(endpoints))
 	for path := range endpoints {
@@ -52,10 +52,10 @@ func Paths() []string {
 	return paths
 }
 
-// IsPage reports whether users see the answers of an address, not programs.
+// IsPage reports whether users see the responses at a path, rather than programs.
 func IsPage(path string) bool { return endpoints[path].page }
 
-// ServeHTTP answers the requests of the protocol.
+// ServeHTTP serves the protocol endpoints.
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e, ok := endpoints[r.URL.Path]
 	if !ok {
@@ -77,8 +77,8 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.serve(p, w, r)
 }
 
-// isPreflight sets the headers of CORS, and answers the requests that browsers make
-// before others.
+// isPreflight sets CORS headers. It responds to preflight requests and then returns
+// true.
 func (p *Provider) isPreflight(w http.ResponseWriter, r *http.Request, e endpoint) bool {
 	if e.cors == noOrigins {
 		return false

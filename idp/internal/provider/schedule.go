@@ -8,17 +8,16 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// publishedEarly is how long a key that the schedule makes is published before it
-// signs: longer than any application keeps a set of keys.
+// publishedEarly is how long a scheduled key is published before it signs, which is
+// longer than applications cache keys.
 const publishedEarly = 7 * 24 * time.Hour
 
-// earlyOf is publishedEarly, or less where keys rotate so often that it would not
-// fit.
+// earlyOf returns publishedEarly, or less if keys rotate too often for that.
 func earlyOf(every time.Duration) time.Duration { return min(publishedEarly, every/2) }
 
-// RotateDue makes new keys if those that there are have signed for so long, or will
-// have soon: the new ones are published a week before they sign, and begin to sign
-// when it is time. It reports whether it has. Of several nodes, one does.
+// RotateDue generates new keys if the current ones have signed for the given time,
+// or will have soon: the new ones are published a week before they sign. It reports
+// whether it has done so; of several nodes, one does.
 func (k *Keys) RotateDue(ctx context.Context, every time.Duration) (Rotation, bool, error) {
 	rows, err := k.list(ctx)
 	if err != nil {
@@ -30,8 +29,8 @@ func (k *Keys) RotateDue(ctx context.Context, every time.Duration) (Rotation, bo
 	return k.rotate(ctx, plan{early: earlyOf(every), every: every})
 }
 
-// isDue reports whether a key has signed for so long that its successor has to be
-// published. An algorithm that has no key yet gets one when it signs first.
+// isDue reports whether the successor of a key has to be published. An algorithm
+// without a key gets one when it is first used.
 func isDue(rows []store.SigningKey, every time.Duration, now time.Time) bool {
 	for _, alg := range algs {
 		var newest time.Time

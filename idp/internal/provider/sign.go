@@ -8,7 +8,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// sign makes a JWT of a type (RFC 8725 section 3.11).
+// sign returns a JWT with a typ (RFC 8725, section 3.11).
 func (k *Keys) sign(ctx context.Context, alg, typ string, claims map[string]any) (string, error) {
 	kid, key, err := k.signer(ctx, alg)
 	if err != nil {

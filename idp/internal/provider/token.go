@@ -6,14 +6,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// grantTypes are what the token endpoint gives tokens for.
+// grantTypes are the supported grant types.
 var grantTypes = map[string]func(p *Provider, r *http.Request, client *party, params parameters) (any, *protocolError, error){
 	"authorization_code": (*Provider).redeem,
 	"refresh_token":      (*Provider).refresh,
 	"client_credentials": (*Provider).credentials,
 }
 
-// token is the token endpoint (RFC 6749 section 3.2).
+// token serves the token endpoint (RFC 6749, section 3.2).
 func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	params, wrong := p.readBackChannel(w, r)
 	var document any
@@ -50,8 +50,8 @@ func (p *Provider) grantFor(r *http.Request, params parameters) (client *party, 
 	return client, document, wrong, err
 }
 
-// readBackChannel reads the parameters of a request that a client sends itself. No
-// parameter is read from the address: addresses are found in logs.
+// readBackChannel parses the parameters of a client's own request. Parameters in
+// the URL are ignored, because URLs are logged.
 func (p *Provider) readBackChannel(w http.ResponseWriter, r *http.Request) (parameters, *protocolError) {
 	if r.URL.RawQuery != "" {
 		return nil, invalidRequest("parameters belong in the body")
@@ -67,7 +67,7 @@ func (p *Provider) readBackChannel(w http.ResponseWriter, r *http.Request) (para
 	return params, nil
 }
 
-// answerClient writes the answer of an endpoint that clients call (RFC 6749
+// answerClient writes the response of an endpoint that clients call (RFC 6749,
 // sections 5.1 and 5.2).
 func (p *Provider) answerClient(w http.ResponseWriter, r *http.Request, endpoint string, client *party, document any, wrong *protocolError, err error) {
 	id := ""
@@ -99,9 +99,9 @@ func (p *Provider) answerClient(w http.ResponseWriter, r *http.Request, endpoint
 	}
 }
 
-// revoke is the revocation endpoint (RFC 7009). A token that there is not, or not
-// any more, is no error; that of another client stays. The tokens of programs cannot
-// be revoked, and a client must not believe that they were (section 2.2.1).
+// revoke serves the revocation endpoint (RFC 7009). Unknown tokens are not an
+// error, and those of other clients are left alone. Tokens of programs cannot be
+// revoked, which is an error (section 2.2.1).
 func (p *Provider) revoke(w http.ResponseWriter, r *http.Request) {
 	params, wrong := p.readBackChannel(w, r)
 	var client *party

@@ -26,8 +26,8 @@ type grantData struct {
 }
 
 // wantsRefresh reports whether the client gets a refresh token: for the scope
-// offline_access (OpenID Connect Core 11), and in this Caddy always, so that a site
-// can look at its users again without asking for anything.
+// offline_access (OpenID Connect Core 11), and always in this Caddy, so that sites
+// can recheck their users without configuration.
 func (u *unit) wantsRefresh() bool {
 	return u.client.builtin != nil || slices.Contains(u.data.Scopes, scopeOffline)
 }
@@ -37,24 +37,24 @@ type tokenData struct {
 	Scopes []string `json:"scopes,omitempty"`
 }
 
-// unit is one piece of the library's work: what it reads, and what it wants to be
-// written. Nothing is written until the unit is committed.
+// unit is one unit of work of the library: what it reads, and what it wants to
+// write. Nothing is written until the unit is committed.
 type unit struct {
 	now    time.Time
 	client *party
 	user   *store.User
-	grant  *store.Grant // as it was loaded, or made
+	grant  *store.Grant // as loaded or created
 	data   grantData
 
 	presented string // the code or refresh token of the request
 	isRefresh bool
-	code      string       // that was made
-	refresh   string       // what the client may use from now on
-	access    string       // that was made
-	token     *store.Token // its row, or that of the one presented to userinfo
+	code      string       // the issued code
+	refresh   string       // the refresh token that is valid from now on
+	access    string       // the issued access token
+	token     *store.Token // row of the access token, issued or presented to userinfo
 }
 
-// unitKey is the key of a unit in a context. The library passes contexts on.
+// unitKey is the context key of a unit. The library passes contexts on.
 type unitKey struct{}
 
 func unitOf(ctx context.Context) (*unit, error) {
@@ -70,7 +70,7 @@ func (u *unit) in(r *http.Request) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), unitKey{}, u))
 }
 
-// systemTime returns a time as the system's clock has it, which the library reads.
+// systemTime converts a time to the system's clock, which the library reads.
 func (u *unit) systemTime(t time.Time) int { return int(time.Now().Add(t.Sub(u.now)).Unix()) }
 
 // load reads the data of a grant.
@@ -82,7 +82,7 @@ func (u *unit) load(grant *store.Grant) error {
 	return nil
 }
 
-// libraryGrant is the grant as the library has it.
+// libraryGrant returns the grant in the library's form.
 func (u *unit) libraryGrant() *goidc.Grant {
 	g := &goidc.Grant{
 		ID: u.grant.ID, ClientID: u.grant.ClientID, Subject: u.grant.UserID,
@@ -96,15 +96,15 @@ func (u *unit) libraryGrant() *goidc.Grant {
 	if u.data.Challenge != "" {
 		g.AuthParams.CodeChallengeMethod = goidc.CodeChallengeMethodSHA256
 	}
-	// A nonce is about the sign-in (OpenID Connect Core 12.2).
+	// A nonce belongs to the sign-in (OpenID Connect Core 12.2).
 	if !u.isRefresh {
 		g.AuthParams.Nonce = u.data.Nonce
 	}
 	return g
 }
 
-// libraryClient is the client as the library has it. Its secret was checked, so it
-// looks like a public one where it would be authenticated.
+// libraryClient returns the client in the library's form. Its secret has already
+// been verified, so it appears as a public client.
 func (u *unit) libraryClient(method goidc.AuthnMethod) *goidc.Client {
 	c := &goidc.Client{ID: u.client.ID}
 	c.RedirectURIs = []string{asParsed(u.data.RedirectURI)}
@@ -116,7 +116,8 @@ func (u *unit) libraryClient(method goidc.AuthnMethod) *goidc.Client {
 	return c
 }
 
-// idTokenClaims are the claims of an ID token beside those that the library makes.
+// idTokenClaims returns the claims of an ID token besides those that the library
+// adds.
 func (u *unit) idTokenClaims() map[string]any {
 	claims := claimsOf(u.user, u.data.Scopes, u.data.IDToken)
 	claims["iat"] = u.now.Unix()
@@ -135,8 +136,8 @@ func (u *unit) idTokenClaims() map[string]any {
 	return claims
 }
 
-// The methods below are what the library calls. It takes a value that is zero for
-// one that is missing, and then keeps grants in memory: these are pointers.
+// The library calls the methods below. It takes a zero value for a missing one, and
+// would then keep grants in memory; these are pointers.
 
 type grants struct{}
 
@@ -146,7 +147,7 @@ func (*grants) SaveGrant(ctx context.Context, g *goidc.Grant) error {
 		return err
 	}
 	if g.RevokedAt != 0 {
-		return nil // it was refused: the unit is not committed
+		return nil // the request was refused, so the unit is not committed
 	}
 	if u.grant == nil {
 		return u.issue(g)
@@ -157,7 +158,7 @@ func (*grants) SaveGrant(ctx context.Context, g *goidc.Grant) error {
 	return nil
 }
 
-// issue makes the row of a new grant.
+// issue creates the row of a new grant.
 func (u *unit) issue(g *goidc.Grant) error {
 	data, err := json.Marshal(u.data)
 	if err != nil {
@@ -204,7 +205,7 @@ func presented(ctx context.Context, secret string, isRefresh bool) (*goidc.Grant
 	return u.libraryGrant(), nil
 }
 
-// Sessions of the library are not kept: it has none that lasts longer than a call.
+// SaveSession stores nothing: the library's sessions do not outlast a call.
 func (*grants) SaveSession(context.Context, *goidc.AuthnSession) error { return nil }
 
 func (*grants) Session(context.Context, string) (*goidc.AuthnSession, error) {

@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// userinfo is the UserInfo endpoint (OpenID Connect Core 5.3).
+// userinfo serves the UserInfo endpoint (OpenID Connect Core 5.3).
 func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 	token, wrong := readBearer(w, r)
 	if wrong != nil {
@@ -43,7 +43,7 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// loadToken fills a unit from an access token.
+// loadToken loads into a unit what an access token refers to.
 func (p *Provider) loadToken(tx store.Tx, u *unit) error {
 	var err error
 	if u.token, err = tx.Token(store.HashOf(u.access)); err != nil {
@@ -67,9 +67,9 @@ func (p *Provider) loadToken(tx store.Tx, u *unit) error {
 	return err
 }
 
-// readBearer reads an access token from the header, or from the form of a POST
-// request (RFC 6750 sections 2.1 and 2.2). Addresses are found in logs, so a token
-// there is refused.
+// readBearer returns the access token in the header, or in the form of a POST
+// request (RFC 6750, sections 2.1 and 2.2). Tokens in URLs are refused, because
+// URLs are logged.
 func readBearer(w http.ResponseWriter, r *http.Request) (string, *protocolError) {
 	if r.URL.Query().Has("access_token") {
 		return "", invalidRequest("an access token does not belong in the address")
@@ -103,8 +103,8 @@ func readBearer(w http.ResponseWriter, r *http.Request) (string, *protocolError)
 	return token, nil
 }
 
-// challenge refuses an access token (RFC 6750 section 3). A request without one
-// learns no error.
+// challenge refuses an access token (RFC 6750, section 3). A request without a
+// token gets no error code.
 func (p *Provider) challenge(w http.ResponseWriter, r *http.Request, wrong *protocolError) {
 	value, status, body := `Bearer realm="userinfo"`, http.StatusUnauthorized, map[string]string{}
 	if wrong.code != "" {

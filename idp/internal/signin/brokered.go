@@ -13,15 +13,15 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// Link is an external account that may be joined with an account here, once the
-// user has signed in to that.
+// Link is an external account that may be linked to an account here, once the user
+// has signed in to that.
 type Link struct {
 	*broker.Pending
-	External string `json:"title"` // what pages call the external provider
+	External string `json:"title"` // display name of the external provider
 	Agreed   bool   `json:"agreed,omitempty"`
 }
 
-// Brokered is what goes on with sign-ins at external providers.
+// Brokered implements broker.SignIn.
 type Brokered struct{ *SignIn }
 
 var _ broker.SignIn = Brokered{}
@@ -52,7 +52,7 @@ func (s Brokered) Begin(w http.ResponseWriter, r *http.Request, q *request.Reque
 }
 
 // withCookies returns a request with the cookies that its response sets, as if the
-// browser had sent them already.
+// browser had already sent them.
 func withCookies(w http.ResponseWriter, r *http.Request) *http.Request {
 	r = r.Clone(r.Context())
 	for _, line := range w.Header()["Set-Cookie"] {
@@ -63,7 +63,7 @@ func withCookies(w http.ResponseWriter, r *http.Request) *http.Request {
 	return r
 }
 
-// goOnAs goes on with what an external provider says.
+// goOnAs continues with the answer of an external provider.
 func (v *visit) goOnAs(answer *broker.Answer) {
 	switch answer.Outcome {
 	case broker.Linked, broker.Created:
@@ -83,7 +83,8 @@ func (v *visit) goOnAs(answer *broker.Answer) {
 	}
 }
 
-// proveExternal notes what an external provider has proven. The time is theirs.
+// proveExternal records what an external provider has proved, at the time that it
+// states.
 func (v *visit) proveExternal(tx store.Tx, state *State, answer *broker.Answer) error {
 	a := answer.Assertion
 	user, err := tx.User(answer.User.ID)
@@ -102,13 +103,13 @@ func (v *visit) proveExternal(tx store.Tx, state *State, answer *broker.Answer) 
 	return v.succeed(tx, state, &judgement{user: user}, Attempt{User: user, Kind: AttemptPassword, Address: v.Address(v.r)})
 }
 
-// showLink says that the user has an account here.
+// showLink offers to link the external account to an existing one.
 func (v *visit) showLink(facts, decision) {
 	link := v.state.Link
 	v.render(&pages.LinkAccount{Common: v.common(), Action: v.path("link"), External: link.External, User: link.Email})
 }
 
-// takeLink takes whether the accounts are to be joined.
+// takeLink processes the answer to that offer.
 func (v *visit) takeLink() {
 	v.changed(func(_ store.Tx, state *State) error {
 		if state.Link != nil && v.field(pages.FieldChoice) == "continue" {
@@ -120,9 +121,9 @@ func (v *visit) takeLink() {
 	}, v.proceed)
 }
 
-// link joins the accounts after the sign-in. Signing in goes on if that fails. The steps
-// lead here only if the user has agreed, and then signed in with what the account has; it
-// is checked again, since a link lasts.
+// link links the accounts after the sign-in, which continues even if that fails. The steps
+// lead here only after the user agreed and then signed in with a factor of the account;
+// both are checked again, because a link is permanent.
 func (v *visit) link(f facts, d decision) {
 	link := v.state.Link
 	if link == nil || !link.Agreed || !d.active || v.state.External != "" {

@@ -13,9 +13,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// shares are those of users who have a code by time or by counter, and of users who
-// have passkeys alone, and whether there are tokens that count. They are counted again
-// after a while.
+// shares are the fractions of users who have codes by time or by counter, and of
+// those who only have passkeys, and whether there are hardware tokens. They are
+// cached for a while.
 type shares struct {
 	mu      sync.Mutex
 	counted time.Time
@@ -27,7 +27,7 @@ type share struct {
 	tokens          bool
 }
 
-// shareLasts is how long counted shares are used.
+// shareLasts is how long shares are cached.
 const shareLasts = 10 * time.Minute
 
 func (c *shares) of(tx store.Tx, now time.Time) (share, error) {
@@ -59,7 +59,7 @@ func (c *shares) of(tx store.Tx, now time.Time) (share, error) {
 	return c.share, nil
 }
 
-// keyedShare returns a keyed hash of a name, as a number from 0 to 1.
+// keyedShare returns a keyed hash of a name as a number from 0 to 1.
 func (v *visit) keyedShare(ctx context.Context, purpose, key string) (float64, error) {
 	hash, err := v.Keyed(ctx, purpose, key)
 	if err != nil {
@@ -71,8 +71,9 @@ func (v *visit) keyedShare(ctx context.Context, purpose, key string) (float64, e
 	return float64(binary.BigEndian.Uint64(hash)) / math.MaxUint64, nil
 }
 
-// isLikeCode and isLikePasskey report whether an unknown name looks like that of a
-// user who has codes, or passkeys alone. What is in a share is in each greater one.
+// isLikeCode and isLikePasskey report whether an unknown name is treated like that
+// of a user who has codes, or only passkeys. The names in a share are also in every
+// larger one.
 func (v *visit) isLikeCode(ctx context.Context, tx store.Tx, key string) (bool, error) {
 	share, err := v.shares.of(tx, v.Now())
 	if err != nil {
@@ -95,10 +96,10 @@ func (v *visit) isLikePasskey(ctx context.Context, tx store.Tx, key string) (boo
 }
 
 // asksForCode reports whether the password page has a field for a code, and whether
-// two codes of a token can be entered there. A user who has codes gets the field. For
-// a name that is unknown, a keyed hash of the name decides, in the share of the users
-// who have codes, so that the field shows nothing about a name. It is always there if
-// everybody must use a second factor.
+// it accepts two codes of a token. Users who have codes get the field. For unknown
+// names, a keyed hash of the name decides, in the same proportion as for users, so
+// that the field reveals nothing about a name. If everyone has to use a second
+// factor, it is always shown.
 func (v *visit) asksForCode(ctx context.Context, key string, user *store.User) (asks, tokens bool, err error) {
 	err = v.Store.View(ctx, func(tx store.Tx) error {
 		share, err := v.shares.of(tx, v.Now())

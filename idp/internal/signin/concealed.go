@@ -7,16 +7,16 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// This file keeps from guessers whether a password was right where the second factor
-// is a passkey, which a form cannot carry. A wrong password of such a user leads to
-// the page that asks for the passkey, too, and so does a share of the names that are
-// unknown. The page takes the passkey of that user alone, which is two factors by
-// itself, and no recovery code.
+// This file conceals whether a password was right if the second factor is a
+// passkey, which a form cannot carry. A wrong password of such a user leads to the
+// page that asks for the passkey as well, and so does a share of the unknown names.
+// After a wrong password, that page accepts only a passkey of that user, which is
+// two factors by itself, and no recovery code.
 
-// unknownUser stands for an unknown name. No passkey is its.
+// unknownUser is a placeholder for unknown names. It has no passkeys.
 var unknownUser = &store.User{ID: "unknown"}
 
-// conceals reports whether the page after a wrong password is that of a passkey.
+// conceals reports whether a wrong password leads to the passkey page.
 func (v *visit) conceals(ctx context.Context, tx store.Tx, state State, who candidate) (bool, error) {
 	if who.user == nil {
 		return v.isLikePasskey(ctx, tx, who.key)
@@ -30,7 +30,7 @@ func (v *visit) conceals(ctx context.Context, tx store.Tx, state State, who cand
 	return !f.hasCode() && next(f).step == stepFactor, nil
 }
 
-// concealed returns whom the page is for.
+// concealed returns the user of the concealed page.
 func (v *visit) concealed(tx store.Tx, state State) (candidate, *store.User, error) {
 	who, err := v.candidateIn(tx, state)
 	if who.user == nil {
@@ -39,7 +39,7 @@ func (v *visit) concealed(tx store.Tx, state State) (candidate, *store.User, err
 	return who, who.user, err
 }
 
-// showConcealed shows the page that asks for the passkey, as after a right password.
+// showConcealed shows the passkey page as after a right password.
 func (v *visit) showConcealed(variant string) {
 	f := facts{request: v.request, state: v.state, now: v.Now(), has: []store.FactorKind{store.Passkey}}
 	err := v.Store.View(v.r.Context(), func(tx store.Tx) (err error) {
@@ -56,7 +56,7 @@ func (v *visit) showConcealed(variant string) {
 	v.showFactor(f, variant)
 }
 
-// judgeConcealed takes no code: the password that belongs to it was wrong.
+// judgeConcealed refuses all codes, because the password was wrong.
 func (v *visit) judgeConcealed(tx store.Tx, state *State, j *judgement) error {
 	who, _, err := v.concealed(tx, *state)
 	if err != nil {
@@ -78,7 +78,7 @@ func (v *visit) judgeConcealed(tx store.Tx, state *State, j *judgement) error {
 	return v.failFactor(tx, state, j, attempt)
 }
 
-// failFactor notes that an answer of the page of a second factor was wrong.
+// failFactor records a wrong answer on a second factor page.
 func (v *visit) failFactor(tx store.Tx, state *State, j *judgement, attempt Attempt) (err error) {
 	j.kind = attempt.Kind
 	field, problem := pages.FieldCode, "code.wrong"

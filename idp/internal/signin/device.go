@@ -12,7 +12,7 @@ import (
 )
 
 // TicketDevice is the kind of the tickets of browsers that have signed in to an
-// account before. They have to be deleted when a password or a factor changes.
+// account before. They must be deleted when a password or a factor changes.
 const TicketDevice = "device"
 
 const (
@@ -23,30 +23,30 @@ const (
 // device is a browser that has signed in to an account before. The zero value is
 // one that has not.
 type device struct {
-	// id names it to what counts attempts.
+	// id identifies the device in attempt counters.
 	id string
-	// since is when it gave a second factor and was asked to be remembered; zero
-	// if it was not.
+	// since is when the device gave a second factor and was remembered; zero if it
+	// was not.
 	since time.Time
 }
 
-// remembered reports whether the device stands for the second factor.
+// remembered reports whether the device replaces the second factor.
 func (d device) remembered(lasts time.Duration, now time.Time) bool {
 	return lasts > 0 && !d.since.IsZero() && now.Sub(d.since) < lasts
 }
 
-// deviceData is the Data of a ticket.
+// deviceData is the Data of a device ticket.
 type deviceData struct {
 	Since time.Time `json:"since,omitzero"`
 }
 
-// deviceHash is what a browser's secret is kept as for one account: the browser
-// has one cookie for all of them.
+// deviceHash returns the hash of a browser's secret for one account. A browser has
+// one cookie for all accounts.
 func deviceHash(secret, userID string) store.Hash {
 	return store.HashOf("device of " + userID + " " + secret)
 }
 
-// deviceOf returns what the browser is to a user.
+// deviceOf returns the device for a user.
 func (v *visit) deviceOf(tx store.Tx, user *store.User) (d device, err error) {
 	secret := v.Cookies.Get(v.r, deviceCookie)
 	if secret == "" {
@@ -74,8 +74,8 @@ func readDevice(ticket *store.Ticket, hash store.Hash, user *store.User) (d devi
 	return device{hex.EncodeToString(hash[:16]), data.Since}, nil
 }
 
-// keepDevice makes the browser known to a user's account, and has it stand for the
-// second factor if the user wants that and has just given one.
+// keepDevice records that the browser has signed in to a user's account, and lets
+// it replace the second factor if the user asked for that and has just given one.
 func (v *visit) keepDevice(user *store.User, remember bool) error {
 	secret := v.Cookies.Get(v.r, deviceCookie)
 	if secret == "" {
@@ -112,7 +112,7 @@ func (v *visit) keepDevice(user *store.User, remember bool) error {
 	return nil
 }
 
-// firstFactor reports whether a request has had what a sign-in here can begin with.
+// firstFactor reports whether proofs include one that a sign-in can begin with.
 func (p proofs) firstFactor() bool {
 	for _, kind := range []string{amrPassword, amrHardware, amrSoftware} {
 		if _, ok := p[kind]; ok {
@@ -122,7 +122,7 @@ func (p proofs) firstFactor() bool {
 	return false
 }
 
-// secondFactor reports whether a request has had a second factor from the user.
+// secondFactor reports whether proofs include a second factor.
 func (p proofs) secondFactor() bool {
 	for _, kind := range []string{amrCode, amrHardware, amrSoftware} {
 		if _, ok := p[kind]; ok {

@@ -11,11 +11,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// Enrolment is how far the enrolment of a factor that is due has come.
+// Enrolment is the state of a due enrolment of a factor.
 type Enrolment struct {
 	Kind  store.FactorKind `json:"kind,omitempty"`
 	Token string           `json:"token,omitempty"`
-	// Later: the user does not want a factor now, or cannot have one.
+	// Later reports that the user does not want a factor now, or cannot have one.
 	Later bool `json:"later,omitempty"`
 	Mailed
 }
@@ -29,9 +29,9 @@ const (
 	enrolFactor
 )
 
-// enrolNext decides on the next page of an enrolment. A password alone must not
-// lead to a factor: with a stolen one the thief would enrol his own. Two factors, a
-// mailed code, or the link of an operator do.
+// enrolNext returns the next page of an enrolment. A password alone is not
+// sufficient: otherwise whoever has stolen it could enrol their own factor. Two
+// factors, a mailed code, or an operator's link are required.
 func enrolNext(f facts, d decision) enrolStep {
 	e := f.state.Enrol
 	switch {
@@ -67,7 +67,7 @@ func (v *visit) showKinds(f facts) {
 	v.render(page)
 }
 
-// takeKind takes the kind of factor that the user wants.
+// takeKind processes the choice of a kind of factor.
 func (v *visit) takeKind() {
 	if v.field(pages.FieldChoice) == "later" {
 		v.takeLater()
@@ -76,13 +76,14 @@ func (v *visit) takeKind() {
 	v.choose(store.FactorKind(v.field(pages.FieldKind)), v.proceed)
 }
 
-// showUnmet says that the user cannot have the second factor that the request is for.
+// showUnmet shows that the user cannot have the second factor that the request
+// demands.
 func (v *visit) showUnmet(facts, decision) {
 	v.render(&pages.Confirm{Common: v.common(), Action: v.path("enrol-later"), Key: "unmet"})
 }
 
-// takeLater goes on without a second factor, where that is for the application to
-// decide.
+// takeLater continues without a second factor, if the application may decide about
+// that.
 func (v *visit) takeLater() {
 	v.changed(func(tx store.Tx, state *State) error {
 		f, err := v.facts(tx, *state)
@@ -97,7 +98,7 @@ func (v *visit) takeLater() {
 	}, v.proceed)
 }
 
-// choose sets the kind. What is not allowed is asked for again; see enrolNext.
+// choose sets the kind. enrolNext asks again if it is not allowed.
 func (v *visit) choose(kind store.FactorKind, goOn func()) {
 	v.changed(func(_ store.Tx, state *State) error {
 		state.Enrol.Kind, state.Enrol.Token = kind, ""
@@ -106,7 +107,7 @@ func (v *visit) choose(kind store.FactorKind, goOn func()) {
 	}, goOn)
 }
 
-// showFactorOf shows what the user needs to set a factor of the chosen kind up.
+// showFactorOf shows how to set up a factor of the chosen kind.
 func (v *visit) showFactorOf(f facts) {
 	var e *factors.Enrolment
 	err := v.change(func(tx store.Tx, state *State) (err error) {
@@ -138,7 +139,7 @@ func (v *visit) showFactorOf(f facts) {
 	})
 }
 
-// enrolment resumes an enrolment, or begins one.
+// enrolment resumes or begins an enrolment.
 func (v *visit) enrolment(tx store.Tx, user *store.User, e *Enrolment) (*factors.Enrolment, error) {
 	method, ctx := v.Factors.Method(e.Kind), v.r.Context()
 	if e.Token != "" {
@@ -160,8 +161,8 @@ func (v *visit) enrolment(tx store.Tx, user *store.User, e *Enrolment) (*factors
 // showOther lets the user choose another kind of factor.
 func (v *visit) showOther() { v.choose("", v.proceed) }
 
-// takeEnrol adds the factor if the answer shows that it works. That proves the
-// factor, too. The first factor brings recovery codes, which are shown once.
+// takeEnrol adds the factor if the answer proves that it works, which also counts
+// as using it. The first factor comes with recovery codes, which are shown once.
 func (v *visit) takeEnrol() {
 	var added *store.Factor
 	var codes []string

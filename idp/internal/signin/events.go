@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// Why something failed, for the log. Users see one text.
+// Reasons of failures, for the log. Users see the same text for all.
 const (
 	reasonUnknown    = "unknown_name"
 	reasonPassword   = "wrong_password"
@@ -23,7 +23,7 @@ const (
 
 var reasonOf = map[string]string{AttemptPassword: reasonPassword, AttemptCode: reasonCode, AttemptRecovery: reasonRecovery}
 
-// Outcomes that are counted.
+// Counted outcomes.
 const (
 	outcomeSignedIn = "signed_in"
 	outcomeFailed   = "failed"
@@ -32,7 +32,7 @@ const (
 	outcomeRefused  = "refused"
 )
 
-// log writes an audit line. It has no field of a form, ever.
+// log writes an audit line. It must not contain any form field.
 func (v *visit) log(event, message string, attrs ...slog.Attr) {
 	attrs = append([]slog.Attr{
 		slog.String("event", event),
@@ -42,8 +42,8 @@ func (v *visit) log(event, message string, attrs ...slog.Attr) {
 	v.Logger.LogAttrs(v.r.Context(), slog.LevelInfo, message, attrs...)
 }
 
-// who names a user by the subject, and a name that is unknown by a keyed hash:
-// people type passwords into the field of the name.
+// who identifies a user by the subject, or an unknown name by a keyed hash, since
+// people sometimes type passwords into the name field.
 func (v *visit) who(user *store.User, key string) slog.Attr {
 	if user != nil {
 		return slog.String("user", user.ID)
@@ -55,7 +55,7 @@ func (v *visit) who(user *store.User, key string) slog.Attr {
 	return slog.String("unknown_user", hex.EncodeToString(hash[:8]))
 }
 
-// report writes what came of a form, counts it, and has mail sent.
+// report logs and counts the result of a form, and sends mail.
 func (v *visit) report(j *judgement) {
 	ctx := v.r.Context()
 	switch {
@@ -78,7 +78,7 @@ func (v *visit) report(j *judgement) {
 	}
 }
 
-// signedIn writes that a user has signed in, or went on with a session.
+// signedIn logs that a user has signed in, or continued with a session.
 func (v *visit) signedIn(f facts, d decision, session *store.Session) {
 	event, message := "session_used", "a session was used"
 	if d.active {
@@ -89,7 +89,7 @@ func (v *visit) signedIn(f facts, d decision, session *store.Session) {
 		slog.String("acr", session.ACR), slog.String("amr", strings.Join(session.AMR, " ")))
 }
 
-// factorOf names the strongest factor of a sign-in.
+// factorOf returns the strongest factor of a sign-in.
 func factorOf(amr []string) string {
 	for _, one := range []struct{ amr, factor string }{
 		{amrHardware, "passkey"}, {amrSoftware, "passkey"}, {amrCode, "code"}, {amrExternal, "external"},

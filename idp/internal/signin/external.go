@@ -14,17 +14,17 @@ import (
 // Externals are the external providers; see package broker.
 type Externals interface {
 	Externals() []broker.External
-	// ForDomain returns the one that the users of an e-mail address's domain sign
-	// in at, whether the address is known or not.
+	// ForDomain returns the provider for the domain of an e-mail address, known or
+	// not.
 	ForDomain(address string) (id string, ok bool)
-	// Begin sends the browser to one, on behalf of a request. hint is what the user
-	// typed, or empty.
+	// Begin sends the browser to a provider on behalf of a request. hint is what
+	// the user typed; may be empty.
 	Begin(w http.ResponseWriter, r *http.Request, id string, q *request.Request, hint string)
-	// Link joins an external account with that of a user who has just signed in.
+	// Link links an external account to a user who has just signed in.
 	Link(ctx context.Context, pending *broker.Pending, userID string) error
 }
 
-// shown returns the external providers that the first page shows.
+// shown returns the external providers on the first page.
 func (s *SignIn) shown() (all []pages.External) {
 	for _, e := range s.Externals.Externals() {
 		if !e.Disabled {
@@ -52,9 +52,9 @@ func (v *visit) leave() {
 }
 
 // leaveForm sends the browser to an address of the request that leads to another
-// site, after a form. Browsers hold all redirects that follow a form against the
-// policy of its page, which names no other site: so they go on from a page of its
-// own, and programs by a redirect.
+// site, after a form. Browsers check all redirects after a form against the page's
+// form-action, which names no other sites. They therefore get an intermediate page,
+// and programs a redirect.
 func (v *visit) leaveForm(name string) {
 	if isBrowser(v.r) {
 		v.render(&pages.Continue{Common: v.common(), URL: v.path(name)})
@@ -63,7 +63,7 @@ func (v *visit) leaveForm(name string) {
 	v.goTo(name)
 }
 
-// isBrowser reports whether a request is by something that shows pages.
+// isBrowser reports whether a request comes from a browser.
 func isBrowser(r *http.Request) bool {
 	return r.Header.Get("Sec-Fetch-Mode") != "" || strings.HasPrefix(r.UserAgent(), "Mozilla/")
 }

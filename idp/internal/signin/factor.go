@@ -8,8 +8,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// showFactor asks for the second factor, where the rest is proven: after a
-// password whose user has a passkey, and in a step up.
+// showFactor asks for the second factor alone: after the password of a user with a
+// passkey, and for a step-up.
 func (v *visit) showFactor(f facts, variant string) {
 	if variant == withResync && f.hasCode() {
 		v.render(&pages.Resync{Common: v.common(pages.FieldCode), Action: v.path("factor"), User: v.shownName(f), Cancel: v.path("")})
@@ -37,8 +37,8 @@ func (v *visit) showFactor(f facts, variant string) {
 	v.render(page)
 }
 
-// shownName returns what the page of a second factor calls the user: what was typed,
-// if it was, so that it does not show who that is.
+// shownName returns the name on a second factor page: what was typed, if anything,
+// so that the page does not reveal the user.
 func (v *visit) shownName(f facts) string {
 	if v.state.Name != "" {
 		return v.state.Name
@@ -46,7 +46,8 @@ func (v *visit) shownName(f facts) string {
 	return f.user.Name
 }
 
-// takeFactor judges a code, two of them or a recovery code of the user who has proven the rest.
+// takeFactor checks one code, two codes or a recovery code of the user who has
+// proved the rest.
 func (v *visit) takeFactor() {
 	came := v.Now()
 	j := judgement{typed: v.typed()}
@@ -75,7 +76,7 @@ func (v *visit) judgeFactor(tx store.Tx, state *State, j *judgement) error {
 	case stepConcealed:
 		return v.judgeConcealed(tx, state, j)
 	default:
-		j.reason = reasonStep // a page that is not due any more
+		j.reason = reasonStep // the page is outdated
 		return nil
 	}
 	j.user = f.user

@@ -9,9 +9,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// finish answers the request: it takes the request, so that it is answered once,
-// begins or renews the session if something was proven, and has the request's
-// finisher answer.
+// finish ends the request: it removes it, so that it is answered once, begins or
+// renews the session if something was proved, and calls the request's finisher.
 func (v *visit) finish(f facts, d decision) {
 	finisher := v.take()
 	if finisher == nil {
@@ -44,7 +43,7 @@ func (v *visit) start(f facts, d decision) (*store.Session, error) {
 			a.External = v.session.External
 		}
 		if v.session.External != "" && v.state.External == "" && !v.state.Proven.firstFactor() {
-			a.Expires = v.session.Expires // only the external provider makes it longer
+			a.Expires = v.session.Expires // only the external provider may extend it
 		}
 	}
 	return v.Sessions.Start(v.w, v.r, a)
@@ -58,7 +57,7 @@ func (v *visit) respondStart(finisher request.Finisher, err error) {
 	v.Fail(v.w, v.r, err)
 }
 
-// refuse answers the request with an error.
+// refuse ends the request with an error.
 func (v *visit) refuse(code string) {
 	if finisher := v.take(); finisher != nil {
 		v.Count(outcomeRefused, "")
@@ -74,11 +73,11 @@ var descriptions = map[string]string{
 	codeDenied:              "the user must not sign in",
 }
 
-// take takes the request, or answers with a page if another one has taken it.
+// take removes the request, or shows a page if that has already happened.
 func (v *visit) take() request.Finisher {
 	finisher := v.finishers[v.request.Kind]
 	if finisher == nil {
-		v.Pages.Render(v.w, v.r, 400, pages.Expired()) // of another version of this program
+		v.Pages.Render(v.w, v.r, 400, pages.Expired()) // from another version of this program
 		return nil
 	}
 	q, err := v.Requests.Take(v.w, v.r, v.request.ID)

@@ -13,9 +13,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// Mailed is a code that was sent by mail, before a first factor is enrolled.
+// Mailed is a code that was sent by mail before a first factor is enrolled.
 type Mailed struct {
-	Code   []byte    `json:"code,omitempty"` // a keyed hash of it
+	Code   []byte    `json:"code,omitempty"` // keyed hash of the code
 	Sent   time.Time `json:"sent,omitzero"`
 	Tries  int       `json:"tries,omitempty"`
 	Passed bool      `json:"passed,omitempty"`
@@ -23,16 +23,16 @@ type Mailed struct {
 
 const (
 	mailedLasts = 30 * time.Minute
-	// maxTries is how often a mailed code may be typed wrong.
+	// maxTries is how often a wrong code may be entered.
 	maxTries = 5
 )
 
-// isOpen reports whether a code was sent that may still be typed.
+// isOpen reports whether there is a code that is still valid.
 func (m Mailed) isOpen(now time.Time) bool {
 	return len(m.Code) > 0 && m.Tries < maxTries && now.Sub(m.Sent) < mailedLasts
 }
 
-// showMailed asks for the code, and sends it first if that was not done.
+// showMailed asks for the code. It first sends one if there is none.
 func (v *visit) showMailed(f facts) {
 	page := &pages.MailedCode{Common: v.common(pages.FieldCode), Action: v.path("mailed"), Valid: mailedLasts}
 	if f.mayPutOff() {
@@ -53,8 +53,7 @@ func (v *visit) showMailed(f facts) {
 	v.render(page)
 }
 
-// sendCode sends a code, in the place of one before. How many mails a user gets is
-// not decided here.
+// sendCode sends a new code. Limits on mail are applied elsewhere.
 func (v *visit) sendCode(user *store.User) error {
 	code, err := newCode()
 	if err != nil {
@@ -88,7 +87,7 @@ func (v *visit) takeAgain() {
 	}, v.proceed)
 }
 
-// takeMailed compares the code.
+// takeMailed checks the code.
 func (v *visit) takeMailed() {
 	code := strings.Map(digit, v.field(pages.FieldCode))
 	v.changed(func(tx store.Tx, state *State) error {
@@ -109,7 +108,7 @@ func (v *visit) takeMailed() {
 		if err != nil {
 			return err
 		}
-		if !allowed { // locked is the same as wrong
+		if !allowed { // treated like a wrong code
 			state.problem(pages.FieldCode, pages.ProblemMailedCode)
 			return nil
 		}
@@ -141,7 +140,7 @@ func newCode() (string, error) {
 	return fmt.Sprintf("%08d", n), nil
 }
 
-// mask returns an address that its owner recognizes.
+// mask returns a shortened e-mail address that its owner recognizes.
 func mask(email string) string {
 	local, domain, ok := strings.Cut(email, "@")
 	if !ok || local == "" {

@@ -8,10 +8,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// maxName is how long a name or an e-mail address may be, in bytes.
+// maxName is the maximum length in bytes of a name or an e-mail address.
 const maxName = 254
 
-// showName asks for the name. It can be opened at any step: «not you?».
+// showName asks for the name. It is available at every step.
 func (v *visit) showName() {
 	page := &pages.UserName{Common: v.common(pages.FieldUserName), Action: v.path("name"), Value: v.state.Name}
 	if page.Value == "" {
@@ -38,8 +38,8 @@ func (v *visit) showName() {
 	v.render(page)
 }
 
-// takeName takes the name that was typed, or the external provider that was
-// chosen. Nothing that follows depends on whether the name exists.
+// takeName processes the name or the chosen external provider. Nothing that follows
+// depends on whether the name exists.
 func (v *visit) takeName() {
 	if id := v.field(pages.FieldExternal); id != "" {
 		v.leaveFor(id, "")
@@ -66,8 +66,7 @@ func (v *visit) takeName() {
 	})
 }
 
-// cleanName returns a name as it was typed, without the blanks around it. What
-// cannot be a name is nothing.
+// cleanName returns a name without surrounding spaces; "" if it is not valid.
 func cleanName(typed string) string {
 	typed = strings.TrimSpace(typed)
 	if len(typed) > maxName || !utf8.ValidString(typed) || strings.ContainsFunc(typed, isControl) {

@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// showNewPassword asks for a new password, which is due.
+// showNewPassword asks for a new password if one is due.
 func (v *visit) showNewPassword(f facts, _ decision) { v.askNewPassword(f, nil) }
 
 func (v *visit) askNewPassword(f facts, problems []pages.Problem) {
@@ -23,8 +23,7 @@ func (v *visit) askNewPassword(f facts, problems []pages.Problem) {
 	v.render(page)
 }
 
-// takeNewPassword changes the password. All sessions of the user end, but for one
-// in this browser.
+// takeNewPassword changes the password. All other sessions of the user end.
 func (v *visit) takeNewPassword() {
 	f, d, ok := v.load()
 	if !ok {

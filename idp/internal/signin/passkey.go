@@ -9,16 +9,17 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// attemptPasskey is what an attempt with a passkey is called in the log. Nothing
-// counts it: it cannot be guessed.
+// attemptPasskey is the name in the log of an attempt with a passkey. It is not
+// counted, since passkeys cannot be guessed.
 const attemptPasskey = "passkey"
 
-// fieldPasskey marks a problem with a passkey, which has no field.
+// fieldPasskey is the field of a problem with a passkey, which has no field of its
+// own.
 const fieldPasskey = ""
 
-// askPasskey returns what a page needs to ask for a passkey, or nothing where there
-// are none. The challenge is bound to the browser and the request, and to the
-// user if the step has one. It names no credentials, so that it shows nothing of
+// askPasskey returns what a page needs to ask for a passkey; nil if passkeys are
+// not available. The challenge is bound to the browser, the request, and the user
+// if the step has one. It lists no credentials, so that it reveals nothing about
 // accounts.
 func (v *visit) askPasskey(user *store.User, autofill bool) (*pages.Passkey, error) {
 	if v.Factors.Passkeys == nil {
@@ -40,8 +41,8 @@ func (v *visit) askPasskey(user *store.User, autofill bool) (*pages.Passkey, err
 	return ask, err
 }
 
-// takePasskey judges a passkey: as the second factor where that is due, else alone,
-// as two factors. It waits in no queue.
+// takePasskey checks a passkey: as the second factor if that is due, else as two
+// factors. It does not use the queue.
 func (v *visit) takePasskey() {
 	if v.Factors.Passkeys == nil {
 		v.proceed()
@@ -96,8 +97,8 @@ func (v *visit) judgePasskey(tx store.Tx, state *State, j *judgement) error {
 	return v.succeed(tx, state, j, Attempt{User: j.user, Kind: attemptPasskey, Address: v.Address(v.r)})
 }
 
-// reportCloned warns of a passkey whose counter went back: there may be two of it
-// (Web Authentication 6.1.1).
+// reportCloned warns about a passkey whose counter went back, and so may have been
+// cloned (Web Authentication 6.1.1).
 func (v *visit) reportCloned(user *store.User) {
 	v.Logger.LogAttrs(v.r.Context(), slog.LevelWarn, "the counter of a passkey went back; it may have been copied",
 		slog.String("event", "passkey_cloned"), v.who(user, ""))

@@ -12,15 +12,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// Variants of the pages that ask for a code, and the last part of their addresses.
+// Variants of the pages that ask for a code, and the last part of their paths.
 const (
 	withCode     = ""
-	withRecovery = "recovery" // a recovery code in the place of a code
-	withResync   = "resync"   // two successive codes of a token whose counter has run away
+	withRecovery = "recovery" // asks for a recovery code instead of a code
+	withResync   = "resync"   // asks for two successive codes of a token, to resynchronize its counter
 )
 
-// showPassword asks for the password of the name that was typed, whoever that is,
-// or of the session's user.
+// showPassword asks for the password of the typed name, or of the session's user.
 func (v *visit) showPassword(variant string) {
 	who, err := v.candidate(v.state)
 	if err != nil {
@@ -43,14 +42,14 @@ func (v *visit) showPassword(variant string) {
 	if page.Code && tokens && variant == withCode {
 		page.ResyncURL = v.path(withResync)
 	}
-	if page.Passkey, err = v.askPasskey(nil, false); err != nil { // whoever the name is
+	if page.Passkey, err = v.askPasskey(nil, false); err != nil { // the same for all names
 		v.Fail(v.w, v.r, err)
 		return
 	}
 	v.render(page)
 }
 
-// showRecovery and showResync show a variant of the page that is due, if it has one.
+// showRecovery and showResync show a variant of the due page, if it has one.
 func (v *visit) showRecovery() { v.showVariant(withRecovery) }
 func (v *visit) showResync()   { v.showVariant(withResync) }
 
@@ -71,16 +70,16 @@ func (v *visit) showVariant(variant string) {
 	}
 }
 
-// candidate is whom a password is for.
+// candidate is the user that a password is checked for.
 type candidate struct {
-	name string // as it was typed
+	name string // as typed
 	key  string
-	// user is nil if there is none, or the user must not sign in.
+	// user is nil if there is none or the user must not sign in.
 	user   *store.User
 	device device
 }
 
-// candidate looks up whom a password is for.
+// candidate looks up the user that a password is checked for.
 func (v *visit) candidate(state State) (c candidate, err error) {
 	err = v.Store.View(v.r.Context(), func(tx store.Tx) error {
 		c, err = v.candidateIn(tx, state)
@@ -95,7 +94,8 @@ func (v *visit) candidateIn(tx store.Tx, state State) (c candidate, err error) {
 		c.name = v.owner.Name
 	}
 	if c.key, err = v.Accounts.Key(c.name); err != nil {
-		// It cannot be a name, which must not show: it is one that is unknown.
+		// The name is not valid. Treat it like an unknown one, so that this does
+		// not show.
 		c.key = strings.ToLower(c.name)
 		return c, nil
 	}
@@ -111,11 +111,11 @@ func (v *visit) candidateIn(tx store.Tx, state State) (c candidate, err error) {
 	return c, err
 }
 
-// typed is what the form of a password has.
+// typed has the fields of a password form.
 type typed struct {
 	password, code, recovery string
 	remember                 bool
-	variant                  string // of the page that it comes from
+	variant                  string // variant of the page that sent it
 }
 
 func (v *visit) typed() typed {
@@ -133,14 +133,14 @@ func (v *visit) typed() typed {
 	return in
 }
 
-// takePassword judges a password together with a code. The answer leaves at a slot
-// after at least one hash, whoever the name is, and says one thing of all that can
-// be wrong.
+// takePassword checks a password together with a code. The response is sent at a
+// slot, after at least one hash, whatever the name, and has one message for
+// everything that can be wrong.
 func (v *visit) takePassword() {
 	came := v.Now()
 	in := v.typed()
 	if v.state.Name == "" && v.owner == nil {
-		v.proceed() // the name was not typed yet
+		v.proceed() // no name was entered yet
 		return
 	}
 	who, err := v.candidate(v.state)
@@ -175,7 +175,7 @@ func (v *visit) takePassword() {
 	v.goTo(in.variant)
 }
 
-// judgement is what comes of a form.
+// judgement is the result of checking a form.
 type judgement struct {
 	typed
 	who      candidate
@@ -191,11 +191,11 @@ type judgement struct {
 	cloned bool // the counter of a passkey went back
 }
 
-// wrong is what is said of everything that is wrong.
+// wrong is the message for everything that is wrong.
 const wrong = "password.wrong"
 
-// judge decides on a form in one transaction with its counters: of two guesses that
-// come at once, the second one knows of the first.
+// judge checks a form in one transaction with its counters, so that concurrent
+// guesses are counted one after another.
 func (v *visit) judge(tx store.Tx, state *State, j *judgement) error {
 	*j = judgement{typed: j.typed, who: j.who, right: j.right, upgraded: j.upgraded}
 	attempt := Attempt{Kind: AttemptPassword, Device: j.who.device.id, Address: v.Address(v.r)}
@@ -217,8 +217,8 @@ func (v *visit) judge(tx store.Tx, state *State, j *judgement) error {
 		}
 	}
 	if j.reason == reasonLocked {
-		// The address counts it as it does for a name that is unknown, or a flood
-		// of guesses would show which of the two it is.
+		// Count the attempt for the address as for an unknown name. Otherwise a
+		// flood of guesses would reveal whether the name exists.
 		attempt.User = nil
 	}
 	locked, err := v.Lockout.Failed(tx, attempt)
@@ -226,7 +226,7 @@ func (v *visit) judge(tx store.Tx, state *State, j *judgement) error {
 	return err
 }
 
-// weigh finds out whether, and why, a form fails, and which attempt it is.
+// weigh determines whether, and why, a form fails, and which attempt it is.
 func (v *visit) weigh(tx store.Tx, state *State, j *judgement, attempt *Attempt) error {
 	now, err := v.candidateIn(tx, *state)
 	if err != nil {
@@ -248,14 +248,14 @@ func (v *visit) weigh(tx store.Tx, state *State, j *judgement, attempt *Attempt)
 		j.reason = reasonNoPassword
 		return nil
 	case !j.right || j.who.user == nil || j.who.user.ID != j.user.ID || j.who.user.Password.Hash != j.user.Password.Hash:
-		j.reason = reasonPassword // or the account has changed since the hash was made
+		j.reason = reasonPassword // or the account has changed since the hash was computed
 		return nil
 	}
 	j.amr = []string{amrPassword}
 	return v.weighCode(tx, state, j, attempt)
 }
 
-// weighCode judges the code that came with a right password.
+// weighCode checks the code that came with a right password.
 func (v *visit) weighCode(tx store.Tx, state *State, j *judgement, attempt *Attempt) error {
 	f := facts{request: v.request, state: *state, session: v.session, now: v.Now(), user: j.user}
 	if err := v.addUser(tx, &f); err != nil {
@@ -281,7 +281,7 @@ func (v *visit) weighCode(tx store.Tx, state *State, j *judgement, attempt *Atte
 	})
 }
 
-// weighAnswer judges the answer of a factor. Its kind has a counter of its own.
+// weighAnswer checks the answer of a factor. Each kind has a counter of its own.
 func (v *visit) weighAnswer(tx store.Tx, j *judgement, attempt *Attempt, verify func() (*factors.Proof, error)) error {
 	allowed, err := v.Lockout.Allows(tx, *attempt)
 	if err != nil {
@@ -314,12 +314,12 @@ func (f facts) hasCode() bool {
 }
 
 // mayComeLater reports whether a second factor that did not come with the password
-// is none that is needed, or can still come: that of a user who has passkeys alone.
+// is not needed or can still come, as for a user who only has passkeys.
 func (f facts) mayComeLater() bool {
 	return !f.hasCode() || next(f).step != stepFactor
 }
 
-// succeed notes what was proven.
+// succeed records what was proved.
 func (v *visit) succeed(tx store.Tx, state *State, j *judgement, attempt Attempt) error {
 	state.problem("", "")
 	state.Concealed = false

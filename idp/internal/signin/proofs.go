@@ -6,25 +6,25 @@ import (
 	"time"
 )
 
-// Values of amr (RFC 8176), and the keys of proofs. External providers are fed,
-// which RFC 8176 does not have.
+// Values of amr (RFC 8176) and keys of proofs. fed, for external providers, is not
+// in RFC 8176.
 const (
 	amrPassword = "pwd"
 	amrCode     = "otp"
-	amrHardware = "hwk" // a passkey that stays on its device
-	amrSoftware = "swk" // a passkey that is synchronized
+	amrHardware = "hwk" // a device-bound passkey
+	amrSoftware = "swk" // a synced passkey
 	amrMFA      = "mfa"
 	amrExternal = "fed"
 )
 
 // proofExternalMFA is the key of a proof that is not in amr: the external provider
-// says that it had two factors, and the configuration believes it.
+// reported two factors, and the configuration accepts that.
 const proofExternalMFA = "fed-mfa"
 
-// proofs are what a user has proven, and when.
+// proofs are what a user has proved, and when.
 type proofs map[string]time.Time
 
-// with returns these proofs and others; of each kind the later one.
+// with returns the union of proofs; of each kind the later one.
 func (p proofs) with(others proofs) proofs {
 	both := make(proofs, len(p)+len(others))
 	for _, some := range []proofs{p, others} {
@@ -37,7 +37,7 @@ func (p proofs) with(others proofs) proofs {
 	return both
 }
 
-// only returns the proofs that a condition holds for.
+// only returns the proofs whose time satisfies a condition.
 func (p proofs) only(holds func(time.Time) bool) proofs {
 	some := make(proofs, len(p))
 	for kind, at := range p {
@@ -48,9 +48,9 @@ func (p proofs) only(holds func(time.Time) bool) proofs {
 	return some
 }
 
-// options are the combinations of proofs that are an authentication, the better
-// ones first. A passkey is two factors: the device, and what it verifies its user
-// by. All proofs of a combination have to be there.
+// options are the combinations of proofs that are an authentication, the stronger
+// ones first. All proofs of a combination are required. A passkey is two factors:
+// the device, and its user verification.
 var options = []struct {
 	acr string
 	of  []string
@@ -64,13 +64,13 @@ var options = []struct {
 	{sso.ACRExternal, []string{amrExternal}},
 }
 
-// authentication returns what proofs amount to: the best class that they reach.
-// Its time is that of the oldest proof that the class needs, so that it is never
-// newer than what it says. Its ACR is empty if they amount to nothing.
+// authentication returns the strongest authentication that the proofs amount to.
+// Its time is that of the oldest proof that it needs. Its ACR is empty if there is
+// none.
 func (p proofs) authentication() (a sso.Authentication) {
 	for _, option := range options {
 		if a.ACR != "" && option.acr != a.ACR {
-			break // a lesser class
+			break // a weaker class
 		}
 		if at, ok := p.oldest(option.of); ok && at.After(a.Time) {
 			a.ACR, a.Time = option.acr, at
@@ -90,8 +90,8 @@ func (p proofs) authentication() (a sso.Authentication) {
 	return a
 }
 
-// oldest returns the time of the oldest of some proofs. ok reports whether all
-// are there.
+// oldest returns the oldest time of the given kinds of proofs. ok reports whether
+// all are present.
 func (p proofs) oldest(kinds []string) (at time.Time, ok bool) {
 	times := make([]time.Time, 0, len(kinds))
 	for _, kind := range kinds {

@@ -2,7 +2,7 @@
 // password and code, or a passkey or an external provider, then what is due, such
 // as a new password. It serves the forms, and finishes the request at the end.
 //
-// What comes next is decided by one function, next in steps.go, from what the
+// The function next in steps.go decides on each step, from what the
 // request asks for and what is proven. All that is known of a sign-in is in its
 // request, so that it goes on at any node. It does not know what is asked for, how
 // a password or a code is checked, or what a page looks like.
@@ -29,52 +29,55 @@ type Pages interface {
 	Redirect(w http.ResponseWriter, r *http.Request, address string)
 }
 
-// Policy is what a user's login authenticator says about sign-ins.
+// Policy is the part of a user's login authenticator that concerns sign-ins.
 type Policy struct {
 	MFA MFA
-	// Factors are those that users may enrol. Others that a user has count as
-	// well.
+	// Factors are the kinds that users may enrol. Existing factors of other kinds
+	// remain valid.
 	Factors []store.FactorKind
-	// Remember is how long a browser stands for the second factor; zero: never.
+	// Remember is how long a browser may replace the second factor; zero for never.
 	Remember time.Duration
-	// PasswordMaxAge is how old a password may get; zero: any age.
+	// PasswordMaxAge is the maximum age of a password; zero for none.
 	PasswordMaxAge time.Duration
 }
 
-// Accounts are the rules of accounts, as far as sign-ins need them.
+// Accounts has the rules of accounts that sign-ins need.
 type Accounts interface {
-	// Key returns what a name or an e-mail address is in the namespace that both
-	// share, or an error if it cannot be one.
+	// Key returns the canonical form of a name or an e-mail address, or an error if
+	// it is not valid.
 	Key(typed string) (string, error)
 	Policy(*store.User) Policy
-	// MFAForAll reports whether every login authenticator requires a factor.
+	// MFAForAll reports whether every login authenticator requires a second factor.
 	MFAForAll() bool
-	// Remembers reports whether a login authenticator lets browsers be remembered.
+	// Remembers reports whether any login authenticator lets browsers be
+	// remembered.
 	Remembers() bool
 }
 
-// Caller is where an attempt comes from.
+// Caller is the origin of an attempt.
 type Caller struct {
 	Address netip.Addr
-	// Device names the browser if it has signed in to this account before; else it
-	// is empty.
+	// Device identifies the browser if it has signed in to this account before;
+	// else it is empty.
 	Device string
 }
 
-// Passwords checks passwords, at most a few at a time.
+// Passwords verifies passwords, a few at a time.
 type Passwords interface {
-	// Verify reports whether a password is the user's. It takes as long, and keeps
-	// others waiting as long, for a user who is nil or has none. If the hash is outdated, upgraded is what to keep in
-	// its place. A *BusyError is returned if too many wait.
+	// Verify reports whether a password is the user's. It takes the same time, for
+	// the caller and for others that wait, if user is nil or has no password. If
+	// the hash is outdated, upgraded is its replacement. A *BusyError is returned
+	// if too many callers wait.
 	Verify(ctx context.Context, from Caller, user *store.User, password string) (right bool, upgraded string, err error)
-	// Set changes a password that is due. It returns what is wrong with the new one,
-	// if its login authenticator refuses it.
+	// Set changes a password that is due. It returns the problems for which the
+	// login authenticator refuses the new one.
 	Set(ctx context.Context, from Caller, userID, password string) (problems []pages.Problem, err error)
-	// Rules are those of the user's login authenticator, to show.
+	// Rules returns the password rules of the user's login authenticator, for
+	// display.
 	Rules(*store.User) []pages.Text
 }
 
-// BusyError is returned if too many callers wait for a hash.
+// BusyError means that too many callers wait for a hash.
 type BusyError struct{ RetryAfter time.Duration }
 
 func (e *BusyError) Error() string { return "too many passwords wait to be checked" }
@@ -86,12 +89,12 @@ const (
 	AttemptRecovery = "recovery"
 )
 
-// Attempt is an attempt to prove something.
+// Attempt is an attempt to authenticate.
 type Attempt struct {
 	User *store.User // nil if the name is unknown
 	Kind string
-	// Device is what the browser is known by, if it has signed in to this account
-	// before; else empty.
+	// Device identifies the browser if it has signed in to this account before;
+	// else it is empty.
 	Device  string
 	Address netip.Addr
 }
@@ -100,30 +103,30 @@ type Attempt struct {
 type Lockout interface {
 	// Allows reports whether an attempt may succeed now.
 	Allows(tx store.Tx, a Attempt) (bool, error)
-	// Failed counts a wrong attempt. It reports whether that has locked the account
-	// just now.
+	// Failed counts a wrong attempt. locked reports whether that has just locked
+	// the account.
 	Failed(tx store.Tx, a Attempt) (locked bool, err error)
-	// Completed forgets the attempts of a user who has signed in completely.
+	// Completed resets the counters of a user who has signed in completely.
 	Completed(tx store.Tx, a Attempt) error
 }
 
-// Notices sends mail to users. No method waits for the mail.
+// Notices sends mail to users. Its methods do not wait for the mail.
 type Notices interface {
 	// CanMail reports whether a code can be sent to a user.
 	CanMail(*store.User) bool
-	// EnrolmentCode sends the code that the first enrolment of a factor needs.
-	// A browser at an address has asked for it.
+	// EnrolmentCode sends the code for the first enrolment of a factor. from is the
+	// address of the browser that asked for it.
 	EnrolmentCode(ctx context.Context, user *store.User, from netip.Addr, code string, until time.Time)
-	// Locked says that the account was locked after wrong attempts.
+	// Locked notifies that the account was locked after wrong attempts.
 	Locked(ctx context.Context, user *store.User)
-	// RecoveryUsed says that a recovery code was used.
+	// RecoveryUsed notifies that a recovery code was used.
 	RecoveryUsed(ctx context.Context, user *store.User)
-	// PasswordChanged and FactorAdded say so.
+	// PasswordChanged and FactorAdded notify about that.
 	PasswordChanged(ctx context.Context, user *store.User)
 	FactorAdded(ctx context.Context, user *store.User, factor *store.Factor)
 }
 
-// Options are what sign-ins need of the rest. All are required.
+// Options are what sign-ins need from other parts. All are required.
 type Options struct {
 	// Issuer is the origin of the site, without a slash at the end.
 	Issuer    string
@@ -140,20 +143,20 @@ type Options struct {
 	Externals Externals
 	// Keyed returns a keyed hash of a text for a purpose.
 	Keyed func(ctx context.Context, purpose, text string) ([]byte, error)
-	// Home returns where the application of a request begins; empty if that is not
-	// known.
+	// Home returns where the application of a request begins; "" if unknown.
 	Home func(*request.Request) string
-	// ResetURL is where a forgotten password is reset; empty if it cannot be.
+	// ResetURL is where forgotten passwords are reset; empty if that is not
+	// possible.
 	ResetURL string
 	// Address returns the address of a request's client.
 	Address func(*http.Request) netip.Addr
-	// Fail answers a request that failed for a reason of ours.
+	// Fail responds to a request that failed because of an internal error.
 	Fail func(w http.ResponseWriter, r *http.Request, err error)
-	// Count counts what came of a sign-in, and by which factor.
+	// Count counts the outcome of a sign-in, and its factor.
 	Count  func(outcome, factor string)
 	Logger *slog.Logger
 	Now    func() time.Time
-	// Sleep waits, or until the context ends.
+	// Sleep waits for d, or until the context ends.
 	Sleep func(ctx context.Context, d time.Duration)
 }
 
@@ -177,11 +180,12 @@ func (s *SignIn) BeginEnrolment(w http.ResponseWriter, r *http.Request, q *reque
 	s.Begin(w, r, q)
 }
 
-// Handle has a Finisher answer the requests of a kind. It must be called before
+// Handle registers the Finisher for a kind of requests. It must be called before
 // requests are served.
 func (s *SignIn) Handle(kind string, f request.Finisher) { s.finishers[kind] = f }
 
-// Begin keeps a request of this browser and sends the browser to its first step.
+// Begin stores a request of this browser and redirects the browser to its first
+// step.
 func (s *SignIn) Begin(w http.ResponseWriter, r *http.Request, q *request.Request) {
 	q.Home = s.Home(q)
 	if err := s.Requests.Begin(w, r, q); err != nil {
@@ -193,7 +197,7 @@ func (s *SignIn) Begin(w http.ResponseWriter, r *http.Request, q *request.Reques
 
 const prefix = "/signin/"
 
-// pathOf returns the address of a page or a form of a request.
+// pathOf returns the path of a page or a form of a request.
 func pathOf(id, name string) string {
 	if name == "" {
 		return prefix + id
@@ -265,7 +269,7 @@ func init() {
 		"enrol-other": {get: (*visit).showOther},
 		"enrol-later": {post: (*visit).takeLater},
 		"enrol":       {post: (*visit).takeEnrol},
-		"codes":       {post: (*visit).proceed}, // the user has kept the recovery codes
+		"codes":       {post: (*visit).proceed}, // the user has saved the recovery codes
 		"newpassword": {post: (*visit).takeNewPassword},
 	}
 }

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// slot is the grid on which answers about passwords leave: whatever was looked up
-// and checked, and whichever account it was about, an answer leaves a multiple of
-// this time after its request came.
+// slot is the interval on which responses about passwords are sent: a response is
+// sent at a multiple of it after its request came, whatever was looked up and
+// checked, and for whichever account.
 const slot = 250 * time.Millisecond
 
-// untilSlot returns how long an answer that was ready after a time has to wait.
+// untilSlot returns how long a response that took elapsed has to wait.
 func untilSlot(elapsed time.Duration) time.Duration {
 	if elapsed < 0 {
 		elapsed = 0
@@ -18,7 +18,8 @@ func untilSlot(elapsed time.Duration) time.Duration {
 	return slot - elapsed%slot
 }
 
-// waitForSlot waits until the answer to a request that came at a time may leave.
+// waitForSlot waits until the response to a request that came at the given time may
+// be sent.
 func (v *visit) waitForSlot(ctx context.Context, came time.Time) {
 	v.Sleep(ctx, untilSlot(v.Now().Sub(came)))
 }

@@ -9,36 +9,37 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
 )
 
-// State is what is known of the steps of a sign-in so far. It is kept in the
-// request, so that a sign-in goes on at any node, after a reload or a restart.
+// State is the state of a sign-in. It is kept in the request, so that a sign-in can
+// continue at any node, and after a reload or a restart.
 type State struct {
-	// Name is what the user typed on the first page. It is the same for a name
-	// that exists and one that does not.
+	// Name is what the user entered on the first page, whether or not it exists.
 	Name string `json:"name,omitempty"`
-	// UserID is the user who has proven something, or who chose to continue.
+	// UserID is the user who has proved something, or chose to continue.
 	UserID string `json:"user,omitempty"`
-	// Proven is what was proven in this request.
+	// Proven is what was proved in this request.
 	Proven proofs `json:"proven,omitempty"`
-	// Concealed: the password was wrong, which must not show; see concealed.go.
+	// Concealed reports that the password was wrong, which is concealed; see
+	// concealed.go.
 	Concealed bool `json:"concealed,omitempty"`
-	// Other: the user does not want the account of the session.
+	// Other reports that the user does not want the account of the session.
 	Other bool `json:"other,omitempty"`
-	// Chosen: the user chose the account of the session.
+	// Chosen reports that the user chose the account of the session.
 	Chosen bool `json:"chosen,omitempty"`
-	// Remember: this browser is to stand for the second factor.
+	// Remember reports that this browser is to replace the second factor.
 	Remember bool `json:"remember,omitempty"`
-	// Problem is what the next page says is wrong.
+	// Problem is the problem that the next page shows.
 	Problem *pages.Problem `json:"problem,omitempty"`
 	// Leaving is the external provider that the browser is sent to.
 	Leaving string `json:"leaving,omitempty"`
-	// Link is an external account that may be joined with one of ours.
+	// Link is an external account that may be linked to one of ours.
 	Link *Link `json:"link,omitempty"`
-	// Enrol is the enrolment of a factor that is due.
+	// Enrol is the state of a due enrolment of a factor.
 	Enrol Enrolment `json:"enrol,omitzero"`
-	// MayEnrol is the user whom an operator's link lets enrol a first factor.
+	// MayEnrol is the user who may enrol a first factor because of an operator's
+	// link.
 	MayEnrol string `json:"may_enrol,omitempty"`
-	// External is the external provider that the user came back from, and when
-	// its session ends, if it says so.
+	// External is the external provider from which the user returned, and when its
+	// session ends, if known.
 	External        string    `json:"external,omitempty"`
 	ExternalExpires time.Time `json:"external_expires,omitzero"`
 }
@@ -62,7 +63,7 @@ func (s State) keep(q *request.Request) error {
 	return nil
 }
 
-// problem sets what the next page says is wrong, or nothing for an empty key.
+// problem sets the problem that the next page shows, or none for an empty key.
 func (s *State) problem(field, key string) {
 	s.Problem = nil
 	if key != "" {
@@ -71,7 +72,7 @@ func (s *State) problem(field, key string) {
 	}
 }
 
-// prove notes what the user has proven.
+// prove records what the user has proved.
 func (s *State) prove(userID string, at time.Time, kinds ...string) {
 	if s.UserID != userID {
 		s.UserID, s.Proven = userID, nil
@@ -80,7 +81,7 @@ func (s *State) prove(userID string, at time.Time, kinds ...string) {
 		s.Proven = make(proofs, len(kinds))
 	}
 	for _, kind := range kinds {
-		if kind != amrMFA { // it follows from the others
+		if kind != amrMFA { // amrMFA is derived from the others
 			s.Proven[kind] = at
 		}
 	}

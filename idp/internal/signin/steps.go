@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// MFA reports whether users have to sign in with a factor beside the password.
+// MFA is whether users have to sign in with a second factor.
 type MFA int
 
 // The modes of MFA. With MFAOptional, users who have a factor sign in with it.
@@ -19,19 +19,19 @@ const (
 	MFARequired
 )
 
-// step is what comes next in a sign-in.
+// step is a step of a sign-in.
 type step string
 
 const (
 	stepChoose      step = "choose"    // continue with the session, or another account
 	stepLink        step = "link"      // an external account may be joined with one of ours
-	stepName        step = "name"      // who are you?
-	stepPassword    step = "password"  // and a code, if the user has some
-	stepFactor      step = "factor"    // a code or a passkey, where the rest is proven
-	stepConcealed   step = "concealed" // looks like it, and the password was wrong
+	stepName        step = "name"      // the user name
+	stepPassword    step = "password"  // the password, and a code if the user has codes
+	stepFactor      step = "factor"    // a code or a passkey, once the rest is proved
+	stepConcealed   step = "concealed" // looks like stepFactor, but the password was wrong
 	stepEnrol       step = "enrol"     // set up a factor
 	stepNewPassword step = "newpassword"
-	stepUnmet       step = "unmet" // the request is for two factors, which the user cannot have
+	stepUnmet       step = "unmet" // the request demands two factors, which the user cannot have
 	stepFinish      step = "finish"
 	stepRefuse      step = "refuse"
 )
@@ -46,41 +46,41 @@ const (
 	codeDenied              = "access_denied"
 )
 
-// facts are all that the next step depends on.
+// facts are everything that the next step depends on.
 type facts struct {
 	request *request.Request
 	state   State
 	session *store.Session // of this browser; nil if there is none
-	// user is who signs in: who proved it in this request, else the session's
-	// user. It is nil while that is not known.
+	// user is the user who proved something in this request, else the session's
+	// user; nil if unknown.
 	user *store.User
-	// What user's login authenticator says, and what user has.
+	// From the user's login authenticator and the user's factors.
 	mfa         MFA
-	hasFactor   bool // a factor that mfa lets users have
-	remembered  bool // this browser stands for the second factor
+	hasFactor   bool // whether the user has a factor that mfa allows
+	remembered  bool // whether this browser replaces the second factor
 	passwordDue bool
 	now         time.Time
 
-	// What only pages and proofs need.
+	// Only for pages and proofs.
 	policy Policy
 	has    []store.FactorKind // confirmed
 	device device
 }
 
-// decision is the next step, and what is proven so far.
+// decision is the next step, and what is proved so far.
 type decision struct {
 	step step
-	code string // why it is refused
+	code string // error code of a refusal
 	auth sso.Authentication
-	// active: the user has proven something in this request, so the session is
-	// new or renewed.
+	// active reports that the user has proved something in this request, so that
+	// the session is new or renewed.
 	active bool
-	// complete: all that the authentication needs is proven; what follows is due,
-	// not asked.
+	// complete reports that everything that the authentication needs is proved;
+	// remaining steps are due for other reasons.
 	complete bool
 }
 
-// next decides on the next step of a sign-in.
+// next returns the next step of a sign-in.
 func next(f facts) decision {
 	d := f.decide()
 	if !f.request.Asks("none") || d.step == stepFinish || d.step == stepRefuse {
@@ -128,11 +128,11 @@ func (f facts) decide() decision {
 	return d
 }
 
-// enrolsFor is how long after an authentication a factor may be enrolled: a session
-// that was left open is not enough.
+// enrolsFor is how long after an authentication a factor may be enrolled. An older
+// session is not sufficient.
 const enrolsFor = 5 * time.Minute
 
-// isStale reports whether the session alone, and an old one, has led to an enrolment.
+// isStale reports whether an enrolment is based only on an old session.
 func (f facts) isStale(d decision) bool { return !d.active && f.now.Sub(d.auth.Time) > enrolsFor }
 
 // again returns the step that authenticates the session's user again.
@@ -143,13 +143,13 @@ func (f facts) again() step {
 	return stepName
 }
 
-// asksPasswordOfSession reports whether the password of the session's user can be
-// asked for without the name. An external provider knows a user who has none.
+// asksPasswordOfSession reports whether the session's user can be asked for the
+// password without the name. Users of external providers may have none.
 func (f facts) asksPasswordOfSession() bool {
 	return f.session != nil && f.session.UserID == f.user.ID && f.user.Password.Hash != ""
 }
 
-// identify returns the step that finds out who the user is, or nothing.
+// identify returns the step that determines the user, or "".
 func (f facts) identify() step {
 	switch {
 	case f.state.Link != nil && !f.state.Link.Agreed:
@@ -170,7 +170,7 @@ func (f facts) identify() step {
 	return ""
 }
 
-// proven returns the proofs that count for this request: all of this request
+// proven returns the proofs that are valid for this request: those of the request
 // itself, and those of the session that are not too old.
 func (f facts) proven() proofs {
 	var before proofs
@@ -189,8 +189,8 @@ func (f facts) proven() proofs {
 	return fresh.with(f.state.Proven)
 }
 
-// needsSecond reports whether a second factor is asked for. What a login
-// authenticator says applies at the next sign-in, not to a session that exists.
+// needsSecond reports whether a second factor is required. Rules of a login
+// authenticator apply at the next sign-in, not to an existing session.
 func (f facts) needsSecond(active bool) bool {
 	switch {
 	case f.requiresMFA():
@@ -207,16 +207,16 @@ func (f facts) needsSecond(active bool) bool {
 	return !f.remembered || f.mustBeFresh() || f.state.Link != nil
 }
 
-// mustBeFresh reports whether the request wants the user to prove something now.
+// mustBeFresh reports whether the request demands a new authentication.
 func (f facts) mustBeFresh() bool { return f.request.Asks("login") || f.request.MaxAge != nil }
 
-// requiresMFA reports whether the request is for two factors and nothing less.
+// requiresMFA reports whether the request demands two factors.
 func (f facts) requiresMFA() bool {
 	return f.request.ACRRequired && f.asksFor(sso.ACRMFA) && !f.asksFor(sso.ACRPassword, sso.ACRExternal)
 }
 
-// prefersMFA reports whether of the classes that the request names and that there
-// are, two factors come first.
+// prefersMFA reports whether two factors come first among the known classes that
+// the request names.
 func (f facts) prefersMFA() bool {
 	for _, acr := range f.request.ACRValues {
 		switch acr {
@@ -233,7 +233,7 @@ func (f facts) asksFor(acrs ...string) bool {
 	return slices.ContainsFunc(f.request.ACRValues, func(acr string) bool { return slices.Contains(acrs, acr) })
 }
 
-// satisfies reports whether a class is one that the request names, or is more than
+// satisfies reports whether a class is one that the request names, or stronger than
 // one of them.
 func (f facts) satisfies(acr string) bool {
 	return f.asksFor(acr) || acr == sso.ACRMFA && f.asksFor(sso.ACRPassword)
@@ -255,8 +255,9 @@ func (f facts) second() step {
 // canEnrol reports whether the user may have a second factor.
 func (f facts) canEnrol() bool { return f.mfa != MFAOff && len(f.policy.Factors) > 0 }
 
-// mayPutOff reports whether an enrolment is due for the request alone, so that the
-// user may leave it. The application then decides what the sign-in is worth.
+// mayPutOff reports whether an enrolment is due only because of the request, so
+// that the user may skip it. The application then decides whether the sign-in is
+// sufficient.
 func (f facts) mayPutOff() bool { return f.mfa != MFARequired && !f.mustEnrol() }
 
 // due returns the step that is due after the authentication.
@@ -272,8 +273,8 @@ func (f facts) due(active bool) step {
 	return stepFinish
 }
 
-// mustEnrol reports whether a factor has to be enrolled, or the browser has come by
-// an operator's link to enrol the first one.
+// mustEnrol reports whether a factor has to be enrolled, or the first one may be
+// because of an operator's link.
 func (f facts) mustEnrol() bool {
 	return f.user.MustEnrol || f.state.MayEnrol == f.user.ID && !f.hasFactor
 }

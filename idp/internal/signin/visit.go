@@ -13,14 +13,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// visit is one HTTP request of a browser for a request that it has begun.
+// visit is one HTTP request that belongs to a request of the browser.
 type visit struct {
 	*SignIn
 	w       http.ResponseWriter
 	r       *http.Request
 	request *request.Request
 	state   State
-	session *store.Session // of the browser, with its owner; nil if there is none
+	session *store.Session // session of the browser, with its owner; nil for none
 	owner   *store.User
 }
 
@@ -37,8 +37,8 @@ func (s *SignIn) open(w http.ResponseWriter, r *http.Request, id string) (*visit
 	return v, err
 }
 
-// respondOver answers for a request that is not open in this browser, with a way
-// on to the application if it is known.
+// respondOver responds if the request does not exist in this browser, with a link
+// to the application if it is known.
 func (s *SignIn) respondOver(w http.ResponseWriter, r *http.Request, err error) {
 	var over *request.OverError
 	switch {
@@ -57,8 +57,8 @@ func (s *SignIn) respondOver(w http.ResponseWriter, r *http.Request, err error) 
 
 const fieldToken = "csrf"
 
-// checkForm reads the form of a POST, and answers the request if no page of this
-// sign-in in this browser has sent it.
+// checkForm parses the form of a POST. If no page of this sign-in in this browser
+// sent it, checkForm responds and returns false.
 func (v *visit) checkForm() bool {
 	if !strings.HasPrefix(v.r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") || v.r.ParseForm() != nil {
 		v.Pages.Render(v.w, v.r, http.StatusBadRequest, pages.Forged())
@@ -71,9 +71,9 @@ func (v *visit) checkForm() bool {
 	return true
 }
 
-// isSameOrigin reports whether a browser says that a page of ours has sent a form,
-// or says nothing. Our pages send no referrer, and with it browsers send the
-// origin «null» (Fetch, «append a request Origin header»), which says nothing.
+// isSameOrigin reports whether one of our pages sent a form, as far as the browser
+// tells. Our pages send no referrer, so that browsers send the origin «null»
+// (Fetch, «append a request Origin header»), which tells nothing.
 func isSameOrigin(r *http.Request, issuer string) bool {
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" {
 		return false
@@ -82,11 +82,11 @@ func isSameOrigin(r *http.Request, issuer string) bool {
 	return origin == "" || origin == "null" || origin == issuer
 }
 
-// field returns a field of the form. Only the body counts, never the query.
+// field returns a field of the form. It ignores the query.
 func (v *visit) field(name string) string { return v.r.PostForm.Get(name) }
 
-// common is what all pages of a request have. What the user sent wrong is shown
-// on a page that has the field.
+// common returns the common data of pages. It includes the problem if it concerns
+// one of the fields.
 func (v *visit) common(fields ...string) pages.Common {
 	var problems []pages.Problem
 	if p := v.state.Problem; p != nil && (p.Field == "" || slices.Contains(fields, p.Field)) {
@@ -103,11 +103,11 @@ func (v *visit) path(name string) string { return pathOf(v.request.ID, name) }
 // render shows a page of a step.
 func (v *visit) render(page pages.Page) { v.Pages.Render(v.w, v.r, http.StatusOK, page) }
 
-// goTo sends the browser to a page of the request.
+// goTo redirects the browser to a page of the request.
 func (v *visit) goTo(name string) { v.Pages.Redirect(v.w, v.r, v.path(name)) }
 
-// change changes the state of the request, in one transaction with whatever else
-// f does. The visit has the new state afterwards.
+// change updates the state of the request, in one transaction with other work of f,
+// and reloads it into the visit.
 func (v *visit) change(f func(tx store.Tx, state *State) error) error {
 	q, err := v.Requests.Update(v.r, v.request.ID, func(tx store.Tx, q *request.Request) error {
 		state, err := stateOf(q)
@@ -127,7 +127,7 @@ func (v *visit) change(f func(tx store.Tx, state *State) error) error {
 	return err
 }
 
-// changed is change and what follows: the page of an error, or go on.
+// changed calls change, and then goOn, or shows an error page.
 func (v *visit) changed(f func(tx store.Tx, state *State) error, goOn func()) {
 	if err := v.change(f); err != nil {
 		v.respondOver(v.w, v.r, err)
@@ -136,7 +136,7 @@ func (v *visit) changed(f func(tx store.Tx, state *State) error, goOn func()) {
 	goOn()
 }
 
-// proceed goes on with the next step: it shows its page, or ends the request.
+// proceed continues with the next step: it shows its page, or ends the request.
 func (v *visit) proceed() {
 	f, d, ok := v.load()
 	switch {
@@ -150,7 +150,7 @@ func (v *visit) proceed() {
 	case d.step == stepRefuse:
 		v.refuse(d.code)
 	case v.r.Method == http.MethodPost:
-		v.goTo("") // so that a reload sends no form again
+		v.goTo("") // a reload must not send the form again
 	default:
 		shows[d.step](v, f, d)
 	}
@@ -159,7 +159,8 @@ func (v *visit) proceed() {
 // isEnd reports whether a step ends a request.
 func isEnd(s step) bool { return s == stepFinish || s == stepRefuse }
 
-// load gathers the facts and decides on the next step, or answers with an error.
+// load collects the facts and determines the next step. If it fails, it responds
+// and returns false.
 func (v *visit) load() (f facts, d decision, ok bool) {
 	err := v.Store.View(v.r.Context(), func(tx store.Tx) (err error) {
 		f, err = v.facts(tx, v.state)
@@ -189,7 +190,7 @@ func init() {
 	}
 }
 
-// facts gathers what the next step depends on.
+// facts collects what the next step depends on.
 func (v *visit) facts(tx store.Tx, state State) (f facts, err error) {
 	f = facts{request: v.request, state: state, session: v.session, now: v.Now()}
 	id := state.UserID
@@ -238,7 +239,7 @@ func isGone(u *store.User) bool {
 	return u.Locked || !u.Removed.IsZero() || u.Kind != store.Person
 }
 
-// ceremony says for whom, and where, a factor is verified.
+// ceremony returns what a factor is verified for: the user, the browser and the request.
 func (v *visit) ceremony(user *store.User) factors.Ceremony {
 	return factors.Ceremony{User: user, Browser: v.request.Browser, Request: v.request.ID}
 }
