@@ -181,7 +181,7 @@ func TestWhatNoSourceRepeatsIsGone(t *testing.T) {
 			check(t, b.get("/x")).status(http.StatusOK)
 			equal(t, "the claims without groups", r.sees(), "/Alice Müller")
 			contains(t, "the log", r.logs(), `"claim":"groups"`)
-			contains(t, "the log", r.logs(), "is gone after a recheck")
+			contains(t, "the log", r.logs(), "is dropped by a recheck")
 		})
 	}
 }

@@ -122,10 +122,10 @@ func TestNotesOfRefusedResponses(t *testing.T) {
 	}{
 		"at its address":              {code + note, "", errorcode.BadRequest},
 		"at another provider's":       {"/@app/auth/partners/code" + note, "response is missing", errorcode.BadRequest},
-		"with a state, which counts":  {code + note + "&state=abc", "no login is in flight", errorcode.LoginExpired},
+		"with a state, which counts":  {code + note + "&state=abc", "no login is in progress", errorcode.LoginExpired},
 		"twice":                       {code + note + "&" + note[1:], "response is missing", errorcode.BadRequest},
 		"changed":                     {code + note[:len(note)-2] + "AA", "response is missing", errorcode.BadRequest},
-		"beside a response of a kind": {code + note + "&response=y", "no signed token", errorcode.BadRequest},
+		"beside a response of a kind": {code + note + "&response=y", "not a signed token", errorcode.BadRequest},
 	} {
 		before := len(r.logLines(map[string]string{"event": "refused"}))
 		check(t, r.browser().get(tc.address), name).refused(tc.code)

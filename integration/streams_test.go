@@ -69,7 +69,7 @@ func TestStreamsEndWithTheirSession(t *testing.T) {
 				soon(t, "the application's ends are over", func() bool { return app.open.Load() == 2 })
 				download.goesOn(cause.name)
 				anonymous.goesOn(cause.name)
-				contains(t, "the log", r.logs(), "a stream ends")
+				contains(t, "the log", r.logs(), `"event":"stream_ended"`)
 			})
 		})
 	}

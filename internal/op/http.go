@@ -239,7 +239,7 @@ func isOutage(status int) bool {
 func read(response *http.Response, secrets []string) (*httpResponse, error) {
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		return nil, fmt.Errorf("read the answer: %w", err)
+		return nil, fmt.Errorf("read the answer: %w", explainTimeout(err))
 	}
 	return &httpResponse{response.StatusCode, response.Header, withoutBOM(body), secrets}, nil
 }
@@ -249,4 +249,16 @@ func read(response *http.Response, secrets []string) (*httpResponse, error) {
 func withoutBOM(body []byte) []byte { return bytes.TrimPrefix(body, []byte("\ufeff")) }
 
 // bare removes the URL from an HTTP client's error, since it may have a query.
-func bare(err error) error { return logtext.WithoutAddress(err, "tls { ca <file> }") }
+func bare(err error) error {
+	return explainTimeout(logtext.WithoutAddress(err, "tls { ca <file> }"))
+}
+
+// explainTimeout adds to an error that the time ran out, if it did: net/http says so in
+// several ways, some of which name only a context.
+func explainTimeout(err error) error {
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return fmt.Errorf("no response within the timeout: %w", err)
+	}
+	return err
+}
