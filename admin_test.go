@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -47,6 +48,14 @@ http://127.0.0.1:0 {
 	}
 	issuer := func() string {
 		out, err := command(t, "providers", "--json", "--address", address)
+		// Each load replaces the admin API's server, which may cut a request off.
+		for range 100 {
+			if err == nil || !strings.Contains(err.Error(), "performing request") {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+			out, err = command(t, "providers", "--json", "--address", address)
+		}
 		if err != nil {
 			return err.Error()
 		}
