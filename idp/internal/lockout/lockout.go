@@ -27,8 +27,9 @@ func (a *Attempt) key() string {
 	return prefixOf(a.UserID) + name
 }
 
-// blockKey is that of the address block, "" if it is not counted. A loopback address
-// is that of a proxy which is not trusted to name clients: all users share it.
+// blockKey returns the key of the counter of the address block, or "" if it is not
+// counted. Known devices are not counted, and neither are loopback addresses: they belong
+// to a proxy that is not trusted to report client addresses, so all users share them.
 func (a *Attempt) blockKey() string {
 	if a.Device != "" || !a.Address.IsValid() || a.Address.Unmap().IsLoopback() {
 		return ""

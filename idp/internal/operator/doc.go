@@ -4,7 +4,6 @@
 //
 // Responses contain no hashes or keys, except those that an operator asks for: a link, a
 // new access key, or an export with hashes.
-// a new access key, or an export that asks for hashes.
 package operator
 
 import (

@@ -23,12 +23,12 @@ type Store interface {
 	Update(ctx context.Context, f func(Tx) error) error
 }
 
-// Tx is one transaction. It is not safe for concurrent use. Rows that are
-// returned belong to the caller. A method that returns one row returns
-// ErrNotFound if there is none; deleting what does not exist is no error.
+// Tx is a transaction. It is not safe for concurrent use. The caller owns the rows that
+// are returned. Methods that return one row return ErrNotFound if there is none. Deleting
+// a row that does not exist is not an error.
 //
-// Times are kept to the microsecond. Text has to be UTF-8 without NUL: other
-// text is never found, and writing it fails.
+// Times are stored with a precision of microseconds. Text must be valid UTF-8 without
+// NUL. Other text is never found, and writing it fails.
 type Tx interface {
 	Users
 	Groups

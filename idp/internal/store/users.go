@@ -7,7 +7,7 @@ type Kind string
 
 const (
 	Person      Kind = "person"
-	Application Kind = "application" // has access keys in the place of a password
+	Application Kind = "application" // has access keys instead of a password
 )
 
 // User is a person or an application that has an account.
