@@ -3,12 +3,12 @@
 // Each account has one counter for passwords and codes, which are judged together, and
 // one for recovery codes. When a counter reaches the limit of the user's login
 // authenticator, the account is locked for a while; each lock lasts twice as long as the
-// one before, up to a day. Only a complete sign-in resets the counters. A browser that
-// has signed in to the account before has its own counters, so strangers cannot lock its
-// user out. Wrong codes are also counted separately: after 30 of them, no code is
-// accepted until an operator unlocks codes, or the user resets the password by mail and
-// then signs in with another factor. Attempts from unknown browsers are also counted for
-// each address block.
+// one before, up to a day. Time alone does not reset the counters; only a complete
+// sign-in does, or an operator who unlocks the account. A browser that has signed in to
+// the account before has its own counters, so strangers cannot lock its user out. Wrong
+// codes are also counted separately: after 30 of them, no code is accepted until an
+// operator unlocks codes, or the user resets the password by mail and then signs in with
+// another factor. Attempts from unknown browsers are also counted for each address block.
 //
 // All functions work in the caller's transaction. An attempt must be judged and counted
 // in the same transaction; then, of many simultaneous guesses, all that come after the
