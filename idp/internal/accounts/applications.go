@@ -59,7 +59,8 @@ func (a *Accounts) AddKey(ctx context.Context, userID string, expires time.Time)
 	return key, secret, nil
 }
 
-// RemoveKey removes an access key of an application.
+// RemoveKey deletes an access key of an application. The error is store.ErrNotFound if
+// the application does not have the key.
 func (a *Accounts) RemoveKey(ctx context.Context, userID, keyID string) error {
 	return a.store.Update(ctx, func(tx store.Tx) error {
 		keys, err := tx.AccessKeysOf(userID)

@@ -10,8 +10,9 @@ import (
 // maxPage is the maximum number of users in a page of a list.
 const maxPage = 1000
 
-// List returns users in the order of their names, after the one with the ID after, and
-// whether there are more.
+// List returns up to limit users in the order of their names, and reports whether there
+// are more. It starts after the user with the ID after, or with the first one if after is
+// empty. If limit is not from 1 to 1000, it is 1000.
 func (a *Accounts) List(ctx context.Context, filter store.UserFilter, after string, limit int) (users []*store.User, more bool, err error) {
 	if limit <= 0 || limit > maxPage {
 		limit = maxPage
