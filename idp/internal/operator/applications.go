@@ -66,7 +66,7 @@ type AddKeyRequest struct {
 	ExpiresIn int64 `json:"expires_in,omitempty"`
 }
 
-// maxKeySeconds is ten years.
+// maxKeySeconds is about ten years, in seconds.
 const maxKeySeconds = 10 * 366 * 24 * 60 * 60
 
 func addKey(ctx context.Context, s *server.Server, r AddKeyRequest) (Key, error) {

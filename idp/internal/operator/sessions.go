@@ -103,8 +103,8 @@ type SigningKey struct {
 	Retires   *time.Time `json:"published_until,omitempty"`
 }
 
-// SigningKeys are the keys of past tokens that are still valid, of current and of future
-// tokens.
+// SigningKeys are all signing keys: those in use, those that will be used, and those that
+// are still published after their use.
 type SigningKeys struct {
 	Keys []SigningKey `json:"keys"`
 	// Vault is the id of the new key in Caddy's storage. It is set only after a rotation.
