@@ -51,10 +51,10 @@ type Letter struct {
 	// user's name is shown only if the address has been verified as the user's. Otherwise
 	// our mails could carry any text to anyone.
 	User     *store.User
-	Language string // of the reader; default: the user's language
-	Link     string // the complete URL, with the secret in its fragment
-	Code     string // for users without JavaScript to type
-	Until    time.Time
+	Language string    // of the reader; default: the user's language
+	Link     string    // the complete URL, with the secret in its fragment
+	Code     string    // for users without JavaScript to type
+	Until    time.Time // expiry of Link and Code, or end of a lock
 	At       time.Time // when the event happened
 	Name     string    // of a factor
 	Provider string    // name of an external provider
