@@ -47,8 +47,8 @@ func weightOf(hash string) int {
 	return 1
 }
 
-// end gives the slots back when the turn is over, and waits for that. A caller who goes
-// away does not make it shorter.
+// end waits until the turn is over and then releases the slots. If ctx ends earlier, end
+// returns, but the slots are not released before the end of the turn.
 func (t *turn) end(ctx context.Context) {
 	rest := time.Until(t.until)
 	if rest <= 0 {
