@@ -46,8 +46,8 @@ func (v *visit) requiresMFA() bool {
 	return v.Accounts.Authenticator(v.user).MFA == authenticator.Required
 }
 
-// fresh reports whether the user may change how to sign in. If not, the browser is
-// sent through an authentication with all factors, and comes back to the page.
+// fresh reports whether the user may change how to sign in. If not, it sends the browser
+// to authenticate with all factors, and then back to the page.
 func (v *visit) fresh() bool {
 	if isFresh(v.session.Proven, v.needsSecond(), v.Now()) {
 		return true
