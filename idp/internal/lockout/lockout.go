@@ -150,13 +150,13 @@ func MailProven(tx store.Counters, userID string, now time.Time) error {
 	return tx.PutCounter(store.Counter{Key: mailKey(userID), Updated: now, Expires: now.Add(mailProvenFor)})
 }
 
-// Status tells what is locked of an account.
+// Status describes which locks an account has.
 type Status struct {
 	Until time.Time // end of the lock for unknown browsers; zero if not locked
 	Codes bool      // codes are locked
 }
 
-// StatusOf returns the status of an account.
+// StatusOf returns the locks of an account.
 func StatusOf(tx store.Counters, userID string, now time.Time) (s Status, err error) {
 	a := Attempt{UserID: userID, Kind: Password}
 	c, err := tx.Counter(a.key())
