@@ -70,7 +70,7 @@ type EndSessionsRequest struct {
 	ID   string `json:"id,omitempty"` // default: all sessions of the user
 }
 
-// EndedSessions tells which sessions ended.
+// EndedSessions describes the sessions that ended: one, or all of a user.
 type EndedSessions struct {
 	User    string `json:"user"`
 	Subject string `json:"subject"`
