@@ -16,7 +16,7 @@ type Common struct {
 	Hidden map[string]string
 	// Problems describes what is wrong with the user's input.
 	Problems []Problem
-	// Notice tells what has just happened, such as «saved». The zero value shows no
+	// Notice is what has just happened, such as «saved». The zero value shows no
 	// notice.
 	Notice Text
 	// RetryAfter is the value of the Retry-After header. If it is zero, none is sent.

@@ -39,7 +39,7 @@ type Register struct {
 	Rules      []Text
 }
 
-// Message tells that something has been done. Its texts are Key.title and Key.message.
+// Message reports that something has been done. Its texts are Key.title and Key.message.
 type Message struct {
 	Common
 	Key           string

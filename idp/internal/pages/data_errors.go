@@ -42,7 +42,7 @@ func Forged() *Error { return &Error{Key: "forged", Hint: true} }
 func Forbidden() *Error { return &Error{Key: "forbidden"} }
 
 // ExternalFailed is for a response of an external provider that was rejected. The page
-// does not tell the reason; code helps to find it in the log.
+// does not reveal the reason; code helps to find it in the log.
 func ExternalFailed(code string) *Error {
 	return &Error{Key: "external_failed", Code: code, Hint: true}
 }

@@ -151,7 +151,7 @@ type SignOut struct {
 	User   string
 }
 
-// SignedOut tells that the user has been signed out.
+// SignedOut reports that the user has been signed out.
 type SignedOut struct {
 	Common
 	SignInURL string // may be empty
