@@ -57,7 +57,7 @@ func (v *visit) code() string {
 	return v.field(pages.FieldLinkCode)
 }
 
-// respondLink responds to an error that a link led to. The response does not tell whether
+// respondLink responds to an error that a link led to. The response does not reveal whether
 // the code is wrong, expired or used.
 func (v *visit) respondLink(err error) {
 	if errors.Is(err, store.ErrNotFound) {

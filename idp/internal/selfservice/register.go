@@ -99,7 +99,7 @@ func (v *visit) confirmTyped(user *store.User) {
 }
 
 // registerProblems returns what is wrong with the data of a new account, or nil if err
-// has another cause. It does not tell whether a name is taken or not allowed.
+// has another cause. It does not reveal whether a name is taken or not allowed.
 func (v *visit) registerProblems(err error) []pages.Problem {
 	if problems, ok := v.passwordProblems(err); ok {
 		return problems

@@ -42,7 +42,7 @@ func (v *visit) takeReset() {
 }
 
 // sendReset sends a link if the account exists and its password can be reset. Neither the
-// response nor its timing tells whether that is so.
+// response nor its timing reveals whether that is so.
 func (v *visit) sendReset() {
 	name := strings.TrimSpace(v.field(pages.FieldUserName))
 	if name == "" {

@@ -3,7 +3,7 @@
 // address, and accepting invitations.
 //
 // Changes to how a user signs in require an authentication with all factors within the
-// last five minutes; see fresh.go. No response tells whether an account exists. The rules
+// last five minutes; see fresh.go. No response reveals whether an account exists. The rules
 // for accounts, passwords and factors are in other packages.
 package selfservice
 

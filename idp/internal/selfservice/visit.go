@@ -68,7 +68,7 @@ func (v *visit) render(status int, page pages.Page) { v.Pages.Render(v.w, v.r, s
 // goTo redirects the browser to one of our pages.
 func (v *visit) goTo(path string) { v.Pages.Redirect(v.w, v.r, path) }
 
-// message shows a page that tells what has been done.
+// message shows a page that reports what has been done.
 func (v *visit) message(key string, values map[string]string, link, linkKey string) {
 	v.render(http.StatusOK, &pages.Message{Key: key, Values: values, Link: link, LinkKey: linkKey})
 }
