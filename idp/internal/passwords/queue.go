@@ -18,7 +18,7 @@ const (
 // signed in before, and all others. While both are waiting, the classes alternate. Within
 // a class, devices and address blocks take turns. If a class is full, the most recent
 // caller of its largest group is refused, or else the new caller if its group would be as
-// large. A flood from one address block thus only delays itself.
+// large. A flood from one address block thus keeps out only itself.
 type queue struct {
 	mu      sync.Mutex
 	free    int
