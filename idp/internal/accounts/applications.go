@@ -13,16 +13,17 @@ import (
 )
 
 const (
-	// maxKeys is how many access keys an application has at most.
+	// maxKeys is the maximum number of access keys of an application.
 	maxKeys = 100
-	// keyUsed is how exactly the last use of a key is noted.
+	// keyUsed is the precision of AccessKey.LastUsed.
 	keyUsed = time.Minute
 )
 
 var errNoApplication = errors.New("this user is a person: only applications have access keys")
 
-// AddKey makes an access key for an application. The secret is what the program
-// holds; it is not kept. A key without an end has the zero time.
+// AddKey creates an access key for an application. The zero time means that the key does
+// not expire. The secret is returned to be handed to the program; only its hash is
+// stored.
 func (a *Accounts) AddKey(ctx context.Context, userID string, expires time.Time) (key *store.AccessKey, secret string, err error) {
 	now := a.now()
 	if !expires.IsZero() && !expires.After(now) {
@@ -58,7 +59,8 @@ func (a *Accounts) AddKey(ctx context.Context, userID string, expires time.Time)
 	return key, secret, nil
 }
 
-// RemoveKey removes an access key of an application.
+// RemoveKey deletes an access key of an application. The error is store.ErrNotFound if
+// the application does not have the key.
 func (a *Accounts) RemoveKey(ctx context.Context, userID, keyID string) error {
 	return a.store.Update(ctx, func(tx store.Tx) error {
 		keys, err := tx.AccessKeysOf(userID)
@@ -74,12 +76,12 @@ func (a *Accounts) RemoveKey(ctx context.Context, userID, keyID string) error {
 	})
 }
 
-// AccessKey returns the application that an access key is of, and the key. The error
-// is store.ErrNotFound for what is no key, one that has ended, and one of an
-// application that is locked or removed.
+// AccessKey returns the access key with the given secret, and its application. It returns
+// store.ErrNotFound if secret is not an access key, if the key has expired, or if the
+// application is locked or removed.
 func (a *Accounts) AccessKey(ctx context.Context, secret string) (user *store.User, key *store.AccessKey, err error) {
 	if _, err := accesskey.NameIn(secret); err != nil {
-		return nil, nil, store.ErrNotFound // it costs no look into the database
+		return nil, nil, store.ErrNotFound // malformed: no need to ask the database
 	}
 	now := a.now()
 	err = a.store.View(ctx, func(tx store.Tx) error {

@@ -18,8 +18,8 @@ import (
 type NewUser struct {
 	Kind store.Kind // Person if empty
 	Name string
-	// External is the id of the external provider that creates the account: the user
-	// name gets it as a prefix.
+	// External is the id of the external provider that creates the account. It becomes a
+	// prefix of the user name.
 	External      string
 	Email         string
 	EmailVerified bool
@@ -31,12 +31,12 @@ type NewUser struct {
 	Groups        []string
 	Locked        bool // by an operator
 
-	// Password is the first one. It may be empty: a link sets one.
+	// Password is the initial password. If it is empty, the user sets one with a link.
 	Password string
-	// Imported is the hash of another system in the place of a password.
+	// Imported is a password hash from another system. It is used if Password is empty.
 	Imported   string
 	MustChange bool
-	// Caller is who waits for the hash.
+	// Caller is who waits for the password to be hashed.
 	Caller passwords.Caller
 }
 
@@ -74,11 +74,11 @@ func (a *Accounts) Prepare(ctx context.Context, n NewUser) (*store.User, error) 
 	return user, nil
 }
 
-// newSubject returns an id that is random and was never given. It has no slash, so
-// that none is the subject of a client, which is client/<id>.
+// newSubject returns a random id, which becomes the user's subject. It contains no slash,
+// so it cannot be the subject of a client, which is client/<id>.
 func newSubject() string { return strings.ToLower(rand.Text()) }
 
-// profile returns the user with all that is no password.
+// profile checks everything in n except the password, and returns it as a user.
 func (a *Accounts) profile(n NewUser) (user *store.User, err error) {
 	user = &store.User{Kind: n.Kind, Authenticator: n.Authenticator}
 	if user.Kind == "" {
@@ -135,7 +135,7 @@ func (a *Accounts) checkAuthenticator(user *store.User) error {
 	return nil
 }
 
-// languageTag returns a BCP 47 tag in its usual form.
+// languageTag returns a BCP 47 language tag in its canonical form.
 func languageTag(text string) (string, error) {
 	if text == "" {
 		return "", nil
@@ -147,8 +147,8 @@ func languageTag(text string) (string, error) {
 	return tag.String(), nil
 }
 
-// Add writes an account that Prepare returned, and marks the database as one that
-// had an account. It returns an error that is store.ErrExists if a name is taken.
+// Add writes an account that Prepare returned, and records that the database has had an
+// account. The error is store.ErrExists if a name is taken.
 func (a *Accounts) Add(tx store.Tx, user *store.User) error {
 	if err := a.reserve(tx, user); err != nil {
 		return err
@@ -162,7 +162,7 @@ func (a *Accounts) Add(tx store.Tx, user *store.User) error {
 	return tx.SetSetting(store.SettingHadAccount, user.Created.UTC().Format("2006-01-02T15:04:05Z07:00"))
 }
 
-// reserve takes the user's names.
+// reserve reserves the user's name and e-mail address.
 func (a *Accounts) reserve(tx store.Tx, user *store.User) error {
 	err := tx.Reserve(store.Name{Key: names.Key(user.Name), Kind: store.UserName, UserID: user.ID})
 	if err != nil {
@@ -174,7 +174,7 @@ func (a *Accounts) reserve(tx store.Tx, user *store.User) error {
 	return taken("the e-mail address", tx.Reserve(store.Name{Key: names.Key(user.Email), Kind: store.Email, UserID: user.ID}))
 }
 
-// Create is Prepare and Add.
+// Create calls Prepare and then Add.
 func (a *Accounts) Create(ctx context.Context, n NewUser) (*store.User, error) {
 	user, err := a.Prepare(ctx, n)
 	if err != nil {

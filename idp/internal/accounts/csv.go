@@ -9,18 +9,18 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// column is a column of a file with users.
+// A column is a column of the CSV files that Import reads and Export writes.
 type column struct {
 	name string
 	get  func(*store.User) string
-	// set is nil for what is exported to be read, and ignored by an import.
+	// set is nil for columns that are only exported. An import ignores them.
 	set func(*NewUser, string) error
 }
 
-// hashColumn has the hashes of passwords. It is exported only if that is wanted.
+// hashColumn contains password hashes. It is exported only on request.
 const hashColumn = "password_hash"
 
-// columns are those of an export, in this order. An import needs the name alone.
+// columns are the columns of an export, in order. An import requires only name.
 var columns = []column{
 	{"name", func(u *store.User) string { return u.Name }, setName},
 	{"kind", func(u *store.User) string { return string(u.Kind) }, setKind},
@@ -40,7 +40,7 @@ var columns = []column{
 	{"last_sign_in", func(u *store.User) string { return timeText(u.LastSignIn) }, nil},
 }
 
-// groupSeparator is between groups: no name of a group has one.
+// groupSeparator separates the groups in a field. Names of groups do not contain it.
 const groupSeparator = ";"
 
 func text(field func(*NewUser) *string) func(*NewUser, string) error {
@@ -63,7 +63,8 @@ func flag(field func(*NewUser) *bool) func(*NewUser, string) error {
 	}
 }
 
-// setName reads a name. One with a slash is that of an external account.
+// setName sets the name. In a name with a slash, the part before the slash is the id of
+// an external provider.
 func setName(n *NewUser, value string) error {
 	n.Name = value
 	if external, name, found := strings.Cut(value, "/"); found {

@@ -1,12 +1,12 @@
-// Package accounts has the operations on accounts: create, find and change users,
-// verify and set their passwords, groups, application users with access keys, links
-// that can be used once, import and export. It decides and keeps; package signin and
-// package selfservice ask, and operators do by the admin API.
+// Package accounts manages accounts: it creates, finds and changes users, sets and
+// verifies their passwords, and manages groups, the access keys of applications, links
+// that can be used once, and import and export. Its callers are the packages signin and
+// selfservice, and the admin API on behalf of operators.
 //
-// The rules are elsewhere: package names says what a name is, authenticator which
-// passwords are accepted, passwords how they are hashed, lockout when an account is
-// locked. The package ends no sessions: what says so in its comment has to be
-// followed by a call of sso.Sessions.EndAll.
+// Other packages have the rules: names for the form of names, authenticator for which
+// passwords are accepted, passwords for hashing, and lockout for wrong attempts. This
+// package does not end sessions. Where a comment says that the sessions of the user must
+// end, the caller must call sso.Sessions.EndAll.
 package accounts
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/vault"
 )
 
-// Accounts is the accounts of one identity provider. It is safe for concurrent use.
+// Accounts manages the accounts of one identity provider. It is safe for concurrent use.
 type Accounts struct {
 	store          store.Store
 	vault          vault.Vault
@@ -29,24 +29,25 @@ type Accounts struct {
 	now            func() time.Time
 }
 
-// Options are what New needs. All are required, except Sites.
+// Options are the arguments of New. All except Sites are required.
 type Options struct {
 	Store          store.Store
 	Vault          vault.Vault
 	Passwords      *passwords.Passwords // one for the process
 	Authenticators authenticator.Set
-	// Sites are the host of the issuer and the name of the site: no password
-	// contains them.
+	// Sites are the host of the issuer and the name of the site. Passwords must not
+	// contain them.
 	Sites []string
 	Now   func() time.Time
 }
 
-// New returns the accounts of a database. It does not touch the database.
+// New returns the accounts in a database. It does not access the database.
 func New(o Options) *Accounts {
 	return &Accounts{store: o.Store, vault: o.Vault, passwords: o.Passwords, authenticators: o.Authenticators, sites: o.Sites, now: o.Now}
 }
 
-// Authenticator returns the login authenticator of a user, the default one for nil.
+// Authenticator returns the login authenticator of a user, or the default one if user is
+// nil.
 func (a *Accounts) Authenticator(user *store.User) *authenticator.Authenticator {
 	if user == nil {
 		user = new(store.User)
@@ -54,7 +55,7 @@ func (a *Accounts) Authenticator(user *store.User) *authenticator.Authenticator 
 	return a.authenticators.Of(user)
 }
 
-// InvalidError is about a value that cannot be. Its text is for operators.
+// InvalidError reports an invalid value. Its text is meant for operators.
 type InvalidError struct {
 	Field string // "name", "email", …
 	Err   error
@@ -62,7 +63,7 @@ type InvalidError struct {
 
 func (e *InvalidError) Error() string { return e.Err.Error() }
 
-// Unwrap returns what is wrong with the value.
+// Unwrap returns the reason why the value is invalid.
 func (e *InvalidError) Unwrap() error { return e.Err }
 
 func invalid(field string, err error) error {
@@ -72,7 +73,7 @@ func invalid(field string, err error) error {
 	return &InvalidError{Field: field, Err: err}
 }
 
-// PasswordError is about a new password that breaks rules.
+// PasswordError reports a new password that breaks rules.
 type PasswordError struct{ Failures []authenticator.Failure }
 
 func (e *PasswordError) Error() string {
@@ -83,7 +84,7 @@ func (e *PasswordError) Error() string {
 	return text
 }
 
-// takenError is a store.ErrExists that says what exists.
+// takenError is a store.ErrExists that names what is taken.
 type takenError struct{ what string }
 
 func (e *takenError) Error() string        { return e.what + " is taken" }

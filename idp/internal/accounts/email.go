@@ -16,13 +16,14 @@ const (
 	mailWindow       = time.Hour
 	mailsPerAccount  = 3
 	mailsPerAddress  = 20
-	ticketDevice     = "device" // what package signin keeps of browsers that it knows
+	ticketDevice     = "device" // remembered browsers; created by package signin
 	undoEmailTickets = string(LinkUndoEmail)
 )
 
-// AllowMail counts a mail that a browser asked for, and reports whether it may be
-// sent: three an hour for each account, 20 for each address block. Without an account
-// (userID is empty), the block alone counts. The caller says nothing of a refusal.
+// AllowMail counts a mail requested by a browser and reports whether it may be sent. The
+// limits are three mails an hour for each account and 20 for each address block. If
+// userID is empty, only the block counts. The caller must not reveal that a mail was
+// refused.
 func (a *Accounts) AllowMail(ctx context.Context, userID string, address netip.Addr) (ok bool, err error) {
 	err = a.store.Update(ctx, func(tx store.Tx) error {
 		now := a.now()
@@ -37,9 +38,9 @@ func (a *Accounts) AllowMail(ctx context.Context, userID string, address netip.A
 	return ok && err == nil, err
 }
 
-// EmailLink makes a link that changes a user's address, to be sent to the new one. The
-// error is store.ErrExists if the address is another user's, which the caller must not
-// show.
+// EmailLink makes a link that changes a user's e-mail address. It is sent to the new
+// address. The error is store.ErrExists if the address belongs to another user; the
+// caller must not reveal that.
 func (a *Accounts) EmailLink(ctx context.Context, userID, email string) (*Link, error) {
 	email, err := names.Email(email)
 	if err != nil {
@@ -65,8 +66,8 @@ func (a *Accounts) EmailLink(ctx context.Context, userID, email string) (*Link, 
 	return link, nil
 }
 
-// PendingEmail returns the address that a user is about to have: its link was sent
-// and can still be used. It is empty if there is none.
+// PendingEmail returns the new address that a user has yet to confirm, or "" if there is
+// none. Expired links do not count.
 func (a *Accounts) PendingEmail(tx store.Tx, userID string) (string, error) {
 	tickets, err := tx.TicketsOf(userID, string(LinkEmail))
 	if err != nil {
@@ -84,15 +85,17 @@ func (a *Accounts) PendingEmail(tx store.Tx, userID string) (string, error) {
 	return "", nil
 }
 
-// EmailChange is an address that was changed.
+// EmailChange is a completed change of an e-mail address.
 type EmailChange struct {
 	User *store.User
 	Old  string
-	// Undo is the link for the old address, nil if there was none.
+	// Undo is a link to be sent to the old address. It is nil if there was no old
+	// address, or if the two differ only in case.
 	Undo *Link
 }
 
-// ConfirmEmail changes a user's address by the code that was sent to the new one.
+// ConfirmEmail changes a user's address. text is the code that was sent to the new
+// address.
 func (a *Accounts) ConfirmEmail(ctx context.Context, text string) (*EmailChange, error) {
 	link, err := a.LookAtLink(ctx, LinkEmail, text)
 	if err != nil {
@@ -128,10 +131,11 @@ func (a *Accounts) ConfirmEmail(ctx context.Context, text string) (*EmailChange,
 	return change, nil
 }
 
-// UndoEmail gives a user the old address back, by the code that was sent there. Links
-// to undo later changes end, not those to undo earlier ones. Somebody else may have
-// changed the address, so the password has to be reset, and all sessions of the user
-// have to end.
+// UndoEmail restores a user's old address. text is the code that was sent there. Links
+// that undo later changes become invalid; those that undo earlier changes stay valid. As
+// somebody else may have changed the address, UndoEmail requires a new password at the
+// next sign-in and forgets the browsers that are remembered. All sessions of the user
+// must end.
 func (a *Accounts) UndoEmail(ctx context.Context, text string) (*store.User, error) {
 	link, err := a.LookAtLink(ctx, LinkUndoEmail, text)
 	if err != nil {

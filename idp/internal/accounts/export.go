@@ -9,12 +9,13 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// exportPage is how many users are read at a time.
+// exportPage is the number of users read at a time.
 const exportPage = 500
 
-// Export writes all users who are not removed to a CSV file that Import reads. With
-// hashes, it has those of their passwords: ours are of no use without the keys in the
-// storage, those of another system are as they were imported.
+// Export writes all users, except removed ones, as a CSV file that Import can read. If
+// hashes is true, the file includes password hashes. Hashes that this provider made are
+// useless without the keys in Caddy's storage; hashes imported from another system are
+// written as they were imported.
 func (a *Accounts) Export(ctx context.Context, to io.Writer, hashes bool) error {
 	w := csv.NewWriter(to)
 	var chosen []column

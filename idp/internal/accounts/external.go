@@ -8,9 +8,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// NewUser writes an account that an external provider creates. It sets the user's ID
-// and the form in which the name is kept: <external id>/<name>. It returns an error
-// that is store.ErrExists if a name or the address is taken.
+// NewUser writes an account that an external provider creates. user.Name must be
+// <external id>/<name>. NewUser replaces *user by the account as it is stored, including
+// its new ID. The error is store.ErrExists if the name or the address is taken.
 func (a *Accounts) NewUser(tx store.Tx, user *store.User) error {
 	external, name, found := strings.Cut(user.Name, "/")
 	if !found {
@@ -36,8 +36,8 @@ func (a *Accounts) NewUser(tx store.Tx, user *store.User) error {
 	return nil
 }
 
-// shown returns a name as it is shown, "" for one that cannot be: a sign-in does not
-// fail for the sake of it.
+// shown returns a name in the form in which it is displayed, or "" if it is not
+// acceptable: a sign-in must not fail because of it.
 func shown(text string) string {
 	text, err := names.Display(text)
 	if err != nil {
@@ -46,10 +46,11 @@ func shown(text string) string {
 	return text
 }
 
-// errNoKey is about a text that can be no name.
+// errNoKey reports a text that cannot be a name.
 var errNoKey = errors.New("this can be no name")
 
-// Key returns the form of a name or an e-mail address that is compared and looked up.
+// Key returns the form of a name or an e-mail address that is used for comparison and
+// lookup.
 func (a *Accounts) Key(text string) (string, error) {
 	key := names.Key(text)
 	if key == "" {

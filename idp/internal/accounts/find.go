@@ -7,9 +7,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// Find returns the user who has a user name or an e-mail address, as somebody typed
-// it. Removed users are not found, and no user is by a name that is only reserved,
-// such as an old address. The error is store.ErrNotFound.
+// Find returns the user with a user name or e-mail address, as somebody typed it. It
+// finds neither removed users nor names that are merely reserved, such as a user's old
+// address; the error is then store.ErrNotFound.
 func (a *Accounts) Find(ctx context.Context, text string) (user *store.User, err error) {
 	key := names.Key(text)
 	if key == "" {
@@ -22,7 +22,7 @@ func (a *Accounts) Find(ctx context.Context, text string) (user *store.User, err
 	return user, err
 }
 
-// FindIn is Find in a transaction.
+// FindIn is Find within a transaction.
 func FindIn(tx store.Tx, text string) (*store.User, error) {
 	key := names.Key(text)
 	if key == "" {
@@ -38,7 +38,8 @@ func FindIn(tx store.Tx, text string) (*store.User, error) {
 	return user, nil
 }
 
-// Get returns a user by id, who is not removed. The error is store.ErrNotFound.
+// Get returns the user with an id. The error is store.ErrNotFound if there is none or if
+// the user has been removed.
 func (a *Accounts) Get(ctx context.Context, id string) (user *store.User, err error) {
 	err = a.store.View(ctx, func(tx store.Tx) error {
 		user, err = getIn(tx, id)
@@ -58,8 +59,8 @@ func getIn(tx store.Tx, id string) (*store.User, error) {
 	return user, nil
 }
 
-// Change reads a user, calls f, and writes the user, in one transaction. f does not
-// change the name, and the address only by SetEmail.
+// Change reads a user, calls f, and writes the user, all in one transaction. f must not
+// change the name, and may change the e-mail address only with SetEmail.
 func (a *Accounts) Change(ctx context.Context, id string, f func(store.Tx, *store.User) error) (user *store.User, err error) {
 	err = a.store.Update(ctx, func(tx store.Tx) error {
 		if user, err = getIn(tx, id); err != nil {

@@ -13,13 +13,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// maxGroups is how many groups a user can be in: they have to fit into a token.
+// maxGroups is the maximum number of groups of a user. The limit exists because the
+// groups have to fit into a token.
 const maxGroups = 200
 
 const maxGroupName = 64
 
-// groupName checks the name of a group, and returns it as it is kept. Commas and
-// semicolons are between groups in lists.
+// groupName checks the name of a group and returns it in the form in which it is stored.
+// Names must not contain commas or semicolons, which separate groups in lists.
 func groupName(text string) (string, error) {
 	name, err := names.Display(text)
 	if err != nil {
@@ -34,7 +35,7 @@ func groupName(text string) (string, error) {
 	return name, nil
 }
 
-// groupNames checks names of groups, and returns each once, sorted.
+// groupNames checks the names of groups and returns them sorted, without duplicates.
 func groupNames(texts []string) (groups []string, err error) {
 	for _, text := range texts {
 		name, err := groupName(text)
@@ -79,7 +80,7 @@ func (a *Accounts) Groups(ctx context.Context) (groups []store.Group, err error)
 	return groups, err
 }
 
-// SetGroup adds a group, or changes whether it is one of operators.
+// SetGroup adds a group, or changes whether an existing group is one of operators.
 func (a *Accounts) SetGroup(ctx context.Context, text string, operator bool) (group store.Group, err error) {
 	name, err := groupName(text)
 	if err != nil {
@@ -100,7 +101,7 @@ func (a *Accounts) SetGroup(ctx context.Context, text string, operator bool) (gr
 	return group, err
 }
 
-// DeleteGroup removes a group: its members are in it no more.
+// DeleteGroup deletes a group. Its members lose it.
 func (a *Accounts) DeleteGroup(ctx context.Context, name string) error {
 	return a.store.Update(ctx, func(tx store.Tx) error {
 		if _, err := groupIn(tx, name); err != nil {

@@ -16,16 +16,16 @@ import (
 )
 
 const (
-	// importBatch is how many lines one transaction writes.
+	// importBatch is the number of users written in one transaction.
 	importBatch = 25
-	// maxLineErrors is how many errors are listed.
+	// maxLineErrors is the number of errors that are reported.
 	maxLineErrors = 1000
 )
 
-// LineError is about one line of a file.
+// LineError reports an error in one line of an imported file.
 type LineError struct {
 	Line  int
-	Field string // the column, empty if it is about the whole line
+	Field string // the column, or "" if the error is about the whole line
 	Err   error
 }
 
@@ -36,14 +36,14 @@ func (e *LineError) Error() string {
 	return fmt.Sprintf("line %d: %v", e.Line, e.Err)
 }
 
-// Unwrap returns what is wrong.
+// Unwrap returns the reason.
 func (e *LineError) Unwrap() error { return e.Err }
 
-// ImportResult is what came of an import.
+// ImportResult is the result of an import.
 type ImportResult struct {
-	Created int // how many users, or how many it would be
-	Failed  int // how many lines
-	// Errors are about the lines that failed, the first 1000 of them.
+	Created int // number of users created, or with dry, that would be
+	Failed  int // number of lines that failed
+	// Errors are the errors of failed lines, up to 1000.
 	Errors []*LineError
 }
 
@@ -60,10 +60,9 @@ func (r *ImportResult) fail(line int, err error) {
 	r.Errors = append(r.Errors, failed)
 }
 
-// Import creates the users of a CSV file with a header; see columns. A line that is
-// wrong creates nothing, and does not keep others from being imported. An error other
-// than that of a line ends the import; the result says how many users there are then.
-// With dry, nothing is written.
+// Import creates users from a CSV file with a header; see columns. Invalid lines are
+// skipped and reported in the result. Any other error ends the import; users created
+// until then are counted in the result. If dry is true, nothing is written.
 func (a *Accounts) Import(ctx context.Context, from io.Reader, dry bool) (result ImportResult, err error) {
 	lines, header, err := openCSV(from)
 	if err != nil {
@@ -79,7 +78,7 @@ func (a *Accounts) Import(ctx context.Context, from io.Reader, dry bool) (result
 	return result, err
 }
 
-// read reads all lines, and leaves the last ones in the batch.
+// read reads all lines. The last users may be left in the batch.
 func (i *importer) read(ctx context.Context, lines *csv.Reader, header []column) error {
 	for {
 		record, err := lines.Read()
@@ -100,11 +99,11 @@ func (i *importer) read(ctx context.Context, lines *csv.Reader, header []column)
 	}
 }
 
-// openCSV reads the header, and returns the column of each field.
+// openCSV reads the header and returns the column of each of its fields.
 func openCSV(from io.Reader) (lines *csv.Reader, header []column, err error) {
 	buffered := bufio.NewReader(from)
 	if mark, err := buffered.Peek(3); err == nil && string(mark) == "\ufeff" {
-		_, _ = buffered.Discard(3) // it is in the buffer
+		_, _ = buffered.Discard(3) // cannot fail: Peek has buffered the bytes
 	}
 	lines = csv.NewReader(buffered)
 	titles, err := lines.Read()
@@ -138,7 +137,7 @@ func columnNames() string {
 	return strings.Join(all, ", ")
 }
 
-// importer is an import that runs.
+// importer is an import in progress.
 type importer struct {
 	*Accounts
 	result *ImportResult
@@ -152,7 +151,7 @@ type prepared struct {
 	user *store.User
 }
 
-// line checks a line, and writes a batch when it is full.
+// line processes one line, and writes the batch if it is full.
 func (i *importer) line(ctx context.Context, line int, header []column, record []string) error {
 	var n NewUser
 	for at, c := range header {
@@ -181,7 +180,7 @@ func (i *importer) line(ctx context.Context, line int, header []column, record [
 	return i.flush(ctx)
 }
 
-// note refuses what an earlier line has.
+// note returns an error if an earlier line has the same name or address.
 func (i *importer) note(line int, user *store.User) error {
 	for _, name := range []string{user.Name, user.Email} {
 		if key := names.Key(name); key != "" && i.seen[key] != 0 && i.seen[key] != line {
@@ -193,8 +192,8 @@ func (i *importer) note(line int, user *store.User) error {
 	return nil
 }
 
-// flush writes what is prepared in one transaction. Names that are taken make a line
-// fail before anything of it is written.
+// flush writes the batch in one transaction. A user whose name or address is taken is
+// skipped before anything of it is written, and its line is reported as failed.
 func (i *importer) flush(ctx context.Context) error {
 	var failed []LineError
 	work := func(tx store.Tx) error {

@@ -9,18 +9,18 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// Invite is what the account of an invited user will be like.
+// Invite has the properties of an account created with an invitation.
 type Invite struct {
 	Groups        []string `json:"groups,omitempty"`
 	Authenticator string   `json:"authenticator,omitempty"`
 }
 
-// ErrHadAccount is about a first user where there was one.
+// ErrHadAccount is the error if a first user is to be created in a database that has
+// already had an account.
 var ErrHadAccount = errors.New("this database had an account already: create another one with `caddy oidc-idp user add`")
 
-// NewInvite makes a link that creates an account. With an address, the account has that
-// address, and it is verified by the link. Without one, whoever has the link may use
-// it.
+// NewInvite makes a link that creates an account. If email is not empty, it becomes the
+// verified address of the account. Otherwise anyone who has the link can use it.
 func (a *Accounts) NewInvite(ctx context.Context, email string, invite Invite) (*Link, error) {
 	if email != "" {
 		var err error
@@ -62,7 +62,7 @@ func addressIsFree(tx store.Tx, email string) error {
 	return err
 }
 
-// Invites returns the links that can still be used.
+// Invites returns the invitations that have not expired or been used.
 func (a *Accounts) Invites(ctx context.Context) (links []*Link, err error) {
 	err = a.store.View(ctx, func(tx store.Tx) error {
 		links = nil
@@ -85,10 +85,11 @@ func (a *Accounts) Invites(ctx context.Context) (links []*Link, err error) {
 	return links, err
 }
 
-// ID names an invite in lists. It is no secret.
+// ID returns an identifier of an invitation for lists. It is not secret.
 func (l *Link) ID() string { return hex.EncodeToString(l.hash[:6]) }
 
-// RemoveInvite removes an invite.
+// RemoveInvite deletes an invitation. The error is store.ErrNotFound if there is none
+// with this id.
 func (a *Accounts) RemoveInvite(ctx context.Context, id string) error {
 	links, err := a.Invites(ctx)
 	if err != nil {
@@ -105,8 +106,8 @@ func (a *Accounts) RemoveInvite(ctx context.Context, id string) error {
 	return store.ErrNotFound
 }
 
-// FirstUserLink makes the link to the first account. It refuses if there ever was an
-// account; a link before this one ends.
+// FirstUserLink makes the link that creates the first account, and invalidates earlier
+// ones. The error is ErrHadAccount if the database has ever had an account.
 func (a *Accounts) FirstUserLink(ctx context.Context) (*Link, error) {
 	link, err := a.MakeLink(ctx, LinkFirstUser, "", "")
 	if err != nil {
@@ -124,7 +125,7 @@ func (a *Accounts) FirstUserLink(ctx context.Context) (*Link, error) {
 	return link, nil
 }
 
-// HadAccount reports whether there ever was an account.
+// HadAccount reports whether the database has ever had an account.
 func (a *Accounts) HadAccount(ctx context.Context) (had bool, err error) {
 	err = a.store.View(ctx, func(tx store.Tx) error {
 		err := hadNone(tx)
@@ -137,7 +138,7 @@ func (a *Accounts) HadAccount(ctx context.Context) (had bool, err error) {
 	return had, err
 }
 
-// hadNone returns ErrHadAccount if there ever was an account.
+// hadNone returns ErrHadAccount if the database has ever had an account.
 func hadNone(tx store.Tx) error {
 	mark, err := tx.Setting(store.SettingHadAccount)
 	if err == nil && mark != "" {
@@ -146,10 +147,10 @@ func hadNone(tx store.Tx) error {
 	return err
 }
 
-// CreateByLink creates an account with a link, of LinkInvite or LinkFirstUser, and uses
-// it up. A link that was sent to an address proves it: the account has that one. The
-// error is store.ErrNotFound if the link cannot be used any more; it can be used again
-// after all other errors.
+// CreateByLink creates an account with a link of kind LinkInvite or LinkFirstUser, and
+// uses up the link. If the link was sent to an address, the account gets that address,
+// verified. The error is store.ErrNotFound if the link is not valid or no longer valid.
+// After any other error, the link can be used again.
 func (a *Accounts) CreateByLink(ctx context.Context, kind LinkKind, text string, n NewUser) (*store.User, error) {
 	link, err := a.LookAtLink(ctx, kind, text)
 	if err != nil {

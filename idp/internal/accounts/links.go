@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// LinkKind says what a link is for. It is the kind of its ticket.
+// LinkKind is the purpose of a link. It is also the kind of the link's ticket.
 type LinkKind string
 
 const (
@@ -19,11 +19,11 @@ const (
 	LinkInvite    LinkKind = "invite"     // create an account
 	LinkFirstUser LinkKind = "first-user" // create the first account
 	LinkEmail     LinkKind = "email"      // confirm a new e-mail address
-	LinkUndoEmail LinkKind = "undo-email" // go back to the old address
-	LinkEnrol     LinkKind = "enrol"      // enrol the first factor that is required
+	LinkUndoEmail LinkKind = "undo-email" // restore the old address
+	LinkEnrol     LinkKind = "enrol"      // enrol the first factor, where one is required
 )
 
-// linkLasts is how long links can be used.
+// linkLasts is how long links are valid.
 var linkLasts = map[LinkKind]time.Duration{
 	LinkReset:     30 * time.Minute,
 	LinkInvite:    7 * 24 * time.Hour,
@@ -33,19 +33,20 @@ var linkLasts = map[LinkKind]time.Duration{
 	LinkEnrol:     30 * time.Minute,
 }
 
-// Owners of links that are about no user. No user has such an ID.
+// Owners of links that do not belong to a user. User IDs never contain a slash.
 const (
 	ownerInvites   = "/invites"
 	ownerFirstUser = "/first-user"
 )
 
-// Link is something that can be done once by who has its code. Showing it does not use
-// it up; doing what it is for does. The code is in the fragment of its URL, and can be
-// typed.
+// A Link lets whoever has its code do one thing, once. Looking at a link does not use it
+// up; doing what it is for does. The code is in the fragment of the link's URL, and can
+// also be typed.
 type Link struct {
 	Kind   LinkKind
-	UserID string // empty if it is about no user
-	// Email is the address that the code is sent to, "" if an operator hands it over.
+	UserID string // empty if the link does not belong to a user
+	// Email is the address that the code is sent to, or "" if an operator hands it over.
+	// For LinkUndoEmail it is the address to restore.
 	Email   string
 	Invite  *Invite
 	Created time.Time
@@ -55,24 +56,24 @@ type Link struct {
 	hash store.Hash
 }
 
-// linkData is the Data of a ticket.
+// linkData is encoded as the Data of a ticket.
 type linkData struct {
 	Email  string  `json:"email,omitempty"`
 	Invite *Invite `json:"invite,omitempty"`
 }
 
-// Code returns the code of a link that has just been made. It is not kept.
+// Code returns the code of a link that has just been made. It is not stored.
 func (l *Link) Code() string { return l.code }
 
-// Hash is what the link is kept as.
+// Hash returns the keyed hash of the code, under which the link is stored.
 func (l *Link) Hash() store.Hash { return l.hash }
 
-// Codes have 80 random bits. The hash that is kept of them is keyed, so that a copy of
-// the database does not help to find one.
+// Codes have 80 random bits. They are stored as keyed hashes, so a copy of the database
+// is not enough to search for them.
 const (
 	codeSize  = 16
 	codeGroup = 4
-	// codeAlphabet has no letters that look like others: I, L, O and U.
+	// codeAlphabet lacks I, L, O and U, which are easily confused.
 	codeAlphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 )
 
@@ -91,7 +92,8 @@ func newCode() string {
 
 var similar = strings.NewReplacer("O", "0", "I", "1", "L", "1")
 
-// readCode returns the characters of a code as a user may type it, "" for what is none.
+// readCode returns a code that was typed by a user without its separators and in upper
+// case, or "" if text cannot be a code.
 func readCode(text string) string {
 	if len(text) > 4*codeSize {
 		return ""
@@ -109,8 +111,8 @@ func readCode(text string) string {
 	return text
 }
 
-// LinkHash returns what finds the link of a code, as it came in a URL or was typed. It
-// is for TakeLink. The error is store.ErrNotFound for what can be no code.
+// LinkHash returns the hash, for TakeLink, of a code that came in a URL or was typed. The
+// error is store.ErrNotFound if text cannot be a code.
 func (a *Accounts) LinkHash(ctx context.Context, kind LinkKind, text string) (hash store.Hash, err error) {
 	code := readCode(text)
 	if code == "" {
@@ -123,8 +125,8 @@ func (a *Accounts) LinkHash(ctx context.Context, kind LinkKind, text string) (ha
 	return store.Hash(mac), nil
 }
 
-// MakeLink returns a new link, for AddLink: to a user, and for what is sent to an
-// address.
+// MakeLink returns a new link, which AddLink stores. userID may be empty for kinds that
+// do not belong to a user, and email if the code is not sent to an address.
 func (a *Accounts) MakeLink(ctx context.Context, kind LinkKind, userID, email string) (*Link, error) {
 	now := a.now()
 	link := &Link{Kind: kind, UserID: userID, Email: email, Created: now, Expires: now.Add(linkLasts[kind]), code: newCode()}
@@ -133,8 +135,8 @@ func (a *Accounts) MakeLink(ctx context.Context, kind LinkKind, userID, email st
 	return link, err
 }
 
-// AddLink keeps a link. It takes the place of those of its kind that the user has,
-// except those that undo a change.
+// AddLink stores a link. It replaces earlier links of the same kind and owner, except for
+// LinkUndoEmail and LinkInvite.
 func (a *Accounts) AddLink(tx store.Tx, link *Link) error {
 	owner := link.owner()
 	if link.Kind != LinkUndoEmail && link.Kind != LinkInvite {
@@ -159,7 +161,7 @@ func (l *Link) owner() string {
 	return l.UserID
 }
 
-// NewLink is MakeLink and AddLink.
+// NewLink calls MakeLink and then AddLink.
 func (a *Accounts) NewLink(ctx context.Context, kind LinkKind, userID, email string) (*Link, error) {
 	link, err := a.MakeLink(ctx, kind, userID, email)
 	if err != nil {
@@ -171,8 +173,8 @@ func (a *Accounts) NewLink(ctx context.Context, kind LinkKind, userID, email str
 	return link, nil
 }
 
-// LookAtLink returns the link of a code without using it up. The error is
-// store.ErrNotFound if there is none, or not any more.
+// LookAtLink returns the link with a code without using it up. The error is
+// store.ErrNotFound if there is none, or if it has expired or been used.
 func (a *Accounts) LookAtLink(ctx context.Context, kind LinkKind, text string) (link *Link, err error) {
 	hash, err := a.LinkHash(ctx, kind, text)
 	if err != nil {
@@ -189,8 +191,8 @@ func (a *Accounts) LookAtLink(ctx context.Context, kind LinkKind, text string) (
 	return link, err
 }
 
-// TakeLink uses a link up: of several who try, one gets it. The error is
-// store.ErrNotFound for the others.
+// TakeLink uses up a link. Only one of several concurrent callers gets it; the others get
+// store.ErrNotFound.
 func (a *Accounts) TakeLink(tx store.Tx, kind LinkKind, hash store.Hash) (*Link, error) {
 	ticket, err := tx.TakeTicket(string(kind), hash, a.now())
 	if err != nil {

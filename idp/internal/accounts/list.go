@@ -7,11 +7,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// maxPage is how many users a page of a list has at most.
+// maxPage is the maximum number of users in a page of a list.
 const maxPage = 1000
 
-// List returns users in the order of their names, after the one with the ID after, and
-// whether there are more.
+// List returns up to limit users in the order of their names, and reports whether there
+// are more. It starts after the user with the ID after, or with the first one if after is
+// empty. If limit is not from 1 to 1000, it is 1000.
 func (a *Accounts) List(ctx context.Context, filter store.UserFilter, after string, limit int) (users []*store.User, more bool, err error) {
 	if limit <= 0 || limit > maxPage {
 		limit = maxPage
@@ -29,7 +30,7 @@ func (a *Accounts) List(ctx context.Context, filter store.UserFilter, after stri
 	return users, false, nil
 }
 
-// Details are what an operator wants to know of an account beside its row.
+// Details are what operators see of an account in addition to its row.
 type Details struct {
 	Factors       []store.Factor
 	RecoveryCodes int

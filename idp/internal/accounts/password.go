@@ -14,28 +14,29 @@ func (a *Accounts) personal(user *store.User) authenticator.Personal {
 	return authenticator.Personal{Name: user.Name, Email: user.Email, Sites: a.sites}
 }
 
-// NewPassword is a password to set.
+// NewPassword describes a password to set.
 type NewPassword struct {
 	UserID   string
 	Password string
-	// Due: the user had to set a new one.
+	// Due reports whether the user was required to set a new password.
 	Due bool
-	// MustChange: the user has to set another one at the next sign-in.
+	// MustChange requires the user to set another password at the next sign-in.
 	MustChange bool
 	Caller     passwords.Caller
 }
 
 var errChanged = errors.New("the password was changed at the same time")
 
-// SetPassword changes a user's password, or returns a *PasswordError. Open reset links
-// of the user end with it, and so do browsers that are remembered. All sessions of the
-// user have to end, except the one that did this.
+// SetPassword changes a user's password. The error is a *PasswordError if the password
+// breaks rules. Open reset links of the user become invalid, and browsers that are
+// remembered are forgotten. All sessions of the user must end, except the one that
+// changes the password.
 func (a *Accounts) SetPassword(ctx context.Context, n NewPassword) (*store.User, error) {
 	return a.setPassword(ctx, n, func(store.Tx, *store.User) error { return nil })
 }
 
-// ResetPassword changes a user's password by the code of a link, and uses it up unless
-// the password is refused. All sessions of the user have to end.
+// ResetPassword changes a user's password with the code of a reset link. The link is used
+// up only if the password is accepted. All sessions of the user must end.
 func (a *Accounts) ResetPassword(ctx context.Context, text, password string, caller passwords.Caller) (*store.User, error) {
 	link, err := a.LookAtLink(ctx, LinkReset, text)
 	if err != nil {
@@ -48,7 +49,7 @@ func (a *Accounts) ResetPassword(ctx context.Context, text, password string, cal
 			return err
 		}
 		if taken.Email != "" && taken.Email == user.Email {
-			user.EmailVerified = true // the code came from there
+			user.EmailVerified = true // the code was sent to this address
 			if err := lockout.MailProven(tx, user.ID, a.now()); err != nil {
 				return err
 			}
@@ -57,7 +58,7 @@ func (a *Accounts) ResetPassword(ctx context.Context, text, password string, cal
 	})
 }
 
-// setPassword changes a password, and does more in the same transaction.
+// setPassword changes a password and calls more in the same transaction.
 func (a *Accounts) setPassword(ctx context.Context, n NewPassword, more func(store.Tx, *store.User) error) (*store.User, error) {
 	user, err := a.Get(ctx, n.UserID)
 	if err != nil {
@@ -97,7 +98,7 @@ func (a *Accounts) setPassword(ctx context.Context, n NewPassword, more func(sto
 	})
 }
 
-// remember returns the hashes of old passwords to keep. The new one is remembered, too.
+// remember returns the old hashes to keep. count includes the new password.
 func remember(old store.Password, count int) []string {
 	if old.Hash == "" || count <= 1 {
 		return nil

@@ -10,8 +10,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// Lock keeps a user from signing in until Unlock. All sessions of the user have to
-// end.
+// Lock prevents a user from signing in until Unlock. All sessions of the user must end.
 func (a *Accounts) Lock(ctx context.Context, id string) (*store.User, error) {
 	return a.Change(ctx, id, func(tx store.Tx, user *store.User) error {
 		user.Locked = true
@@ -19,7 +18,7 @@ func (a *Accounts) Lock(ctx context.Context, id string) (*store.User, error) {
 	})
 }
 
-// Unlock ends a lock of an operator, and those of wrong attempts.
+// Unlock ends an operator's lock and the lockouts caused by wrong attempts.
 func (a *Accounts) Unlock(ctx context.Context, id string) (*store.User, error) {
 	return a.Change(ctx, id, func(tx store.Tx, user *store.User) error {
 		user.Locked = false
@@ -27,9 +26,9 @@ func (a *Accounts) Unlock(ctx context.Context, id string) (*store.User, error) {
 	})
 }
 
-// Remove removes a user, and all that the account has. The ID stays reserved for ever,
-// and so do the names, unless they may be used again. Links to external accounts stay
-// with the names: they lead to no account. All sessions of the user have to end.
+// Remove removes a user and everything that belongs to the account. The ID stays reserved
+// forever. Unless reuseNames is set, so do the names and the links to external accounts,
+// which then lead to no account. All sessions of the user must end.
 func (a *Accounts) Remove(ctx context.Context, id string, reuseNames bool) (*store.User, error) {
 	return a.Change(ctx, id, func(tx store.Tx, user *store.User) error {
 		if err := a.removeAll(tx, user.ID); err != nil {
@@ -45,7 +44,7 @@ func (a *Accounts) Remove(ctx context.Context, id string, reuseNames bool) (*sto
 	})
 }
 
-// removeAll removes what belongs to a user, except sessions.
+// removeAll deletes what belongs to a user, except sessions.
 func (a *Accounts) removeAll(tx store.Tx, id string) error {
 	factors, err := tx.FactorsOf(id)
 	if err != nil {
@@ -73,7 +72,7 @@ func (a *Accounts) removeAll(tx store.Tx, id string) error {
 	)
 }
 
-// releaseAll frees the names of a removed user, and the links to external accounts.
+// releaseAll frees the names of a removed user and the links to external accounts.
 func releaseAll(tx store.Tx, id string) error {
 	reserved, err := tx.NamesOf(id)
 	if err != nil {
@@ -96,11 +95,12 @@ func releaseAll(tx store.Tx, id string) error {
 	return nil
 }
 
-// ErrNameInUse is about a name that an account still has.
+// ErrNameInUse reports that an account still has a name.
 var ErrNameInUse = errors.New("an account has this name")
 
-// ReuseName frees the names of a removed user, by one of them, or the old address of
-// an account.
+// ReuseName frees all names of a removed user, given one of them, or an old address of an
+// existing account. The error is ErrNameInUse if it is the current name or address of an
+// account.
 func (a *Accounts) ReuseName(ctx context.Context, text string) error {
 	key := names.Key(text)
 	if key == "" {
@@ -120,8 +120,9 @@ func (a *Accounts) ReuseName(ctx context.Context, text string) error {
 	})
 }
 
-// ResetFactors removes all factors and recovery codes of a user, who has to enrol one
-// at the next sign-in. Codes are accepted again. All sessions of the user have to end.
+// ResetFactors deletes all factors and recovery codes of a user and requires a factor to
+// be enrolled at the next sign-in. A lockout for wrong codes ends. All sessions of the
+// user must end.
 func (a *Accounts) ResetFactors(ctx context.Context, id string) (*store.User, error) {
 	return a.Change(ctx, id, func(tx store.Tx, user *store.User) error {
 		factors, err := tx.FactorsOf(id)

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// Changes are what Set changes of a user. What is nil or empty stays as it is.
+// Changes are the changes that Set makes to a user. Nil and empty fields change nothing.
 type Changes struct {
 	Email         *string // "" removes it
 	EmailVerified *bool
@@ -18,17 +18,17 @@ type Changes struct {
 	FamilyName    *string
 	Language      *string
 	Authenticator *string
-	Groups        *[]string // all that the user is in
+	Groups        *[]string // replaces all groups of the user
 	AddGroups     []string
 	RemoveGroups  []string
-	// MustChange: the user has to set a new password at the next sign-in.
+	// MustChange requires the user to set a new password at the next sign-in.
 	MustChange *bool
-	// MustEnrol: the user has to enrol a factor at the next sign-in.
+	// MustEnrol requires the user to enrol a factor at the next sign-in.
 	MustEnrol *bool
 }
 
-// Set changes a user. Users cannot be renamed; a user name that is the user's e-mail
-// address follows it.
+// Set changes a user. Users cannot be renamed, but a user name that is the user's e-mail
+// address follows the address.
 func (a *Accounts) Set(ctx context.Context, id string, c Changes) (*store.User, error) {
 	return a.Change(ctx, id, func(tx store.Tx, user *store.User) error { return a.apply(tx, user, c) })
 }
@@ -108,9 +108,9 @@ func (a *Accounts) applyEmail(tx store.Tx, user *store.User, c Changes) error {
 	return a.SetEmail(tx, user, email, verified)
 }
 
-// SetEmail changes the e-mail address of a user whom the caller writes afterwards. The
-// old address stays reserved for the user. Open links to the user's mailbox end with
-// it.
+// SetEmail changes the e-mail address of user, which the caller must write afterwards.
+// The old address stays reserved for the user. Open links sent to the user's mailbox
+// become invalid.
 func (a *Accounts) SetEmail(tx store.Tx, user *store.User, email string, verified bool) (err error) {
 	if email != "" {
 		if email, err = names.Email(email); err != nil {

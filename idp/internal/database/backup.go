@@ -14,22 +14,22 @@ import (
 	"time"
 )
 
-// A backup is JSON lines, compressed with gzip: a header, then for each table
-// a line with its name and columns and a line for each row, and at last a line
-// with the number of rows. It is the same for both engines, so that it also
-// leads from SQLite to PostgreSQL and back.
+// A backup consists of lines of JSON, compressed with gzip: a header; for each table, a
+// line with its name and columns, and a line for each row; and finally a line with the
+// number of rows. The format is the same for both engines, so a backup can also be used
+// to move from SQLite to PostgreSQL or back.
 //
-// It has what lasts: accounts, names, groups, factors, links, access keys,
-// counters, signing keys and settings. Sessions, links in mails, codes and
-// tokens are not part of it, because restoring ends them. Seeds and signing keys
-// are sealed in it as they are in the database; the keys that open them are not.
+// A backup contains what lasts: accounts, names, groups, factors, links to external
+// accounts, access keys, counters, signing keys and settings. Sessions, links in mails,
+// codes and tokens are not included, because restoring a backup ends them. Seeds and
+// signing keys are sealed, as in the database. The keys to open them are not included.
 const backupFormat = "oidc-idp-backup/1"
 
-// BackupInfo says what is in a backup.
+// BackupInfo describes the content of a backup.
 type BackupInfo struct {
 	Created time.Time
-	Schema  int64 // the version of the database that it is of
-	Users   int   // users who are not removed
+	Schema  int64 // version of the database that was backed up
+	Users   int   // not counting removed users
 	Rows    int
 }
 
@@ -40,17 +40,19 @@ type header struct {
 	Users   int       `json:"users"`
 }
 
-// line is a line after the header: one of the three.
+// line is any line after the header. It has only one of a table with columns, a row, and
+// an end.
 type line struct {
 	Table   string   `json:"table,omitempty"`
 	Columns []string `json:"columns,omitempty"`
 
 	Row []any `json:"row,omitempty"`
 
-	End *int `json:"end,omitempty"` // the number of rows
+	End *int `json:"end,omitempty"` // number of rows
 }
 
-// Backup writes a backup of one moment. Reading and writing go on meanwhile.
+// Backup writes a consistent snapshot of the database. It does not block other
+// transactions.
 func (d *DB) Backup(ctx context.Context, w io.Writer, now time.Time) (BackupInfo, error) {
 	version, err := d.version(ctx)
 	if err != nil {
@@ -93,12 +95,12 @@ func (x *tx) backUp(table string, lines *json.Encoder, rows *int) error {
 			}
 		}
 		*rows++
-		return lines.Encode(line{Row: row}) // bytes become base64
+		return lines.Encode(line{Row: row}) // []byte is encoded as base64
 	})
 }
 
-// BackupFile writes a backup to a file that no other user can read. The file is
-// there when it is whole, or not at all.
+// BackupFile writes a backup to a file that only its owner can read. The file appears
+// only once it is complete.
 func (d *DB) BackupFile(ctx context.Context, path string, now time.Time) (info BackupInfo, err error) {
 	folder := filepath.Dir(path)
 	f, err := os.CreateTemp(folder, ".backup-*") // 0600
@@ -124,7 +126,7 @@ func (d *DB) BackupFile(ctx context.Context, path string, now time.Time) (info B
 	return info, nil
 }
 
-// syncFolder makes a rename last, where the system can do so.
+// syncFolder makes a rename durable, where the system supports that.
 func syncFolder(folder string) {
 	if f, err := os.Open(folder); err == nil {
 		_ = f.Sync()
@@ -132,7 +134,7 @@ func syncFolder(folder string) {
 	}
 }
 
-// Reads a backup line by line.
+// backupReader reads a backup line by line.
 type backupReader struct {
 	header
 	lines   *json.Decoder
@@ -159,7 +161,7 @@ var (
 	errTruncated = errors.New("restore: the backup is damaged or not whole")
 )
 
-// next returns the next row, or io.EOF at the end of a backup that is whole.
+// next returns the next row. It returns io.EOF at the end of a complete backup.
 func (b *backupReader) next() ([]any, error) {
 	for {
 		var l line
@@ -168,7 +170,7 @@ func (b *backupReader) next() ([]any, error) {
 		}
 		switch {
 		case l.End != nil:
-			// Reading to the end makes gzip compare its checksum.
+			// Reading to the end makes gzip verify the checksum.
 			if _, err := b.lines.Token(); *l.End != b.rows || err != io.EOF { //nolint:errorlint // Token returns it as it is
 				return nil, errTruncated
 			}

@@ -1,10 +1,10 @@
-// Package database implements package store with SQLite and PostgreSQL. It
-// knows rows, SQL and what the two engines do differently; it knows no rule
-// about accounts, and no key: what is secret arrives hashed or sealed.
+// Package database implements package store with SQLite and PostgreSQL. It contains the
+// rows, the SQL, and the differences between the two engines. It contains no rules about
+// accounts, and no keys: secrets are hashed or sealed by its callers.
 //
-// Times are kept as microseconds since 1970 in UTC, 0 for the zero time, so
-// that both engines keep and compare the same numbers. What is read back has
-// been cut to the microsecond.
+// Times are stored as microseconds since 1970 in UTC, and the zero time as 0. Both
+// engines thus store and compare the same numbers. Times that are read are truncated to
+// microseconds.
 package database
 
 import (
@@ -21,20 +21,20 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// Options say which database to open: a file or a server.
+// Options select and configure a database, which is a file or on a server.
 type Options struct {
-	// SQLite is the path of the file. It and its folder are made if they do not
-	// exist.
+	// SQLite is the path of the database file. The file and its folder are created if
+	// they do not exist.
 	SQLite string
-	// Postgres is the URL of a PostgreSQL database. It is used if SQLite is
-	// empty. It may hold a password, so it never gets into an error or a log.
+	// Postgres is the URL of a PostgreSQL database. It is used if SQLite is empty. As it
+	// may contain a password, it never appears in errors or logs.
 	Postgres string
-	// Timeout is how long a transaction may take. Default: 10 seconds.
+	// Timeout limits the duration of a transaction. Default: 10 seconds.
 	Timeout time.Duration
-	// Logger gets what happens beside the requests. Default: slog.Default().
+	// Logger logs events that do not belong to a request. Default: slog.Default().
 	Logger *slog.Logger
-	// NoSync lets SQLite commit without waiting for the disk, which makes tests
-	// fast. A power loss can then destroy the file.
+	// NoSync lets SQLite commit without waiting for the disk, which makes tests faster.
+	// The file can then be destroyed by a power failure.
 	NoSync bool
 }
 
@@ -46,15 +46,15 @@ type DB struct {
 	timeout time.Duration
 	logger  *slog.Logger
 
-	migrations fs.FS // of the program; tests have others
+	migrations fs.FS // those of the program, except in tests
 	closed     atomic.Bool
 }
 
 var _ store.Store = (*DB)(nil)
 
-// Open opens a database and brings it to the version of this program. The
-// database has to answer: otherwise the error wraps store.ErrUnavailable, and
-// the caller may try again later.
+// Open opens a database and migrates it to the version of this program. If the database
+// does not respond, the error wraps store.ErrUnavailable, and the caller may try again
+// later.
 func Open(ctx context.Context, options Options) (*DB, error) {
 	return open(ctx, options, migrations)
 }
@@ -81,7 +81,7 @@ func open(ctx context.Context, options Options, migrations fs.FS) (*DB, error) {
 	return d, nil
 }
 
-// Close closes all connections. Transactions that are running end first.
+// Close waits for running transactions and closes all connections.
 func (d *DB) Close() error {
 	d.closed.Store(true)
 	return errors.Join(d.write.Close(), d.read.Close())
@@ -97,14 +97,13 @@ func (d *DB) Update(ctx context.Context, f func(store.Tx) error) error {
 	return d.run(ctx, d.write, d.engine.update, d.engine.locks, f)
 }
 
-// maxAttempts bounds how often f runs. From the second attempt on an Update
-// excludes all others of this program, so more than two are needed only if
+// maxAttempts is the maximum number of times that f runs. From the second attempt on, an
+// Update excludes all other Updates, so more than two attempts are needed only if
 // something else writes to the database.
 const maxAttempts = 8
 
-// run calls f until no other transaction is in the way. The first of locks is
-// the statement that the first attempt begins with, the second that of later
-// ones.
+// run calls f in a transaction, again if it conflicts with another one. locks are the
+// statements that begin the first and all later attempts.
 func (d *DB) run(ctx context.Context, pool *sql.DB, options sql.TxOptions, locks [2]string, f func(store.Tx) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, d.timeout, errTimeout)
 	defer cancel()
@@ -126,11 +125,11 @@ func (d *DB) run(ctx context.Context, pool *sql.DB, options sql.TxOptions, locks
 	}
 }
 
-// errTimeout is the cause of a context that ended because of our own limit.
+// errTimeout is the cause if a context ends because of Options.Timeout.
 var errTimeout = errors.New("the transaction took too long")
 
-// attempt runs f in one transaction. It reports whether another transaction
-// was in the way, so that f has to run again.
+// attempt runs f in one transaction. It reports whether a conflict with another
+// transaction requires f to be run again.
 func (d *DB) attempt(ctx context.Context, pool *sql.DB, options sql.TxOptions, lock string, f func(store.Tx) error) (again bool, err error) {
 	inner, err := d.begin(ctx, pool, options)
 	if err != nil {
@@ -145,8 +144,8 @@ func (d *DB) attempt(ctx context.Context, pool *sql.DB, options sql.TxOptions, l
 	}
 	err = f(t)
 	if t.failed != nil {
-		// A statement failed, so that the transaction cannot be committed, whatever
-		// f made of the error.
+		// A statement failed, so the transaction cannot be committed even if f ignored
+		// the error.
 		if err == nil || d.engine.conflict(t.failed) {
 			err = t.failed
 		}

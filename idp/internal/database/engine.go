@@ -12,40 +12,40 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// engine is what SQLite and PostgreSQL do differently.
+// engine contains the differences between SQLite and PostgreSQL.
 type engine struct {
 	name    string
 	dialect goose.Dialect
-	// locker lets one node at a time migrate; nil if there is only one.
+	// locker ensures that only one node at a time migrates. It is nil for SQLite.
 	locker lock.SessionLocker
 
 	view, update sql.TxOptions
-	// locks are the statements that an Update begins with: at first, and after a
+	// locks are the statements that begin an Update: at the first attempt, and after a
 	// conflict.
 	locks [2]string
 
-	// patient are statements that let a transaction take its time.
+	// patient are the statements that lift time limits for a transaction.
 	patient []string
 
-	// groups is an expression: the names of the groups of the user in a row of
-	// users, as a JSON array.
+	// groups is an SQL expression for the group names of the user in a row of users, as a
+	// JSON array.
 	groups string
 
-	// isConflict reports whether a transaction failed because of another one, and
-	// will do better if it runs again.
+	// isConflict reports whether a transaction failed because of another one, and should
+	// be run again.
 	isConflict func(error) bool
-	// isStale reports whether a transaction did not begin because its connection
-	// had ended before, so that another connection may do.
+	// isStale reports whether a transaction could not begin because its connection had
+	// already ended, so another connection should be tried.
 	isStale func(error) bool
-	// isUnavailable reports whether the database as a whole does not answer.
+	// isUnavailable reports whether the whole database does not respond.
 	isUnavailable func(error) bool
 }
 
-// conflict is isConflict for an error that may have been wrapped.
+// conflict reports whether err is not nil and a conflict.
 func (e *engine) conflict(err error) bool { return err != nil && e.isConflict(err) }
 
-// wrap turns an error of the driver into one of package store, where there is
-// one for it.
+// wrap wraps an error of the driver. If the database does not respond, the result also
+// wraps store.ErrUnavailable.
 func (e *engine) wrap(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(context.Cause(ctx), errTimeout), errors.Is(ctx.Err(), context.DeadlineExceeded):

@@ -48,7 +48,7 @@ func (x *tx) CountUsersWithFactor(kinds ...store.FactorKind) (int, error) {
 		return 0, nil
 	}
 	in, args := places(kinds)
-	// Few are removed or applications, so that this reads a small part of users.
+	// Few users are removed or applications, so this reads only a small part of users.
 	return count(x, `SELECT count(DISTINCT user_id) FROM factors WHERE confirmed = TRUE AND kind IN (`+in+`)
 		AND user_id NOT IN (SELECT id FROM users WHERE removed > 0
 			UNION ALL SELECT id FROM users WHERE removed = 0 AND kind = 'application')`, args...)
@@ -100,11 +100,11 @@ func (x *tx) Counter(key string) (store.Counter, error) {
 func (x *tx) PutCounter(c store.Counter) error { return counters.put(x, c) }
 
 func (x *tx) DeleteCounters(prefix string) error {
-	// The last code point sorts behind all that a key may go on with.
+	// The last code point sorts after everything that may follow prefix in a key.
 	return counters.delete(x, "key >= $1 AND key < $2", prefix, prefix+"\U0010FFFF")
 }
 
-// places returns the places of a list of arguments, and the arguments.
+// places returns the placeholders for a list of arguments, and the arguments.
 func places[S ~string](list []S) (string, []any) { return placesFrom(1, list) }
 
 func placesFrom[S ~string](n int, list []S) (string, []any) {

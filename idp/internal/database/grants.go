@@ -19,7 +19,7 @@ var grants = newTable("grants", 1, func(g *store.Grant) []column {
 	}
 })
 
-// retired is a refresh token that another one replaced.
+// retired is a refresh token that has been replaced.
 type retired struct {
 	hash     store.Hash
 	grantID  string
@@ -68,7 +68,7 @@ func (x *tx) PutGrant(g store.Grant) error {
 	if err != nil {
 		return err
 	}
-	// The list grows at its end; if it changed otherwise, it is written whole.
+	// Usually the list has only grown at its end. Otherwise, all of it is written again.
 	if len(kept) > len(g.Retired) || !slices.Equal(kept, g.Retired[:len(kept)]) {
 		if err := retiredTokens.delete(x, "grant_id = $1", g.ID); err != nil {
 			return err
@@ -96,7 +96,7 @@ func (x *tx) RevokeGrants(userID, sid, clientID string, now time.Time) error {
 		return errors.New("database: RevokeGrants needs a user, a session or a client")
 	}
 	condition := strings.Join(conditions, " AND ")
-	if sid == "" { // of tokens without a grant as well
+	if sid == "" { // includes tokens without a grant
 		if _, err := x.exec("UPDATE tokens SET revoked = $1 WHERE revoked = 0 AND "+condition, args...); err != nil {
 			return err
 		}
@@ -108,8 +108,8 @@ func (x *tx) RevokeOtherGrants(userID, butSID string, now time.Time) error {
 	return x.revokeGrants("user_id = $2 AND sid <> $3", micros(now), userID, butSID)
 }
 
-// revokeGrants revokes the grants for which a condition holds, and their access
-// tokens. The first argument is the time.
+// revokeGrants revokes the grants for which a condition holds, and their access tokens.
+// The first argument is the time of the revocation.
 func (x *tx) revokeGrants(condition string, args ...any) error {
 	_, err := x.exec("UPDATE tokens SET revoked = $1 WHERE revoked = 0 AND grant_id IN (SELECT id FROM grants WHERE "+condition+")", args...)
 	if err != nil {

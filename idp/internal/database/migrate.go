@@ -10,14 +10,14 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// migrations has a folder for each engine, with files of the same names. A file
-// that has been released never changes.
+// migrations contains a folder for each engine, with files of the same names. A file that
+// has been released must never change.
 //
 //go:embed migrations
 var migrations embed.FS
 
-// migrate brings the database to a version, 0 for that of this program. A
-// database that is newer is refused: this program would not know what it means.
+// migrate migrates the database to a version, or to that of this program if version is 0.
+// It returns an error if the database is newer than this program.
 func (d *DB) migrate(ctx context.Context, version int64) error {
 	p, err := d.migrator()
 	if err != nil {
@@ -28,7 +28,7 @@ func (d *DB) migrate(ctx context.Context, version int64) error {
 	}
 	done, err := p.UpTo(ctx, version)
 	for n := 0; n < 3 && err != nil && d.engine.locker == nil; n++ {
-		// Another process may have made the same step in between.
+		// Another process may have taken the same step at the same time.
 		done, err = p.UpTo(ctx, version)
 	}
 	if err != nil {
@@ -62,7 +62,7 @@ func (d *DB) migrator() (*goose.Provider, error) {
 	return goose.NewProvider(d.engine.dialect, d.write, folder, options...)
 }
 
-// version returns the version of the database.
+// version returns the current version of the database.
 func (d *DB) version(ctx context.Context) (int64, error) {
 	p, err := d.migrator()
 	if err != nil {

@@ -56,8 +56,8 @@ func (x *tx) SetSetting(key, value string) error {
 	return err
 }
 
-// expiring are the tables whose rows end by themselves, with their keys. The
-// retired refresh tokens of a grant end with it.
+// expiring are the tables whose rows expire, and their keys. The retired refresh tokens
+// of a grant are deleted with the grant.
 var expiring = []struct{ table, key string }{
 	{"sessions", "sid"}, {"session_clients", "sid, client_id"}, {"requests", "id"}, {"tickets", "kind, hash"},
 	{"grants", "id"}, {"tokens", "hash"}, {"deliveries", "id"}, {"counters", "key"},

@@ -13,15 +13,16 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// postgresConns is the number of connections that write, and of those that read.
+// postgresConns is the maximum number of connections of each of the two pools, for
+// writing and for reading.
 const postgresConns = 8
 
-// Update runs at SERIALIZABLE. The table writers is empty and there to be
-// locked: an Update locks it so that others may run beside it, but one that
-// met a conflict locks it for itself. The lock comes before the first query,
-// whose snapshot therefore has what all others have committed, so the second
-// attempt meets no conflict with another node, however many there are. The lock
-// ends with the transaction, also behind a connection pooler.
+// Update runs at isolation level SERIALIZABLE. The table writers is empty and exists only
+// to be locked. At first, an Update locks it in a mode that allows other Updates to run
+// at the same time; after a conflict, it locks it exclusively. The lock is taken before
+// the first query, whose snapshot therefore includes everything that others have
+// committed. So the second attempt does not conflict with other nodes, however many there
+// are. The lock ends with the transaction, which also works with connection poolers.
 var postgresEngine = &engine{
 	name:    "postgres",
 	dialect: goose.DialectPostgres,
@@ -47,7 +48,7 @@ var postgresEngine = &engine{
 	isStale: func(err error) bool {
 		var e *pgconn.PgError
 		if errors.As(err, &e) {
-			return e.Code == "57P01" // what the server said when it ended
+			return e.Code == "57P01" // sent by the server when it shut down
 		}
 		var refused *pgconn.ConnectError
 		return !errors.As(err, &refused) && pgconn.SafeToRetry(err)
@@ -55,14 +56,14 @@ var postgresEngine = &engine{
 	isUnavailable: func(err error) bool {
 		var e *pgconn.PgError
 		if !errors.As(err, &e) {
-			return true // everything that no server has said is about the connection
+			return true // errors that do not come from the server are about the connection
 		}
 		switch e.Code {
-		case "25006", "25P03", "55P03", "57014": // a server that became a replica; what took too long
+		case "25006", "25P03", "55P03", "57014": // the server has become a replica; timeouts
 			return true
 		}
-		// Classes: connection, authorization, no such database, resources,
-		// operator's intervention, system, internal.
+		// Classes: connection, authorization, no such database, resources, operator
+		// intervention, system, internal.
 		switch e.Code[:min(2, len(e.Code))] {
 		case "08", "28", "3D", "53", "57", "58", "XX":
 			return true
@@ -71,8 +72,8 @@ var postgresEngine = &engine{
 	},
 }
 
-// openPostgres prepares connections to a server. The parser's error is not
-// shown: it can repeat parts of the URL, and with them the password.
+// openPostgres prepares connections to a server. The error of the URL parser is not
+// shown, because it may contain parts of the URL, including the password.
 func openPostgres(d *DB, options Options) error {
 	config, err := postgresConfig(options.Postgres)
 	if err != nil {
@@ -83,7 +84,7 @@ func openPostgres(d *DB, options Options) error {
 	return nil
 }
 
-// postgresConfig reads the URL of a database.
+// postgresConfig parses the URL of a database.
 func postgresConfig(address string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(address)
 	if err != nil || !strings.HasPrefix(address, "postgres") {
@@ -99,9 +100,9 @@ func postgresConfig(address string) (*pgx.ConnConfig, error) {
 	return config, nil
 }
 
-// setUp prepares a connection. A node that disappears in the middle of a
-// transaction must not stop the others for long. What the URL sets stays. These
-// are no startup parameters, because connection poolers refuse unknown ones.
+// setUp prepares a connection with time limits, so that a node that disappears during a
+// transaction does not block others for long. Limits in the URL take precedence. They are
+// not set as startup parameters because connection poolers reject unknown ones.
 func setUp(ctx context.Context, conn *pgx.Conn) error {
 	for _, timeout := range []struct{ name, value string }{
 		{"idle_in_transaction_session_timeout", "10s"},
@@ -126,11 +127,11 @@ func pool(config *pgx.ConnConfig) *sql.DB {
 	return db
 }
 
-// migrationLock lets one node at a time migrate a schema. The others wait.
+// migrationLock lets only one node at a time migrate a schema. Others wait.
 type migrationLock struct{}
 
-// migrationLockID is half of the number of an advisory lock; the schema is the
-// other half.
+// migrationLockID is the first half of the key of an advisory lock. The second half is
+// derived from the schema.
 const migrationLockID = 0x6f696470
 
 func (migrationLock) SessionLock(ctx context.Context, conn *sql.Conn) error {

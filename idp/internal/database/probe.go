@@ -14,11 +14,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// ErrMissing is about a database file that is not there yet.
+// ErrMissing reports that the database file does not exist yet.
 var ErrMissing = errors.New("the database file is not there yet: it is made when the provider opens")
 
-// Probe finds out whether a database can be opened. It changes nothing: it makes no
-// file, and brings no database to another version.
+// Probe checks whether a database can be opened. It changes nothing: it neither creates a
+// file nor migrates a database.
 func Probe(ctx context.Context, options Options) error {
 	if options.SQLite == "" {
 		return probePostgres(ctx, options.Postgres)
@@ -39,7 +39,8 @@ func Probe(ctx context.Context, options Options) error {
 	return checkModes(path)
 }
 
-// probePostgres signs in at a server. Its errors have neither the URL nor the password.
+// probePostgres connects to a server. Its errors contain neither the URL nor the
+// password.
 func probePostgres(ctx context.Context, address string) error {
 	config, err := postgresConfig(address)
 	if err != nil {

@@ -17,24 +17,23 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// RestoreOptions say what a backup is to the database that it replaces.
+// RestoreOptions describe how to restore a backup.
 type RestoreOptions struct {
-	// Latest says that nothing has changed since the backup: the database moves to
-	// another engine or machine. Without it recovery codes are not restored,
-	// because they may have been used since.
+	// Latest states that nothing has changed since the backup was made, as when the
+	// database moves to another engine or machine. If it is not set, recovery codes are
+	// not restored, because they may have been used since.
 	Latest bool
-	// First runs in the same transaction before the rows go, if it is not nil.
-	// Logouts that it adds stay.
+	// First runs in the same transaction before rows are deleted. Deliveries that it adds
+	// are kept. It may be nil.
 	First func(store.Tx) error
-	// Then runs in the same transaction after all rows were written, if it is not
-	// nil. Packages have to note what a counter of the backup is worth, for
-	// example.
+	// Then runs in the same transaction after all rows have been written. It can, for
+	// example, record that restored counters may be out of date. It may be nil.
 	Then func(store.Tx) error
 }
 
-// Restore replaces all that is in the database by a backup, or changes nothing.
-// Every session, request, code, token and link ends with it. Logouts that
-// applications have not heard of stay.
+// Restore replaces the content of the database by a backup. If it returns an error,
+// nothing has changed. All sessions, requests, codes, tokens and links end. Logouts that
+// have not been delivered to applications are kept.
 func (d *DB) Restore(ctx context.Context, r io.Reader, options RestoreOptions) (BackupInfo, error) {
 	b, err := readBackup(r)
 	if err != nil {
@@ -84,8 +83,8 @@ func (d *DB) restore(ctx context.Context, b *backupReader, options RestoreOption
 	return BackupInfo{b.Created, b.Schema, b.Users, b.rows}, err
 }
 
-// restoreOlder brings a backup of an older version to this one: in a file of
-// that version, which is then migrated.
+// restoreOlder restores a backup of an older version: it restores it into a temporary
+// SQLite file of that version, migrates that file, and then restores a backup of it.
 func (d *DB) restoreOlder(ctx context.Context, b *backupReader, options RestoreOptions) (BackupInfo, error) {
 	folder, err := os.MkdirTemp("", "oidc-idp-restore-") // 0700
 	if err != nil {
@@ -118,7 +117,7 @@ func (d *DB) restoreOlder(ctx context.Context, b *backupReader, options RestoreO
 }
 
 // CheckBackup reads a backup to its end, and returns an error if it is damaged or
-// not whole. What a database makes of its rows shows when it is restored.
+// incomplete. It does not check whether a database accepts the rows.
 func CheckBackup(r io.Reader) error {
 	b, err := readBackup(r)
 	for err == nil {
@@ -130,7 +129,7 @@ func CheckBackup(r io.Reader) error {
 	return err
 }
 
-// empty removes all rows but the logouts that applications have not heard of.
+// empty deletes all rows, except logouts that have not been delivered.
 func (x *tx) empty() error {
 	for _, list := range [][]string{passing, lasting} {
 		for _, table := range slices.Backward(list) {
@@ -145,7 +144,7 @@ func (x *tx) empty() error {
 	return nil
 }
 
-// fill writes the rows of a backup.
+// fill inserts the rows of a backup.
 func (x *tx) fill(b *backupReader) error {
 	var table string
 	var kinds []string
@@ -180,8 +179,8 @@ func (x *tx) fill(b *backupReader) error {
 	}
 }
 
-// insertInto returns a statement for rows of a backup, and the kinds of the
-// columns. Only columns that the table has get into the statement.
+// insertInto returns a statement that inserts rows of a backup, and the kinds of the
+// columns. It returns an error if the table does not have all of the columns.
 func (x *tx) insertInto(table string, columns []string) (*sql.Stmt, []string, error) {
 	known, err := x.kinds(table)
 	if err != nil {
@@ -201,8 +200,8 @@ func (x *tx) insertInto(table string, columns []string) (*sql.Stmt, []string, er
 	return insert, kinds, nil
 }
 
-// cell turns a value of a backup into one of a column. SQLite has numbers where
-// PostgreSQL has booleans.
+// cell converts a value in a backup to a column of a kind. SQLite stores the booleans of
+// PostgreSQL as numbers.
 func cell(kind string, v any) (any, error) {
 	switch v := v.(type) {
 	case nil:

@@ -7,20 +7,20 @@ import (
 	"strings"
 )
 
-// lasting are the tables that a backup has, in an order in which rows come after
-// those that they refer to.
+// lasting are the tables included in a backup. Tables come after those that they refer
+// to.
 var lasting = []string{
 	"users", "names", "groups", "memberships", "identities", "access_keys", "factors", "recovery_codes",
 	"counters", "signing_keys", "settings",
 }
 
-// passing are the tables of what ends by itself.
+// passing are the tables with data that expires. Backups do not include them.
 var passing = []string{
 	"sessions", "session_clients", "requests", "tickets", "grants", "retired_refresh_tokens", "tokens", "deliveries",
 }
 
-// Rows calls f with every row of every table, as the engine keeps it: NULL,
-// integers, booleans, text and bytes. All rows are of one moment.
+// Rows calls f with each row of each table, with values as the driver returns them: NULL,
+// integers, booleans, text and bytes. It reads a consistent snapshot.
 func (d *DB) Rows(ctx context.Context, f func(table string, columns []string, row []any) error) error {
 	return d.raw(ctx, d.read, d.engine.view, func(x *tx) error {
 		for _, list := range [][]string{lasting, passing} {
@@ -34,7 +34,7 @@ func (d *DB) Rows(ctx context.Context, f func(table string, columns []string, ro
 	})
 }
 
-// raw runs f in one transaction that may take as long as its context lasts.
+// raw runs f in one transaction that is limited only by its context.
 func (d *DB) raw(ctx context.Context, pool *sql.DB, options sql.TxOptions, f func(*tx) error) error {
 	inner, err := d.begin(ctx, pool, options)
 	if err != nil {
@@ -55,7 +55,7 @@ func (d *DB) raw(ctx context.Context, pool *sql.DB, options sql.TxOptions, f fun
 	return nil
 }
 
-// rows calls f with every row of a table, in the order of its key.
+// rows calls f with each row of a table, ordered by its first two columns.
 func (x *tx) rows(table string, f func(table string, columns []string, row []any) error) error {
 	rows, err := x.sql.QueryContext(x.ctx, "SELECT * FROM "+table+" ORDER BY 1, 2")
 	if err != nil {
@@ -84,8 +84,7 @@ func (x *tx) rows(table string, f func(table string, columns []string, row []any
 	return nil
 }
 
-// kinds returns the kind of each column of a table: "bool", "bytes", "text" or
-// "number".
+// kinds returns the kind of each column of a table: "bool", "bytes", "text" or "number".
 func (x *tx) kinds(table string) (map[string]string, error) {
 	rows, err := x.sql.QueryContext(x.ctx, "SELECT * FROM "+table+" WHERE 1 = 0")
 	if err != nil {

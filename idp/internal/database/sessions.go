@@ -82,7 +82,7 @@ func (x *tx) TakeTicket(kind string, hash store.Hash, now time.Time) (*store.Tic
 }
 
 func (x *tx) DeleteTickets(userID string, kinds ...string) error {
-	if userID == "" { // tickets about no user belong to many
+	if userID == "" { // tickets without a user belong to different owners
 		return nil
 	}
 	if len(kinds) == 0 {

@@ -16,7 +16,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// sqliteReaders is the number of connections that read.
+// sqliteReaders is the maximum number of connections for reading.
 const sqliteReaders = 4
 
 var sqliteEngine = &engine{
@@ -25,7 +25,7 @@ var sqliteEngine = &engine{
 	view:    sql.TxOptions{ReadOnly: true},
 	groups: `(SELECT json_group_array(group_name) FROM (SELECT group_name FROM memberships
 		WHERE user_id = users.id ORDER BY group_name))`,
-	// Update begins IMMEDIATE, so there are no conflicts: it waits for its turn.
+	// Update uses BEGIN IMMEDIATE, so it waits instead of running into conflicts.
 	isConflict: func(error) bool { return false },
 	isStale:    func(error) bool { return false },
 	isUnavailable: func(err error) bool {
@@ -42,11 +42,11 @@ var sqliteEngine = &engine{
 	},
 }
 
-// openSQLite opens a file. It has one connection that writes and some that
-// read; with the write-ahead log they do not wait for each other.
+// openSQLite opens a file, with one connection for writing and several for reading. With
+// the write-ahead log, readers and the writer do not wait for each other.
 //
-// A commit waits for the disk (synchronous FULL): what must not come twice, a
-// used code or a counter, must not come back after a power loss.
+// A commit waits for the disk (synchronous FULL): something that can be used only once,
+// such as a code or a counter, must not become usable again after a power failure.
 func openSQLite(d *DB, options Options) error {
 	path, err := filepath.Abs(options.SQLite)
 	if err != nil {
@@ -92,9 +92,9 @@ func sqlitePool(dsn url.URL) (*sql.DB, error) {
 	return sql.OpenDB(preparing{connector}), nil
 }
 
-// prepareFile makes the file and its folder, for this user alone, or checks
-// that other users can neither read the file nor replace it. It never opens a
-// file that exists: closing it would drop the locks that SQLite has on it.
+// prepareFile creates the file and its folder with access only for their owner, or checks
+// that other users can neither read the file nor replace it. It never opens an existing
+// file, because closing it would drop SQLite's locks on it.
 func prepareFile(path string) error {
 	folder := filepath.Dir(path)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
@@ -109,14 +109,14 @@ func prepareFile(path string) error {
 	case !errors.Is(err, os.ErrExist):
 		return fmt.Errorf("%w: database file: %w", store.ErrUnavailable, err)
 	}
-	if runtime.GOOS == "windows" { // the mode says nothing there
+	if runtime.GOOS == "windows" { // file modes are meaningless there
 		return nil
 	}
 	return checkModes(path)
 }
 
-// checkModes looks at the file, at what SQLite keeps beside it, and at the
-// folder.
+// checkModes checks the modes of the file, of the files that SQLite keeps beside it, and
+// of the folder.
 func checkModes(path string) error {
 	for _, name := range []string{path, path + "-wal", path + "-shm", path + "-journal"} {
 		info, err := os.Stat(name)

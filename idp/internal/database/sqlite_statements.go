@@ -5,14 +5,14 @@ import (
 	"database/sql/driver"
 )
 
-// Most of the time that SQLite needs for a lookup it would spend on reading SQL,
-// so each connection keeps what it has read. pgx does the same for PostgreSQL.
+// SQLite would spend most of the time for a lookup on parsing SQL. Therefore each
+// connection keeps prepared statements, as pgx does for PostgreSQL.
 
-// maxStatements bounds what a connection keeps. There are about a hundred
-// statements; lists of arguments make some more.
+// maxStatements limits the statements that a connection keeps. There are about a hundred,
+// and some more because of lists of arguments with different lengths.
 const maxStatements = 300
 
-// sqliteConn is what a connection of the driver implements.
+// sqliteConn lists the interfaces that connections of the driver implement.
 type sqliteConn interface {
 	driver.Conn
 	driver.ConnBeginTx
@@ -24,14 +24,14 @@ type sqliteConn interface {
 	driver.Validator
 }
 
-// sqliteStatement is what a statement of the driver implements.
+// sqliteStatement lists the interfaces that statements of the driver implement.
 type sqliteStatement interface {
 	driver.Stmt
 	driver.StmtExecContext
 	driver.StmtQueryContext
 }
 
-// preparing makes connections that keep their statements.
+// preparing is a connector whose connections keep prepared statements.
 type preparing struct{ driver.Connector }
 
 func (p preparing) Connect(ctx context.Context) (driver.Conn, error) {
@@ -42,19 +42,20 @@ func (p preparing) Connect(ctx context.Context) (driver.Conn, error) {
 	return &preparedConn{conn.(sqliteConn), make(map[string]sqliteStatement)}, nil
 }
 
-// preparedConn is a connection that keeps its statements. A statement must not
-// run again before its rows are closed; the transactions of this package read
-// all rows at once.
+// preparedConn is a connection that keeps prepared statements. A statement must not run
+// again before its rows are closed. Transactions of this package always read all rows at
+// once.
 type preparedConn struct {
 	sqliteConn
 	kept map[string]sqliteStatement
 }
 
-// Unwrap returns the connection of the driver, which looks for it.
+// Unwrap returns the driver's connection, for the driver.
 func (c *preparedConn) Unwrap() driver.Conn { return c.sqliteConn }
 
-// prepared returns a statement that is kept, nil if there is none. Statements
-// without arguments run once, as those of migrations, or are short.
+// prepared returns the kept statement for a query, and prepares it if necessary. It
+// returns nil for queries that are not kept: those without arguments, which run only
+// once, as in migrations, or are short, and any beyond maxStatements.
 func (c *preparedConn) prepared(ctx context.Context, query string, args []driver.NamedValue) (sqliteStatement, error) {
 	if s := c.kept[query]; s != nil || len(args) == 0 || len(c.kept) == maxStatements {
 		return s, nil
@@ -94,7 +95,7 @@ func (c *preparedConn) QueryContext(ctx context.Context, query string, args []dr
 // Close implements driver.Conn.
 func (c *preparedConn) Close() error {
 	for _, s := range c.kept {
-		_ = s.Close() // Close of the connection has the error
+		_ = s.Close() // closing the connection reports the error
 	}
 	return c.sqliteConn.Close()
 }

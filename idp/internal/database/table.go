@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// column is a column of a row: its name, what reads it and what is written.
+// column is a column of a row: its name, a pointer to scan into, and the value to write.
 type column struct {
 	name string
 	to   any
@@ -27,7 +27,7 @@ func moment(name string, p *time.Time) column { return column{name, (*momentScan
 
 func digest(name string, p *store.Hash) column { return column{name, (*digestScanner)(p), bytesOf(*p)} }
 
-// object is a column of JSON.
+// object is a column that contains JSON.
 func object[T any](name string, p *T) column {
 	text, err := json.Marshal(*p)
 	if err != nil { // the types are lists and maps of strings and times
@@ -36,7 +36,7 @@ func object[T any](name string, p *T) column {
 	return column{name, &objectScanner{p}, string(text)}
 }
 
-// micros is how a time is kept.
+// micros returns a time as it is stored.
 func micros(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -44,7 +44,7 @@ func micros(t time.Time) int64 {
 	return t.UnixMicro()
 }
 
-// bytesOf is how a hash is kept: NULL if there is none.
+// bytesOf returns a hash as it is stored: NULL for the zero hash.
 func bytesOf(h store.Hash) []byte {
 	if h == (store.Hash{}) {
 		return nil
@@ -90,8 +90,8 @@ func (s *objectScanner) Scan(v any) error {
 	return fmt.Errorf("JSON is kept as %T", v)
 }
 
-// table maps the rows of a table to a type. Its columns are those of columns,
-// the key first.
+// table maps the rows of a table to a Go type. columns returns the columns, beginning
+// with those of the primary key.
 type table[T any] struct {
 	name    string
 	columns func(*T) []column
@@ -136,13 +136,13 @@ func (t *table[T]) values(row *T) []any {
 	return values
 }
 
-// put adds or changes a row.
+// put inserts or updates a row.
 func (t *table[T]) put(x *tx, row T) error {
 	_, err := x.exec(t.upsert, t.values(&row)...)
 	return err
 }
 
-// add adds a row, or returns ErrExists.
+// add inserts a row, or returns store.ErrExists.
 func (t *table[T]) add(x *tx, row T) error {
 	n, err := x.exec(t.insert, t.values(&row)...)
 	if err == nil && n == 0 {
@@ -151,20 +151,20 @@ func (t *table[T]) add(x *tx, row T) error {
 	return err
 }
 
-// where returns the rows for which a condition holds; the condition may go on
-// with ORDER BY and LIMIT.
+// where returns the rows for which a condition holds. The condition may be followed by
+// ORDER BY and LIMIT.
 func (t *table[T]) where(x *tx, condition string, args ...any) ([]T, error) {
 	return query(x, t.scan, "SELECT "+t.list+" FROM "+t.name+" WHERE "+condition, args...)
 }
 
-// one returns the row for which a condition holds, or ErrNotFound.
+// one returns the row for which a condition holds, or store.ErrNotFound.
 func (t *table[T]) one(x *tx, condition string, args ...any) (*T, error) {
 	rows, err := t.where(x, condition, args...)
 	return first(rows, err)
 }
 
-// take removes the row for which a condition holds and returns it, or
-// ErrNotFound.
+// take deletes and returns the row for which a condition holds, or returns
+// store.ErrNotFound.
 func (t *table[T]) take(x *tx, condition string, args ...any) (*T, error) {
 	if x.readOnly {
 		return nil, errReadOnly

@@ -10,19 +10,18 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// tx is a transaction. It implements store.Tx; the methods are in the files of
-// the topics.
+// tx is a transaction. It implements store.Tx; the methods are in other files, by topic.
 type tx struct {
 	ctx      context.Context
 	sql      statements
 	engine   *engine
 	readOnly bool
-	failed   error // of the first statement that failed
+	failed   error // error of the first statement that failed
 }
 
 var _ store.Tx = (*tx)(nil)
 
-// statements is what a transaction does with *sql.Tx.
+// statements contains the methods of *sql.Tx that a transaction uses.
 type statements interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
@@ -32,7 +31,7 @@ type statements interface {
 var (
 	errReadOnly = errors.New("database: a transaction of View changes nothing")
 
-	// errText is returned for text that PostgreSQL could not keep.
+	// errText is returned for text that PostgreSQL cannot store.
 	errText = errors.New("database: text has to be UTF-8 without NUL")
 )
 
@@ -51,8 +50,8 @@ func (x *tx) exec(statement string, args ...any) (int64, error) {
 	return result.RowsAffected()
 }
 
-// query returns the rows that a query finds. There are none for text that
-// cannot be in the database.
+// query returns the rows that a query finds. If an argument is text that cannot be
+// stored, it finds none.
 func query[T any](x *tx, scan func(*sql.Rows) (T, error), statement string, args ...any) ([]T, error) {
 	if !validText(args) {
 		return nil, nil
@@ -76,7 +75,7 @@ func query[T any](x *tx, scan func(*sql.Rows) (T, error), statement string, args
 	return all, nil
 }
 
-// values returns the only column of the rows that a query finds.
+// values returns the values of the only column of a query.
 func values[T any](x *tx, statement string, args ...any) ([]T, error) {
 	return query(x, func(rows *sql.Rows) (v T, err error) {
 		err = rows.Scan(&v)
@@ -84,7 +83,7 @@ func values[T any](x *tx, statement string, args ...any) ([]T, error) {
 	}, statement, args...)
 }
 
-// count returns the number that a query finds.
+// count returns the number that a query returns, such as SELECT count(*).
 func count(x *tx, statement string, args ...any) (int, error) {
 	n, err := first(values[int](x, statement, args...))
 	if errors.Is(err, store.ErrNotFound) {
@@ -113,7 +112,7 @@ func validText(args []any) bool {
 	return true
 }
 
-// cleanText makes text that is only shown fit to be kept.
+// cleanText replaces what cannot be stored in text that is only for display.
 func cleanText(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// listedUser is a user with what lists are sorted and searched by.
+// listedUser is a user with the columns that lists are sorted and searched by.
 type listedUser struct {
 	store.User
 	sortKey string
@@ -94,7 +94,7 @@ func (x *tx) CountUsers(filter store.UserFilter) (int, error) {
 	return count(x, "SELECT count(*) FROM users WHERE "+condition, args...)
 }
 
-// conditionOf turns a filter into a condition of SQL.
+// conditionOf returns a filter as an SQL condition, and its arguments.
 func conditionOf(filter store.UserFilter) (string, []any) {
 	var conditions []string
 	var args []any
@@ -122,8 +122,8 @@ func conditionOf(filter store.UserFilter) (string, []any) {
 
 var likeLiteral = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
-// fold is how lists are sorted and searched: without difference of case and
-// width. It decides nothing about who is who; names do.
+// fold returns text as it is used for sorting and searching, ignoring case and width. It
+// is not used to identify users; see package names.
 func fold(s string) string { return strings.ToLower(norm.NFKC.String(s)) }
 
 func (x *tx) PutUser(u *store.User) error {
@@ -148,7 +148,7 @@ func (x *tx) Reserve(name store.Name) error {
 	if err != store.ErrExists { //nolint:errorlint // add returns it as it is
 		return err
 	}
-	// One's own name is no conflict.
+	// It is not a conflict if the user already has the name.
 	n, err := x.exec("UPDATE names SET kind = $1 WHERE key = $2 AND user_id = $3", string(name.Kind), name.Key, name.UserID)
 	if err == nil && n == 0 {
 		return store.ErrExists

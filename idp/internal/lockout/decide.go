@@ -10,8 +10,9 @@ import (
 // isLocked reports whether a counter refuses attempts.
 func isLocked(c store.Counter, now time.Time) bool { return now.Before(c.Until) }
 
-// count returns a counter after one more failure, and whether it has locked. A
-// counter that is locked stays: those who wait for its end could not know when it is.
+// count returns a counter after one more failure, and reports whether that locked it.
+// Failures while a counter is locked are ignored; otherwise users could not tell when the
+// lock ends.
 func count(c store.Counter, rule authenticator.Lockout, maxWait time.Duration, now time.Time) (next store.Counter, locked bool) {
 	if isLocked(c, now) {
 		return c, false
@@ -28,7 +29,7 @@ func count(c store.Counter, rule authenticator.Lockout, maxWait time.Duration, n
 	return c, true
 }
 
-// wait returns how long the next lock lasts, after so many before it.
+// wait returns the duration of the next lock, given the number of previous ones.
 func wait(first time.Duration, locks int, longest time.Duration) time.Duration {
 	for ; locks > 0 && first < longest; locks-- {
 		first *= 2
@@ -36,7 +37,8 @@ func wait(first time.Duration, locks int, longest time.Duration) time.Duration {
 	return min(first, longest)
 }
 
-// countBlock is count for an address block.
+// countBlock is count for an address block. It resets counters that have been idle for
+// blockForgets.
 func countBlock(c store.Counter, now time.Time) store.Counter {
 	if !isLocked(c, now) && now.Sub(c.Updated) >= blockForgets && now.Sub(c.Until) >= blockForgets {
 		c = store.Counter{Key: c.Key}
@@ -46,8 +48,8 @@ func countBlock(c store.Counter, now time.Time) store.Counter {
 	return c
 }
 
-// countWindow returns a counter after one more use within a window of time that
-// begins with the first, and reports whether it was one too many.
+// countWindow returns a counter after one more use, and reports whether the use is within
+// limit. A window starts with its first use.
 func countWindow(c store.Counter, limit int, window time.Duration, now time.Time) (next store.Counter, ok bool) {
 	if !now.Before(c.Expires) || now.Before(c.Updated) {
 		c = store.Counter{Key: c.Key, Updated: now, Expires: now.Add(window)}

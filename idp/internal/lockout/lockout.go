@@ -8,14 +8,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// prefixOf is what the keys of an account's counters begin with.
+// prefixOf returns the prefix of the keys of an account's counters.
 func prefixOf(userID string) string { return "account/" + userID + "/" }
 
 func codesKey(userID string) string { return prefixOf(userID) + "codes" }
 
 func mailKey(userID string) string { return prefixOf(userID) + "mail" }
 
-// key is that of the counter which an attempt is counted with.
+// key returns the key of the counter of an attempt.
 func (a *Attempt) key() string {
 	name := "signin"
 	if a.Kind == Recovery {
@@ -27,8 +27,9 @@ func (a *Attempt) key() string {
 	return prefixOf(a.UserID) + name
 }
 
-// blockKey is that of the address block, "" if it is not counted. A loopback address
-// is that of a proxy which is not trusted to name clients: all users share it.
+// blockKey returns the key of the counter of the address block, or "" if it is not
+// counted. Known devices are not counted, and neither are loopback addresses: they belong
+// to a proxy that is not trusted to report client addresses, so all users share them.
 func (a *Attempt) blockKey() string {
 	if a.Device != "" || !a.Address.IsValid() || a.Address.Unmap().IsLoopback() {
 		return ""
@@ -36,7 +37,7 @@ func (a *Attempt) blockKey() string {
 	return "block/" + passwords.Block(a.Address).String()
 }
 
-// Allows reports whether an attempt may succeed now.
+// Allows reports whether an attempt may succeed at this time.
 func Allows(tx store.Counters, a Attempt, now time.Time) (bool, error) {
 	var keys []string
 	if key := a.blockKey(); key != "" {
@@ -58,8 +59,8 @@ func Allows(tx store.Counters, a Attempt, now time.Time) (bool, error) {
 	return err == nil && codes.Total < maxCodes, err
 }
 
-// Failed counts a wrong attempt. It reports whether the account, or the device's way
-// to it, has been locked by it.
+// Failed counts a wrong attempt. It reports whether the attempt has locked the account
+// or, for a known device, the account for this device.
 func Failed(tx store.Counters, a Attempt, now time.Time) (locked bool, err error) {
 	if key := a.blockKey(); key != "" {
 		c, err := tx.Counter(key)
@@ -101,9 +102,9 @@ func failedCode(tx store.Counters, userID string, now time.Time) (locked bool, e
 	return c.Total == maxCodes, tx.PutCounter(c)
 }
 
-// Completed forgets the wrong attempts before a complete sign-in: those of the same
-// device, or of all browsers that are not known. Codes that are locked stay so, unless
-// the user has proven the mailbox before; see MailProven.
+// Completed resets the counters of an account after a complete sign-in: those of the
+// device, or of all unknown browsers. Locked codes stay locked, unless the user has
+// recently reset the password by mail; see MailProven.
 func Completed(tx store.Counters, a Attempt, now time.Time) error {
 	for _, kind := range []Kind{Password, Recovery} {
 		a.Kind = kind
@@ -132,10 +133,10 @@ func reset(tx store.Counters, key string) error {
 	return tx.PutCounter(store.Counter{Key: key, Expires: c.Expires})
 }
 
-// Unlock forgets all wrong attempts at an account: an operator unlocks it.
+// Unlock deletes all counters of an account, for an operator who unlocks it.
 func Unlock(tx store.Counters, userID string) error { return tx.DeleteCounters(prefixOf(userID)) }
 
-// UnlockCodes accepts codes again.
+// UnlockCodes resets the count of wrong codes, so codes are accepted again.
 func UnlockCodes(tx store.Counters, userID string) error {
 	if err := tx.PutCounter(store.Counter{Key: mailKey(userID)}); err != nil {
 		return err
@@ -143,19 +144,19 @@ func UnlockCodes(tx store.Counters, userID string) error {
 	return tx.PutCounter(store.Counter{Key: codesKey(userID)})
 }
 
-// MailProven notes that a user has reset the password by mail. Together with another
-// factor, in a complete sign-in within a day, that unlocks codes.
+// MailProven records that a user has reset the password by mail. A complete sign-in with
+// another factor within a day then unlocks codes.
 func MailProven(tx store.Counters, userID string, now time.Time) error {
 	return tx.PutCounter(store.Counter{Key: mailKey(userID), Updated: now, Expires: now.Add(mailProvenFor)})
 }
 
-// Status is what is locked of an account.
+// Status describes which locks an account has.
 type Status struct {
-	Until time.Time // for browsers that are not known; zero if it is not locked
-	Codes bool      // no codes are accepted
+	Until time.Time // end of the lock for unknown browsers; zero if not locked
+	Codes bool      // codes are locked
 }
 
-// StatusOf returns what is locked of an account.
+// StatusOf returns the locks of an account.
 func StatusOf(tx store.Counters, userID string, now time.Time) (s Status, err error) {
 	a := Attempt{UserID: userID, Kind: Password}
 	c, err := tx.Counter(a.key())
@@ -170,8 +171,8 @@ func StatusOf(tx store.Counters, userID string, now time.Time) (s Status, err er
 	return s, err
 }
 
-// Use counts one use of something that may be used so often within a window of time,
-// and reports whether it may. A use that is refused is not counted.
+// Use counts a use of something that is limited to so many uses within a window of time,
+// and reports whether it is allowed. Refused uses are not counted.
 func Use(tx store.Counters, key string, limit int, window time.Duration, now time.Time) (bool, error) {
 	c, err := tx.Counter("use/" + key)
 	if err != nil {

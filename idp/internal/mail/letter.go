@@ -10,10 +10,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// Kind is what a mail is about. The texts of a kind begin with mail. and it.
+// Kind is the kind of a mail. The keys of its texts begin with "mail." and the kind.
 type Kind string
 
-// Links and codes that users ask for, and notices of what has happened.
+// The kinds of mails, with the fields of Letter that they use: links and codes requested
+// by users, and notices of what has happened.
 const (
 	Reset  Kind = "reset"  // Link, Code, Until
 	Invite Kind = "invite" // Link, Code, Until; no User
@@ -32,8 +33,8 @@ const (
 	OperatorReset   Kind = "operator_reset"
 )
 
-// isNotice reports whether a mail is about something that has happened, and that
-// may be the work of someone else.
+// isNotice reports whether a mail is a notice of something that has happened, possibly
+// without the user's involvement.
 func (k Kind) isNotice() bool {
 	switch k {
 	case Reset, Invite, Enrol, Email:
@@ -42,32 +43,32 @@ func (k Kind) isNotice() bool {
 	return true
 }
 
-// Letter is a mail to write.
+// Letter is the content of a mail.
 type Letter struct {
 	Kind Kind
 	To   string
-	// User is whose account it is about; nil if there is none yet. The name is
-	// not shown where the address is not known to be the user's: it would carry
-	// any text to anyone.
+	// User is the user whose account the mail is about, or nil if there is none yet. The
+	// user's name is shown only if the address has been verified as the user's. Otherwise
+	// our mails could carry any text to anyone.
 	User     *store.User
-	Language string // of the reader, if it is not the user's
-	Link     string // the whole address, with the secret in its fragment
-	Code     string // what users type who have no script
-	Until    time.Time
-	At       time.Time // when it happened
+	Language string    // of the reader; default: the user's language
+	Link     string    // the complete URL, with the secret in its fragment
+	Code     string    // for users without JavaScript to type
+	Until    time.Time // expiry of Link and Code, or end of a lock
+	At       time.Time // when the event happened
 	Name     string    // of a factor
-	Provider string    // an external one
+	Provider string    // name of an external provider
 }
 
-// Writer writes mails.
+// Writer turns letters into messages.
 type Writer struct {
 	Texts   *locale.Catalogue
 	Site    string // the name of the site
-	Account string // the address of the account page
+	Account string // the URL of the account page
 	Contact string // may be empty
 }
 
-// Write writes a letter in the reader's language.
+// Write returns a letter as a message in the reader's language.
 func (w Writer) Write(l Letter) (Message, error) {
 	sheet := sheet{Writer: w, letter: l, language: w.Texts.Choose(w.language(l), nil)}
 	subject := sheet.text("mail." + string(l.Kind) + ".subject")
@@ -85,7 +86,7 @@ func (w Writer) language(l Letter) string {
 	return l.Language
 }
 
-// sheet is a letter while it is written.
+// sheet is a letter being written.
 type sheet struct {
 	Writer
 	letter     Letter
@@ -139,7 +140,7 @@ func (s *sheet) text(key string) string {
 	return text
 }
 
-// name is the user's, as it may be shown to the reader.
+// name returns the user's name as it may be shown to the reader.
 func (s *sheet) name() string {
 	user := s.letter.User
 	if user == nil || !s.isTheirs(user) {
@@ -151,9 +152,9 @@ func (s *sheet) name() string {
 	return Name(user.Name)
 }
 
-// isTheirs reports whether the letter goes to an address that the user has proven.
+// isTheirs reports whether the mail is sent to an address that the user has verified.
 func (s *sheet) isTheirs(user *store.User) bool {
-	if s.letter.Kind == EmailChanged { // to the address of before
+	if s.letter.Kind == EmailChanged { // sent to the old address
 		return true
 	}
 	return user.EmailVerified && s.letter.To == user.Email

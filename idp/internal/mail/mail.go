@@ -1,10 +1,10 @@
-// Package mail writes and sends what users get by mail: links, codes, and notices
-// of what was changed. It knows the languages, a server, and how many mails an
-// account or an address may cause. It does not know when a mail is due.
+// Package mail writes and sends the mails that users get: links, codes, and notices of
+// changes. It knows the languages and the mail server. It does not decide when to send a
+// mail, or how many an account or address may cause.
 //
-// Mails wait in memory and not in the database: a link's secret is in the database
-// as its hash alone, and a mail has it in the clear. A mail that waits when the
-// process ends is tried once more, and then lost; its user asks for another one.
+// Mails wait in memory, not in the database. The database has only the hash of a link's
+// secret, but the mail contains the secret itself. When the process ends, each waiting
+// mail is tried once more and is then lost; the user has to request another one.
 package mail
 
 import (
@@ -17,26 +17,26 @@ import (
 	"unicode/utf8"
 )
 
-// Message is a mail. All of it is plain text.
+// Message is a mail in plain text.
 type Message struct {
 	To      string // a bare address
 	Subject string
-	Body    string // lines that end with \n
+	Body    string // lines separated by \n
 }
 
-// Sender sends a mail. An error that wraps ErrPermanent is not worth another try.
+// Sender sends mails. If the error wraps ErrPermanent, trying again is useless.
 type Sender interface {
 	Send(ctx context.Context, m Message) error
 }
 
-// ErrPermanent is wrapped by errors of mails that no server will take.
+// ErrPermanent is wrapped by errors of mails that no server would accept.
 var ErrPermanent = errors.New("the mail cannot be delivered")
 
-// maxAddress is the length of an address (RFC 5321 4.5.3.1.3).
+// maxAddress is the maximum length of an address (RFC 5321, section 4.5.3.1.3).
 const maxAddress = 254
 
-// checkAddress returns an error for what is not one bare address: it would become
-// a second recipient, or another header.
+// checkAddress returns an error unless address is a single bare address. Anything else
+// could add a recipient or a header.
 func checkAddress(address string) error {
 	if len(address) > maxAddress || strings.ContainsFunc(address, isHidden) {
 		return fmt.Errorf("%w: the address has characters that it must not have", ErrPermanent)
@@ -48,13 +48,13 @@ func checkAddress(address string) error {
 	return nil
 }
 
-// isHidden reports whether a character is no part of a visible line: controls, the
-// separators of lines, and those that turn the direction of a text.
+// isHidden reports whether a character must not appear in a line of text: control
+// characters, line separators, and those that change the direction of text.
 func isHidden(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Cs) || r == utf8.RuneError
 }
 
-// line returns a text as one line of at most so many characters.
+// line returns text as a single line with at most that many characters.
 func line(text string, most int) string {
 	text = strings.Map(func(r rune) rune {
 		if isHidden(r) {
@@ -69,12 +69,12 @@ func line(text string, most int) string {
 	return text
 }
 
-// maxName is how many characters of a name are in a mail.
+// maxName is the maximum length of names in mails, in characters.
 const maxName = 64
 
-// Name returns a name that a user chose as mails show it: at most 64 characters
-// without controls. It is empty for one that a reader's program would make a link
-// of: strangers choose names, and our mails are trusted.
+// Name returns a name chosen by a user as mails show it: at most 64 characters, without
+// control characters. It returns "" if a mail program might turn the name into a link:
+// names may be chosen by strangers, and our mails are trusted.
 func Name(text string) string {
 	text = line(text, maxName)
 	if looksLikeLink(text) {
@@ -83,7 +83,8 @@ func Name(text string) string {
 	return text
 }
 
-// looksLikeLink reports whether a text has an address, or something like a host.
+// looksLikeLink reports whether a text contains an address, or something like a host
+// name.
 func looksLikeLink(text string) bool {
 	if strings.ContainsAny(text, "/\\@<>[]") {
 		return true
@@ -93,7 +94,7 @@ func looksLikeLink(text string) bool {
 		if dotted && before != "" && strings.ContainsFunc(after, unicode.IsLetter) {
 			return true
 		}
-		// other dots, and what is read as one (UTS 46)
+		// other dots, and characters that are mapped to dots (UTS 46)
 		if strings.ContainsAny(word, "。．｡․") {
 			return true
 		}

@@ -10,16 +10,16 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 )
 
-// How many mails wait, and how many are sent at a time.
+// capacity is the maximum number of mails waiting. workers is how many are sent at once.
 const (
 	capacity = 500
 	workers  = 2
 )
 
-// retries are the pauses before further attempts.
+// retries are the pauses before the second and later attempts.
 var retries = []time.Duration{5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute}
 
-// Queue sends mails in the background. Nothing waits for it.
+// Queue sends mails in the background. Callers never wait for it.
 type Queue struct {
 	sender  Sender
 	writer  Writer
@@ -29,44 +29,44 @@ type Queue struct {
 	outcome func(Kind, string)
 
 	waiting chan *posted
-	slots   chan struct{} // one for each mail that waits, also between attempts
+	slots   chan struct{} // one for each mail, also between attempts
 	context context.Context
 	cancel  context.CancelFunc
 	done    sync.WaitGroup
-	// gate is held to read while a mail is put into the queue, so that none is put
-	// there once it is closed.
+	// gate is read-locked while a mail is put into the queue. Thus none is put there
+	// after the queue has been closed.
 	gate   sync.RWMutex
 	ended  bool
-	closed chan struct{} // with ended
+	closed chan struct{} // closed when ended is set
 }
 
-// posted is a mail on its way.
+// posted is a mail in the queue.
 type posted struct {
 	Message
 	kind    Kind
 	userID  string
-	until   time.Time // of no use after
+	until   time.Time // when the mail becomes useless; zero if never
 	attempt int
 }
 
-// Outcomes of a mail, for metrics.
+// Outcomes of mails, for metrics.
 const (
 	Sent    = "sent"
 	Failed  = "failed"
 	Dropped = "dropped"
 )
 
-// Options are what a Queue needs.
+// Options are the arguments of Start.
 type Options struct {
 	Sender Sender
 	Writer Writer
 	Logger *slog.Logger
 	Now    func() time.Time
-	// Outcome is called when a mail is sent, or given up; may be nil.
+	// Outcome is called when a mail has been sent or given up. It may be nil.
 	Outcome func(kind Kind, outcome string)
 }
 
-// Start returns a Queue that sends until Close.
+// Start returns a Queue that sends mails until Close.
 func Start(o Options) *Queue {
 	if o.Outcome == nil {
 		o.Outcome = func(Kind, string) {}
@@ -83,8 +83,8 @@ func Start(o Options) *Queue {
 	return q
 }
 
-// Post writes a letter and puts it into the queue. It never waits: if too many
-// mails wait already, it is dropped.
+// Post writes a letter and queues it. It never waits: if too many mails are already
+// waiting, the new one is dropped.
 func (q *Queue) Post(l Letter) {
 	p := &posted{kind: l.Kind, until: l.Until}
 	if l.Kind.isNotice() {
@@ -112,8 +112,8 @@ func (q *Queue) Post(l Letter) {
 	}
 }
 
-// put puts a mail that has a slot into the queue, so there is room. It reports
-// false if the queue is closed.
+// put queues a mail that has a slot, so there is room for it. It reports whether the
+// queue was still open.
 func (q *Queue) put(p *posted) bool {
 	q.gate.RLock()
 	defer q.gate.RUnlock()
@@ -140,7 +140,7 @@ func (q *Queue) work() {
 	}
 }
 
-// try sends a mail, or has it tried again later.
+// try sends a mail. If that fails, it arranges another attempt or gives up.
 func (q *Queue) try(p *posted) {
 	if !p.until.IsZero() && !q.now().Before(p.until) {
 		q.gaveUp(p, Dropped, errors.New("its link has expired"))
@@ -162,7 +162,7 @@ func (q *Queue) try(p *posted) {
 	}
 }
 
-// later puts a mail back after a pause, or when the queue is closed.
+// later queues a mail again after a pause, or when the queue is closed.
 func (q *Queue) later(p *posted, pause time.Duration) {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -171,7 +171,7 @@ func (q *Queue) later(p *posted, pause time.Duration) {
 	case <-timer.C:
 	case <-q.closed:
 	}
-	if !q.put(p) { // it has kept its slot
+	if !q.put(p) { // the mail still has its slot
 		q.try(p)
 	}
 }
@@ -191,14 +191,15 @@ func (q *Queue) gaveUp(p *posted, outcome string, err error) {
 	q.logger.LogAttrs(q.context, slog.LevelError, "mail not sent", append(attrs, errorAttr(err))...)
 }
 
-// attrs are what a log line says: neither the address nor anything of the text.
+// attrs returns the attributes of a log line. They contain neither the address nor the
+// text.
 func (q *Queue) attrs(p *posted, event string) []slog.Attr {
 	return []slog.Attr{slog.String("event", event), slog.String("mail", string(p.kind)), slog.String("user_id", p.userID), slog.Int("attempt", p.attempt+1)}
 }
 
 func errorAttr(err error) slog.Attr { return slog.String("error", logtext.Clean(err.Error(), 256)) }
 
-// Close sends what waits, as long as the context lasts.
+// Close sends the waiting mails until ctx ends, and then stops.
 func (q *Queue) Close(ctx context.Context) {
 	q.gate.Lock()
 	if !q.ended {

@@ -15,42 +15,43 @@ import (
 	gomail "github.com/wneessen/go-mail"
 )
 
-// timeout is how long a server has for one mail.
+// timeout is the time limit for sending one mail.
 const timeout = 30 * time.Second
 
-// Server is what operators say about the mail server.
+// Server describes the mail server, as configured by the operator.
 type Server struct {
-	// URL is smtp://host[:port], with STARTTLS, or smtps://host[:port].
+	// URL is smtp://host[:port], which uses STARTTLS, or smtps://host[:port]. Default
+	// ports: 587 and 465.
 	URL string
-	// TLS is TLSVerify, or for a server on this machine TLSAuto or TLSOff. Default:
-	// TLSAuto on this machine, TLSVerify elsewhere.
+	// TLS is TLSVerify or, for a server on this machine, TLSAuto or TLSOff. Default:
+	// TLSAuto for a server on this machine, otherwise TLSVerify.
 	TLS string
-	// From is the sender: «Example <login@example.com>».
+	// From is the sender, such as «Example <login@example.com>».
 	From string
-	// Username and Password are for the server; may be empty.
+	// Username and Password authenticate us to the server. They may be empty.
 	Username, Password string
 }
 
-// What Server.TLS may be.
+// Values of Server.TLS.
 const (
-	// TLSVerify wants TLS and a certificate that is valid for the server's name.
+	// TLSVerify requires TLS and a certificate that is valid for the server's name.
 	TLSVerify = "verify"
-	// TLSAuto uses STARTTLS where the server offers it, with any certificate: those of
-	// mail servers are rarely valid for localhost, and whoever could come between on
-	// the same machine could read the mail anyhow.
+	// TLSAuto uses STARTTLS if the server offers it, with any certificate. Certificates
+	// of mail servers are rarely valid for localhost, and anyone who could intercept the
+	// connection on the same machine could read the mail anyway.
 	TLSAuto = "auto"
 	// TLSOff never uses STARTTLS.
 	TLSOff = "off"
 )
 
-// SMTP sends mails to a server.
+// SMTP is a Sender that uses an SMTP server.
 type SMTP struct {
 	from    *netmail.Address
 	host    string
 	options []gomail.Option
 }
 
-// Open checks the options and returns the Sender. It does not connect.
+// Open checks the configuration and returns a Sender. It does not connect.
 func (s Server) Open() (*SMTP, error) {
 	from, err := netmail.ParseAddress(s.From)
 	if err != nil {
@@ -85,7 +86,7 @@ func (s Server) Open() (*SMTP, error) {
 	return client, nil
 }
 
-// transport returns how the connection is secured, and the port.
+// transport returns the options that secure the connection, and the port.
 func (s Server) transport(u *url.URL) (options []gomail.Option, port int, err error) {
 	config := &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
 	security, err := s.security(u)
@@ -111,8 +112,8 @@ func (s Server) transport(u *url.URL) (options []gomail.Option, port int, err er
 	return options, port, nil
 }
 
-// security returns what TLS is, or by default. Mail has links that sign users in, so
-// that no other machine gets it without TLS.
+// security returns the value of TLS or its default. Mails contain links that give access
+// to accounts, so they are never sent to another machine without TLS.
 func (s Server) security(u *url.URL) (string, error) {
 	local := u.Scheme == "smtp" && isLoopback(u.Hostname())
 	switch {
@@ -130,14 +131,14 @@ func (s Server) security(u *url.URL) (string, error) {
 	return s.TLS, nil
 }
 
-// isLoopback reports whether a host is this machine.
+// isLoopback reports whether a host name or address is this machine's loopback.
 func isLoopback(host string) bool {
 	address, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && address.Unmap().IsLoopback()
 }
 
-// helo is the name that the server is greeted with: the sender's domain, since the
-// name of this machine is no one's business.
+// helo returns the name for the SMTP greeting: the sender's domain, so as not to reveal
+// the name of this machine.
 func helo(address string) string {
 	for i := len(address) - 1; i >= 0; i-- {
 		if address[i] == '@' {
@@ -147,7 +148,7 @@ func helo(address string) string {
 	return "localhost"
 }
 
-// Send sends one mail by one connection.
+// Send sends one mail over its own connection.
 func (s *SMTP) Send(ctx context.Context, m Message) error {
 	message, err := s.message(m)
 	if err != nil {
@@ -161,7 +162,7 @@ func (s *SMTP) Send(ctx context.Context, m Message) error {
 	defer cancel()
 	err = client.DialAndSendWithContext(ctx, message)
 	var refused *gomail.SendError
-	if errors.As(err, &refused) { // its text has the address
+	if errors.As(err, &refused) { // the error's text contains the address
 		if !refused.IsTemp() && refused.ErrorCode() >= 500 {
 			return fmt.Errorf("%w: the server says %d", ErrPermanent, refused.ErrorCode())
 		}
@@ -174,8 +175,8 @@ func (s *SMTP) Send(ctx context.Context, m Message) error {
 	return err
 }
 
-// message writes the headers and the text. All that comes from elsewhere is one
-// line before it becomes a header.
+// message returns the mail with its headers. Values from elsewhere are reduced to one
+// line before they become headers.
 func (s *SMTP) message(m Message) (*gomail.Msg, error) {
 	if err := checkAddress(m.To); err != nil {
 		return nil, err
@@ -186,7 +187,7 @@ func (s *SMTP) message(m Message) (*gomail.Msg, error) {
 	message.Subject(line(m.Subject, 200))
 	message.SetDate()
 	message.SetMessageIDWithValue(messageID(s.from.Address))
-	// No one is to answer a mail by a program with another one (RFC 3834 5).
+	// Automatic responders must not reply (RFC 3834, section 5).
 	message.SetGenHeader("Auto-Submitted", "auto-generated")
 	message.SetGenHeader("X-Auto-Response-Suppress", "All")
 	message.SetBodyString(gomail.TypeTextPlain, body(m.Body))

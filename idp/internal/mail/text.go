@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// body returns a text of lines without other controls.
+// body returns a text without control characters other than newlines.
 func body(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r != '\n' && isHidden(r) {
@@ -15,5 +15,5 @@ func body(text string) string {
 	}, strings.ReplaceAll(text, "\r\n", "\n"))
 }
 
-// messageID returns a fresh Message-ID at the sender's domain.
+// messageID returns a new Message-ID in the sender's domain.
 func messageID(from string) string { return strings.ToLower(rand.Text()) + "@" + helo(from) }

@@ -46,7 +46,8 @@ type Key struct {
 	Created     *time.Time `json:"created,omitempty"`
 	Expires     *time.Time `json:"expires,omitempty"`
 	LastUsed    *time.Time `json:"last_used,omitempty"`
-	// Secret is what the program holds. It is shown once, when the key is made.
+	// Secret is the key itself, which the program has to send. It is returned once, when
+	// the key is created.
 	Secret string `json:"key,omitempty"`
 }
 
@@ -61,11 +62,11 @@ func shownKey(key *store.AccessKey, application string) Key {
 // AddKeyRequest asks for an access key.
 type AddKeyRequest struct {
 	Application string `json:"application"`
-	// ExpiresIn is how many seconds the key works; zero for ever.
+	// ExpiresIn is the lifetime of the key in seconds. Zero means no expiry.
 	ExpiresIn int64 `json:"expires_in,omitempty"`
 }
 
-// maxKeySeconds is ten years.
+// maxKeySeconds is about ten years, in seconds.
 const maxKeySeconds = 10 * 366 * 24 * 60 * 60
 
 func addKey(ctx context.Context, s *server.Server, r AddKeyRequest) (Key, error) {
@@ -89,7 +90,7 @@ func addKey(ctx context.Context, s *server.Server, r AddKeyRequest) (Key, error)
 	return added, nil
 }
 
-// Keys are access keys.
+// Keys is a list of access keys.
 type Keys struct {
 	Keys []Key `json:"keys"`
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/vault"
 )
 
-// A backup file begins with a line of JSON. The backup of the database follows.
+// A backup starts with one line of JSON, which is followed by the backup of the database.
 const (
 	backupFormat  = "oidc-idp-archive/1"
 	maxHeaderLine = 1 << 20
@@ -27,13 +27,13 @@ const (
 
 type backupHeader struct {
 	Format string `json:"format"`
-	// Keys are those of Caddy's storage, if the backup has them.
+	// Keys are the keys in Caddy's storage. They are optional.
 	Keys json.RawMessage `json:"keys,omitempty"`
 }
 
-// Backup writes all that lasts: accounts, factors, groups and signing keys. What is
-// sealed in it opens with the keys of Caddy's storage alone, which it has only with
-// keys. It is of one moment; users go on signing in meanwhile.
+// Backup writes a snapshot of everything that lasts, such as accounts, factors, groups
+// and signing keys, while users continue to sign in. Sealed values in it can be opened
+// only with the keys in Caddy's storage, which are included if withKeys is true.
 func Backup(ctx context.Context, s *server.Server, w io.Writer, withKeys bool) error {
 	header := backupHeader{Format: backupFormat}
 	if withKeys {
@@ -59,16 +59,17 @@ func Backup(ctx context.Context, s *server.Server, w io.Writer, withKeys bool) e
 	return nil
 }
 
-// Restored says what a backup had.
+// Restored describes the backup that was restored.
 type Restored struct {
 	Created *time.Time `json:"created"`
 	Users   int        `json:"users"`
-	Keys    bool       `json:"keys"` // of Caddy's storage
+	Keys    bool       `json:"keys"` // whether the backup had the keys in Caddy's storage
 }
 
-// Restore replaces all accounts by those of a backup, or changes nothing. All sessions,
-// tokens and links end, and tokens by counter have to be resynchronized. latest says
-// that nothing has changed since the backup, so that recovery codes are good.
+// Restore replaces all accounts by those of a backup. If it returns an error, no account
+// has changed. All sessions, tokens and links end, and HOTP tokens have to be
+// resynchronized. latest states that nothing has changed since the backup was made, so
+// its recovery codes can be used.
 func Restore(ctx context.Context, s *server.Server, r io.Reader, latest bool) (*Restored, error) {
 	upload, err := keepUpload(r)
 	if err != nil {
@@ -94,8 +95,8 @@ func Restore(ctx context.Context, s *server.Server, r io.Reader, latest bool) (*
 			if err := factors.MarkRestored(tx, s.Now()); err != nil {
 				return err
 			}
-			// Keys are added to those that there are, so they do no harm if the
-			// transaction cannot be committed.
+			// Import only adds keys, so it does no harm if the transaction cannot be
+			// committed.
 			if keys != nil {
 				if err := s.Vault.Import(ctx, keys); err != nil {
 					return err
@@ -116,8 +117,8 @@ func Restore(ctx context.Context, s *server.Server, r io.Reader, latest bool) (*
 	return &Restored{inUTC(info.Created), info.Users, keys != nil}, nil
 }
 
-// upload is a backup in a temporary file: it is looked at whole before anything
-// changes.
+// An upload is a backup in a temporary file. It is checked completely before anything is
+// changed.
 type upload struct{ *os.File }
 
 func keepUpload(r io.Reader) (*upload, error) {
@@ -138,7 +139,7 @@ func (u *upload) remove() {
 	_ = os.Remove(u.Name())
 }
 
-// open returns the first line, and a reader of what follows.
+// open returns the header in the first line, and a reader of the remaining lines.
 func (u *upload) open() (header backupHeader, lines io.Reader, err error) {
 	if _, err := u.Seek(0, io.SeekStart); err != nil {
 		return header, nil, fmt.Errorf("read a backup: %w", err)
@@ -151,7 +152,8 @@ func (u *upload) open() (header backupHeader, lines io.Reader, err error) {
 	return header, buffered, nil
 }
 
-// check returns the keys that a backup has, or an error if it is not whole.
+// check returns the keys in a backup, if any, or an error if the backup is incomplete or
+// damaged.
 func (u *upload) check() (keys json.RawMessage, err error) {
 	header, lines, err := u.open()
 	if err != nil {
@@ -165,7 +167,8 @@ func (u *upload) check() (keys json.RawMessage, err error) {
 	return header.Keys, database.CheckBackup(lines)
 }
 
-// readLine reads the first line of a backup.
+// readLine reads the first line of a backup. Its length is limited to about
+// maxHeaderLine.
 func readLine(r *bufio.Reader) (line []byte, err error) {
 	for {
 		part, err := r.ReadSlice('\n')

@@ -1,9 +1,9 @@
-// Package operator has what operators can have done: operations on accounts, groups,
-// applications, sessions and keys, each with a request and a response in JSON. It knows
-// neither how requests arrive nor how responses are printed.
+// Package operator implements what operators can do: operations on accounts, groups,
+// applications, sessions and keys, each with a JSON request and a JSON response. It does
+// not know how requests arrive or how responses are printed.
 //
-// No response holds a hash or a key, except for what is made for the operator: a link,
-// a new access key, or an export that asks for hashes.
+// Responses contain no hashes or keys, except those that an operator asks for: a link, a
+// new access key, or an export with hashes.
 package operator
 
 import (
@@ -26,7 +26,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 )
 
-// Error is an error with a status of HTTP. Its text is for the operator.
+// Error is an error with an HTTP status code. Its text is meant for the operator.
 type Error struct {
 	Status int
 	Err    error
@@ -34,21 +34,22 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Err.Error() }
 
-// Unwrap returns what went wrong.
+// Unwrap returns the underlying error.
 func (e *Error) Unwrap() error { return e.Err }
 
 func refuse(status int, format string, args ...any) error {
 	return &Error{status, fmt.Errorf(format, args...)}
 }
 
-// operation is one row of the table.
+// An operation is a row of the table below.
 type operation struct {
-	// event is that of the audit line; empty for what only reads.
+	// event is the event of the audit line. It is empty for operations that change
+	// nothing.
 	event string
 	do    func(ctx context.Context, s *server.Server, body []byte) (any, error)
 }
 
-// with returns what decodes the request of an operation.
+// with returns a function that decodes the request of an operation and calls do.
 func with[Request, Response any](do func(context.Context, *server.Server, Request) (Response, error)) func(context.Context, *server.Server, []byte) (any, error) {
 	return func(ctx context.Context, s *server.Server, body []byte) (any, error) {
 		var request Request
@@ -59,7 +60,7 @@ func with[Request, Response any](do func(context.Context, *server.Server, Reques
 	}
 }
 
-// operations are all operations, by noun and verb.
+// operations maps <noun>/<verb> to the operation.
 var operations = map[string]operation{
 	"first-user": {"first_user_link_made", with(firstUser)},
 
@@ -130,10 +131,10 @@ func Exists(name string) bool {
 	return ok
 }
 
-// audited is a response that says what its audit line is about.
+// audited is implemented by responses that add attributes to the audit line.
 type audited interface{ audit() []slog.Attr }
 
-// Do carries an operation out. What changes something is in the log.
+// Do carries out an operation. Operations that change something are logged.
 func Do(ctx context.Context, s *server.Server, name string, body []byte) (any, error) {
 	o, ok := operations[name]
 	if !ok {
@@ -153,7 +154,7 @@ func Do(ctx context.Context, s *server.Server, name string, body []byte) (any, e
 	return response, nil
 }
 
-// explained gives an error the status that it has for the caller.
+// explained gives an error its HTTP status code.
 func explained(err error) error {
 	var known *Error
 	var invalid *accounts.InvalidError
@@ -173,8 +174,8 @@ func explained(err error) error {
 	return err
 }
 
-// decode reads the JSON object of a request. An empty one is an empty object, and
-// unknown members are errors.
+// decode decodes the JSON object of a request. An empty body counts as an empty object.
+// Unknown members are errors.
 func decode(body []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
@@ -190,14 +191,15 @@ func decode(body []byte, into any) error {
 	return refuse(http.StatusBadRequest, "%s", strings.TrimPrefix(err.Error(), "json: "))
 }
 
-// about are the attributes of an audit line about a user.
+// about returns the attributes of an audit line about a user.
 func about(user *store.User) []slog.Attr {
 	return []slog.Attr{
 		slog.String("user", logtext.Clean(user.Name, logtext.MaxName)), slog.String("subject", user.ID), slog.String("kind", string(user.Kind)),
 	}
 }
 
-// found returns a user by name, e-mail address or id.
+// found returns a user by name, e-mail address or ID. If kinds are given, users of other
+// kinds are not found.
 func found(ctx context.Context, s *server.Server, text string, kinds ...store.Kind) (*store.User, error) {
 	if text == "" {
 		return nil, refuse(http.StatusBadRequest, "name a user")
@@ -216,7 +218,7 @@ func found(ctx context.Context, s *server.Server, text string, kinds ...store.Ki
 	return user, err
 }
 
-// inUTC returns a time as responses have it: nil for the zero time.
+// inUTC returns a time in UTC, to the second, or nil for the zero time.
 func inUTC(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil

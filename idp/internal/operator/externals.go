@@ -12,8 +12,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 )
 
-// External is an external provider of the configuration, and what it has to know of
-// this one.
+// External describes an external provider of the configuration, and what has to be
+// registered there.
 type External struct {
 	ID       string   `json:"id"`
 	Name     string   `json:"name"`
@@ -21,14 +21,15 @@ type External struct {
 	Domains  []string `json:"domains,omitempty"`
 	Disabled bool     `json:"disabled,omitempty"`
 
-	RedirectURI string `json:"redirect_uri,omitempty"` // of OpenID Connect and OAuth 2.0
-	EntityID    string `json:"entity_id,omitempty"`    // of SAML, and the address of our metadata
+	RedirectURI string `json:"redirect_uri,omitempty"` // for OpenID Connect and OAuth 2.0
+	EntityID    string `json:"entity_id,omitempty"`    // for SAML; also the URL of our metadata
 	ACS         string `json:"assertion_consumer_service,omitempty"`
-	// Keys are ours at a SAML identity provider, as they are in our metadata.
+	// Keys are the keys that we use with a SAML identity provider, as published in our
+	// metadata.
 	Keys []SAMLKey `json:"keys,omitempty"`
 }
 
-// Externals are the external providers in the order of the configuration.
+// Externals are the external providers, in the order of the configuration.
 type Externals struct {
 	Externals []External `json:"externals"`
 }
@@ -68,12 +69,12 @@ func noExternal(id string) error {
 	return refuse(http.StatusNotFound, "there is no external provider %s", logtext.Clean(id, logtext.MaxName))
 }
 
-// SAMLKey is a key of ours at a SAML identity provider. It is known by its certificate,
-// which is in our metadata.
+// SAMLKey is a key that we use with a SAML identity provider. It is identified by its
+// certificate, which is in our metadata.
 type SAMLKey struct {
 	Use         string     `json:"use"`         // signing or encryption
 	Status      string     `json:"status"`      // published, active or retiring
-	Certificate string     `json:"certificate"` // its SHA-256 fingerprint
+	Certificate string     `json:"certificate"` // SHA-256 fingerprint
 	Created     *time.Time `json:"created,omitempty"`
 	Active      *time.Time `json:"used_from,omitempty"`
 	Until       *time.Time `json:"accepted_until,omitempty"`
@@ -92,17 +93,18 @@ func shownSAMLKeys(keys []broker.SAMLKey) []SAMLKey {
 	return all
 }
 
-// RotateSAMLRequest asks for new keys at a SAML identity provider.
+// RotateSAMLRequest asks for new keys for a SAML identity provider.
 type RotateSAMLRequest struct {
 	ID string `json:"id"`
-	// After is in how many seconds they sign. Default: in seven days.
+	// After is the number of seconds until the new keys are used to sign. Default: seven
+	// days.
 	After int64 `json:"after,omitempty"`
-	// Compromised says that somebody else has the old keys: they stop at once.
+	// Compromised retires the old keys at once, because somebody else has them.
 	Compromised bool `json:"compromised,omitempty"`
 	Yes         bool `json:"yes,omitempty"`
 }
 
-// RotatedSAML are the keys after a rotation, and the metadata that has them.
+// RotatedSAML contains the keys after a rotation, and the URL of the metadata with them.
 type RotatedSAML struct {
 	ID          string    `json:"id"`
 	Metadata    string    `json:"metadata"`

@@ -16,8 +16,8 @@ import (
 // Group is a group of users.
 type Group struct {
 	Name string `json:"name"`
-	// Operator: no external provider can put a user in it, nor join an account that
-	// is in it.
+	// Operator protects the group: external providers cannot add users to it, or be
+	// joined to accounts that are in it.
 	Operator bool       `json:"operator,omitempty"`
 	Created  *time.Time `json:"created,omitempty"`
 }
@@ -26,7 +26,7 @@ func (g Group) audit() []slog.Attr {
 	return []slog.Attr{slog.String("group", g.Name), slog.Bool("operator", g.Operator)}
 }
 
-// GroupRequest adds a group, or changes it.
+// GroupRequest asks to add or change a group.
 type GroupRequest struct {
 	Name     string `json:"name"`
 	Operator bool   `json:"operator,omitempty"`
@@ -58,7 +58,7 @@ func removeGroup(ctx context.Context, s *server.Server, r NameRequest) (NameRequ
 	return r, s.Accounts.DeleteGroup(ctx, r.Name)
 }
 
-// Authenticator is a login authenticator of the configuration.
+// Authenticator describes a login authenticator of the configuration.
 type Authenticator struct {
 	Name           string             `json:"name"`
 	MFA            string             `json:"mfa"`
@@ -72,7 +72,7 @@ type Authenticator struct {
 	Users          int                `json:"users"`
 }
 
-// Authenticators are the login authenticators of the configuration.
+// Authenticators are the login authenticators of the configuration, sorted by name.
 type Authenticators struct {
 	Authenticators []Authenticator `json:"authenticators"`
 }
@@ -94,7 +94,7 @@ func listAuthenticators(ctx context.Context, s *server.Server, _ Empty) (Authent
 	return all, nil
 }
 
-// usersByAuthenticator counts users.
+// usersByAuthenticator counts the persons that each login authenticator applies to.
 func usersByAuthenticator(ctx context.Context, s *server.Server) (map[string]int, error) {
 	counts := make(map[string]int)
 	for after := ""; ; {
@@ -131,14 +131,14 @@ func lasting(d time.Duration) string {
 	return d.String()
 }
 
-// AssignRequest gives users another login authenticator.
+// AssignRequest assigns a login authenticator to users.
 type AssignRequest struct {
 	Authenticator string   `json:"authenticator"`
 	Users         []string `json:"users,omitempty"`
-	Group         string   `json:"group,omitempty"` // all members
+	Group         string   `json:"group,omitempty"` // all members of this group
 }
 
-// Assigned are the users who have another authenticator now.
+// Assigned lists the users whose authenticator has been changed.
 type Assigned struct {
 	Authenticator string   `json:"authenticator"`
 	Users         []string `json:"users"`
@@ -171,7 +171,7 @@ func assignAuthenticator(ctx context.Context, s *server.Server, r AssignRequest)
 	return assigned, nil
 }
 
-// idsOf returns the users that a request names, each once.
+// idsOf returns the IDs of the users in a request, without duplicates.
 func idsOf(ctx context.Context, s *server.Server, r AssignRequest) (ids []string, err error) {
 	for _, name := range r.Users {
 		user, err := found(ctx, s, name, store.Person)

@@ -28,20 +28,21 @@ func shownIdentity(i store.Identity) Identity {
 	return Identity{i.External, i.Issuer, i.Subject, i.Name, inUTC(i.Created), inUTC(i.LastUsed)}
 }
 
-// LinkRequest names an account of an external provider, and a user.
+// LinkRequest asks to link an account of an external provider to a user.
 type LinkRequest struct {
 	External string `json:"external"`
 	User     string `json:"user"`
-	// Attempt is that of a sign-in that was refused, as the log has it. Nothing else
-	// is needed then.
+	// Attempt is the attempt id of a refused sign-in, as it was logged. It replaces the
+	// other fields that describe the external account.
 	Attempt string `json:"attempt,omitempty"`
-	// Subject is what the external provider calls the user: the sub, the number of an
-	// account at GitHub or Discord, or the NameID.
+	// Subject is the external provider's identifier of the user: the sub claim, the
+	// account number at GitHub or Discord, or the NameID.
 	Subject string `json:"external_subject,omitempty"`
-	// Issuer is the external provider's. Default: that of the configuration.
+	// Issuer is the issuer of the external provider. Default: the configured one.
 	Issuer string `json:"issuer,omitempty"`
-	// Format, NameQualifier and SPNameQualifier are those of a NameID. Attribute says
-	// that the subject is the value of the attribute that the option username names.
+	// Format, NameQualifier and SPNameQualifier are attributes of a NameID. Attribute
+	// reports whether Subject is instead the value of the attribute named by the option
+	// username.
 	Format          string `json:"format,omitempty"`
 	NameQualifier   string `json:"name_qualifier,omitempty"`
 	SPNameQualifier string `json:"sp_name_qualifier,omitempty"`
@@ -49,7 +50,7 @@ type LinkRequest struct {
 	Yes             bool   `json:"yes,omitempty"`
 }
 
-// LinkedAccount is an external account, and the user whose it is, or was.
+// LinkedAccount is an external account and the user that it is, or was, linked to.
 type LinkedAccount struct {
 	Identity
 	User *User `json:"user"`
@@ -60,8 +61,8 @@ func (l LinkedAccount) audit() []slog.Attr {
 		slog.String("external_subject", logtext.Clean(l.Subject, logtext.MaxName)))
 }
 
-// linkIdentity links an external account to a user, who gets a notice: whoever has the
-// external account can sign in as the user from now on.
+// linkIdentity links an external account to a user. The user is notified, because whoever
+// owns the external account can then sign in as the user.
 func linkIdentity(ctx context.Context, s *server.Server, r LinkRequest) (LinkedAccount, error) {
 	user, err := found(ctx, s, r.User, store.Person)
 	if err != nil {
@@ -79,7 +80,7 @@ func linkIdentity(ctx context.Context, s *server.Server, r LinkRequest) (LinkedA
 	return LinkedAccount{shownIdentity(*linked), shown(user)}, nil
 }
 
-// explainedLink gives an error of a link its status.
+// explainedLink gives an error of LinkByHand its HTTP status code.
 func explainedLink(ctx context.Context, s *server.Server, err error) error {
 	var other *broker.LinkedError
 	if errors.As(err, &other) {
@@ -101,16 +102,16 @@ func explainedLink(ctx context.Context, s *server.Server, err error) error {
 	return err
 }
 
-// UnlinkRequest names a linked account of a user.
+// UnlinkRequest asks to unlink an external account from a user.
 type UnlinkRequest struct {
 	External string `json:"external"`
 	User     string `json:"user"`
-	// Subject is needed if the user has several accounts at the external provider.
+	// Subject is required if the user has several accounts at the external provider.
 	Subject string `json:"external_subject,omitempty"`
 }
 
-// unlinkIdentity removes a link, and ends the sessions that began at the external
-// provider. An external provider may be gone from the configuration.
+// unlinkIdentity removes a link and ends the sessions that were started with the external
+// provider. The external provider need not be in the configuration any more.
 func unlinkIdentity(ctx context.Context, s *server.Server, r UnlinkRequest) (LinkedAccount, error) {
 	user, err := found(ctx, s, r.User, store.Person)
 	if err != nil {
@@ -130,7 +131,7 @@ func unlinkIdentity(ctx context.Context, s *server.Server, r UnlinkRequest) (Lin
 	return LinkedAccount{shownIdentity(*unlinked), shown(user)}, nil
 }
 
-// linkOf returns the one link of a user that a request names.
+// linkOf returns the link that a request identifies. It is an error if several match.
 func linkOf(ctx context.Context, s *server.Server, r UnlinkRequest, user *store.User) (*store.Identity, error) {
 	details, err := s.Accounts.DetailsOf(ctx, user.ID)
 	if err != nil {
@@ -151,7 +152,7 @@ func linkOf(ctx context.Context, s *server.Server, r UnlinkRequest, user *store.
 	return nil, refuse(http.StatusConflict, "%s has %d accounts at %s; name one with --subject, as user show prints it", user.Name, len(matching), r.External)
 }
 
-// endBrokered ends the sessions of a user that began at an external provider.
+// endBrokered ends those sessions of a user that were started with an external provider.
 func endBrokered(ctx context.Context, s *server.Server, userID, external string) error {
 	sessions, err := s.Sessions.List(ctx, userID)
 	if err != nil {

@@ -11,16 +11,16 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// Link can be used once, by whoever has it. It is shown to the operator alone.
+// Link is a link that can be used once, by whoever has it. Only the operator sees it.
 type Link struct {
 	URL string `json:"link,omitempty"`
-	// Code can be typed where the link leads to, in the place of the link.
+	// Code can be typed on the page at URL instead of following the link.
 	Code    string     `json:"code,omitempty"`
 	Expires *time.Time `json:"link_expires,omitempty"`
 }
 
-// shownLink returns a link. The code is in the fragment, which browsers send to no
-// server.
+// shownLink returns a link as operators see it. The code is in the fragment of the URL,
+// which browsers do not send to servers.
 func shownLink(s *server.Server, link *accounts.Link) *Link {
 	return &Link{URL: s.LinkURL(link), Code: link.Code(), Expires: inUTC(link.Expires)}
 }
@@ -33,7 +33,7 @@ func linkFor(ctx context.Context, s *server.Server, kind accounts.LinkKind, user
 	return shownLink(s, link), nil
 }
 
-// Empty is a request or a response without anything in it.
+// Empty is a request or a response without members.
 type Empty struct{}
 
 func firstUser(ctx context.Context, s *server.Server, _ Empty) (*Link, error) {
@@ -44,13 +44,13 @@ func firstUser(ctx context.Context, s *server.Server, _ Empty) (*Link, error) {
 	return shownLink(s, link), nil
 }
 
-// ResetRequest asks for something that signs a user out everywhere.
+// ResetRequest asks to reset a user's password or factors.
 type ResetRequest struct {
 	User string `json:"user"`
 	Yes  bool   `json:"yes,omitempty"`
 }
 
-// Reset is a user and the link that was made.
+// Reset is the response to a ResetRequest: the user and the new link.
 type Reset struct {
 	*Link
 	User *User `json:"user"`
@@ -58,8 +58,8 @@ type Reset struct {
 
 func (r Reset) audit() []slog.Attr { return r.User.audit() }
 
-// resetPassword makes a link with which a user sets a password. The user gets a notice,
-// since the link is the operator's to give away.
+// resetPassword makes a link with which a user can set a new password. The user is
+// notified, because anyone to whom the operator gives the link can use it.
 func resetPassword(ctx context.Context, s *server.Server, r ResetRequest) (Reset, error) {
 	user, err := found(ctx, s, r.User, store.Person)
 	if err != nil {
@@ -76,8 +76,8 @@ func resetPassword(ctx context.Context, s *server.Server, r ResetRequest) (Reset
 	return Reset{link, shown(user)}, nil
 }
 
-// resetFactors removes the factors of a user, who has to enrol one at the next
-// sign-in. It needs a link besides the password, which it returns.
+// resetFactors removes all factors of a user, who must enrol one at the next sign-in.
+// That requires the password and the link that resetFactors returns.
 func resetFactors(ctx context.Context, s *server.Server, r ResetRequest) (Reset, error) {
 	user, err := found(ctx, s, r.User, store.Person)
 	if err != nil {
@@ -98,17 +98,17 @@ func resetFactors(ctx context.Context, s *server.Server, r ResetRequest) (Reset,
 	return Reset{link, after}, nil
 }
 
-// InviteRequest asks for an invite.
+// InviteRequest asks for an invitation.
 type InviteRequest struct {
-	// Email is the address that the invite is bound to, and verifies.
+	// Email is the address that the invitation is for. Using the invitation verifies it.
 	Email string `json:"email,omitempty"`
-	// Open says that whoever has the link may use it.
+	// Open allows anyone who has the link to use it.
 	Open          bool     `json:"open,omitempty"`
 	Groups        []string `json:"groups,omitempty"`
 	Authenticator string   `json:"authenticator,omitempty"`
 }
 
-// Invite is an invite that can still be used.
+// Invite is an invitation that can still be used.
 type Invite struct {
 	ID            string     `json:"id"`
 	Email         string     `json:"email,omitempty"`
@@ -129,8 +129,8 @@ func shownInvite(link *accounts.Link) Invite {
 	return i
 }
 
-// addInvite makes an invite. Its link is shown to the operator, and sent to the
-// address that it is for, if this provider sends mail.
+// addInvite creates an invitation. The link is shown to the operator, and mailed to the
+// address that the invitation is for if this provider sends mail.
 func addInvite(ctx context.Context, s *server.Server, r InviteRequest) (Invite, error) {
 	switch {
 	case !s.Invites:
@@ -148,7 +148,7 @@ func addInvite(ctx context.Context, s *server.Server, r InviteRequest) (Invite, 
 	return invite, nil
 }
 
-// Invites are the invites that can still be used.
+// Invites are the invitations that can still be used.
 type Invites struct {
 	Invites []Invite `json:"invites"`
 }
@@ -162,7 +162,7 @@ func listInvites(ctx context.Context, s *server.Server, _ Empty) (Invites, error
 	return all, err
 }
 
-// IDRequest names something by its id.
+// IDRequest identifies something by its id.
 type IDRequest struct {
 	ID string `json:"id"`
 }

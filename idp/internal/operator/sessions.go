@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// Session is a single sign-on session: a browser of a user. Its id is no secret: the
-// browser has another one.
+// Session is a single sign-on session of a user in one browser. ID is not a secret: the
+// browser's cookie contains a different value.
 type Session struct {
 	ID           string     `json:"id"`
 	User         string     `json:"user"`
@@ -64,13 +64,13 @@ func listSessions(ctx context.Context, s *server.Server, r UserRequest) (Session
 	return all, nil
 }
 
-// EndSessionsRequest names a user, or a session of one.
+// EndSessionsRequest asks to end one or all sessions of a user.
 type EndSessionsRequest struct {
 	User string `json:"user"`
-	ID   string `json:"id,omitempty"` // default: all of the user's
+	ID   string `json:"id,omitempty"` // default: all sessions of the user
 }
 
-// EndedSessions says what ended.
+// EndedSessions describes the sessions that ended: one, or all of a user.
 type EndedSessions struct {
 	User    string `json:"user"`
 	Subject string `json:"subject"`
@@ -93,7 +93,7 @@ func endSessions(ctx context.Context, s *server.Server, r EndSessionsRequest) (E
 	return ended, s.Sessions.EndOf(ctx, user.ID, r.ID)
 }
 
-// SigningKey is a key that tokens are signed with.
+// SigningKey describes a key that signs tokens.
 type SigningKey struct {
 	ID        string     `json:"id"`
 	Algorithm string     `json:"algorithm"`
@@ -103,12 +103,13 @@ type SigningKey struct {
 	Retires   *time.Time `json:"published_until,omitempty"`
 }
 
-// SigningKeys are all keys that tokens are, were or will be signed with.
+// SigningKeys are all signing keys: those in use, those that will be used, and those that
+// are still published after their use.
 type SigningKeys struct {
 	Keys []SigningKey `json:"keys"`
-	// Vault is the id of the new key in Caddy's storage, after a rotation.
+	// Vault is the id of the new key in Caddy's storage. It is set only after a rotation.
 	Vault string `json:"storage_key,omitempty"`
-	// Active is when the new keys begin to sign, and Retired when the old ones are no
+	// Active is when the new keys begin to sign. Retired is when the old ones are no
 	// longer published.
 	Active  *time.Time `json:"signs_from,omitempty"`
 	Retired *time.Time `json:"old_keys_published_until,omitempty"`
@@ -140,15 +141,15 @@ func listSigningKeys(ctx context.Context, s *server.Server, _ Empty) (SigningKey
 	return SigningKeys{Keys: shownKeys(keys, s.Now())}, err
 }
 
-// RotateRequest asks for new keys.
+// RotateRequest asks for new signing keys.
 type RotateRequest struct {
-	// Compromised says that somebody else has the old keys: they stop at once.
+	// Compromised retires the old keys at once, because somebody else has them.
 	Compromised bool `json:"compromised,omitempty"`
 	Yes         bool `json:"yes,omitempty"`
 }
 
-// rotateKeys makes new signing keys, and a new key in Caddy's storage for what is
-// sealed and hashed from now on.
+// rotateKeys creates new signing keys, and a new key in Caddy's storage for everything
+// that is sealed or hashed from now on.
 func rotateKeys(ctx context.Context, s *server.Server, r RotateRequest) (SigningKeys, error) {
 	if r.Compromised && !r.Yes {
 		return SigningKeys{}, refuse(http.StatusBadRequest, "applications refuse all tokens that the old keys signed; add --yes")

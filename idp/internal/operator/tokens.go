@@ -12,19 +12,19 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// AddTokenRequest gives a user a hardware token with codes by counter (RFC 4226).
+// AddTokenRequest gives a user an HOTP hardware token (RFC 4226).
 type AddTokenRequest struct {
 	User string `json:"user"`
-	// Seed is that of the token, in hexadecimal or base32, as its vendor has it.
+	// Seed is the token's seed in hexadecimal or base32, as supplied by its vendor.
 	Seed string `json:"seed"`
-	// Digits is the length of its codes, 6 or 8. Default: 6.
+	// Digits is the length of the token's codes, 6 or 8. Default: 6.
 	Digits int `json:"digits,omitempty"`
-	// Counter is that of its next code. Default: 0.
+	// Counter is the counter of the token's next code. Default: 0.
 	Counter int64  `json:"counter,omitempty"`
 	Label   string `json:"label,omitempty"`
 }
 
-// Token is a factor, and whose it is.
+// Token is a hardware token and its user.
 type Token struct {
 	Factor
 	User *User `json:"user"`
@@ -34,7 +34,8 @@ func (t Token) audit() []slog.Attr {
 	return append(t.User.audit(), slog.String("factor", string(t.Kind)))
 }
 
-// addToken adds the token. It counts at the next sign-in; the user need not confirm it.
+// addToken adds a hardware token to a user, who does not have to confirm it: it is
+// required from the next sign-in. Browsers that are remembered are forgotten.
 func addToken(ctx context.Context, s *server.Server, r AddTokenRequest) (Token, error) {
 	user, err := found(ctx, s, r.User, store.Person)
 	if err != nil {

@@ -11,19 +11,19 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// ImportRequest has users of another system.
+// ImportRequest contains users of another system.
 type ImportRequest struct {
-	// CSV is a file with a header; see package accounts.
+	// CSV is a CSV file with a header; see accounts.Accounts.Import.
 	CSV string `json:"csv"`
-	// DryRun tells what would become of each line, and writes nothing.
+	// DryRun reports what would happen to each line, without writing anything.
 	DryRun bool `json:"dry_run,omitempty"`
 }
 
-// Imported says what came of a file.
+// Imported is the result of an import.
 type Imported struct {
 	Users    int       `json:"users"`
 	Failed   int       `json:"failed"`
-	Failures []Failure `json:"failures"` // the first of them
+	Failures []Failure `json:"failures"` // of the first lines that failed
 	DryRun   bool      `json:"dry_run,omitempty"`
 }
 
@@ -31,7 +31,7 @@ func (i Imported) audit() []slog.Attr {
 	return []slog.Attr{slog.Int("users", i.Users), slog.Int("failed", i.Failed), slog.Bool("dry_run", i.DryRun)}
 }
 
-// Failure is about a line that no account was made of.
+// Failure is the reason why a line was not imported.
 type Failure struct {
 	Line  int    `json:"line"`
 	Field string `json:"field,omitempty"`
@@ -56,14 +56,14 @@ func importUsers(ctx context.Context, s *server.Server, r ImportRequest) (Import
 	return done, nil
 }
 
-// ExportRequest asks for all users.
+// ExportRequest asks for a file with all users.
 type ExportRequest struct {
-	// Hashes has the hashes of passwords in it.
+	// Hashes includes the password hashes in the file.
 	Hashes bool `json:"hashes,omitempty"`
 	Yes    bool `json:"yes,omitempty"`
 }
 
-// Exported are all users as a CSV file.
+// Exported contains all users as a CSV file.
 type Exported struct {
 	CSV    string `json:"csv"`
 	hashes bool

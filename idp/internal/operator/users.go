@@ -61,10 +61,10 @@ type AddUserRequest struct {
 	Language      string   `json:"language,omitempty"`
 	Authenticator string   `json:"authenticator,omitempty"`
 	Groups        []string `json:"groups,omitempty"`
-	// Password is the first one. Without one, the response has a link with which the
-	// user sets it.
+	// Password is the initial password. If it is empty, the response contains a link with
+	// which the user sets one.
 	Password string `json:"password,omitempty"`
-	// MustChange: the user has to set another password at the first sign-in.
+	// MustChange requires the user to set another password at the first sign-in.
 	MustChange bool `json:"must_change,omitempty"`
 }
 
@@ -92,19 +92,19 @@ func addUser(ctx context.Context, s *server.Server, r AddUserRequest) (AddedUser
 	return added, err
 }
 
-// ListUsersRequest selects users.
+// ListUsersRequest asks for a page of users.
 type ListUsersRequest struct {
 	Group   string `json:"group,omitempty"`
-	Search  string `json:"search,omitempty"` // a part of the name, display name or address
+	Search  string `json:"search,omitempty"` // part of the name, display name or address
 	Removed bool   `json:"removed,omitempty"`
-	After   string `json:"after,omitempty"` // the subject that the page before ended with
+	After   string `json:"after,omitempty"` // the subject of the last user of the previous page
 	Limit   int    `json:"limit,omitempty"`
 }
 
 // Users is a page of users.
 type Users struct {
 	Users []*User `json:"users"`
-	// Next is what the next page begins after; empty at the end.
+	// Next is the value of After for the next page. It is empty on the last page.
 	Next string `json:"next,omitempty"`
 }
 
@@ -127,7 +127,7 @@ func usersOf(ctx context.Context, s *server.Server, filter store.UserFilter, aft
 	return page, nil
 }
 
-// UserRequest names a user, by the name, the e-mail address or the subject.
+// UserRequest identifies a user by name, e-mail address or subject.
 type UserRequest struct {
 	User string `json:"user"`
 }
@@ -140,7 +140,7 @@ type Factor struct {
 	LastUsed *time.Time       `json:"last_used,omitempty"`
 }
 
-// UserDetails is all that operators see of an account.
+// UserDetails is everything that operators see of an account.
 type UserDetails struct {
 	*User
 	Factors       []Factor   `json:"factors"`
@@ -148,9 +148,10 @@ type UserDetails struct {
 	Identities    []Identity `json:"identities"`
 	Keys          []Key      `json:"keys,omitempty"`
 	Sessions      []Session  `json:"sessions"`
-	// LockedUntil is when wrong attempts no longer lock the account.
+	// LockedUntil is when the lockout caused by wrong attempts ends.
 	LockedUntil *time.Time `json:"locked_until,omitempty"`
-	// CodesLocked: only an operator, or a mail and a factor, unlock the second factor.
+	// CodesLocked reports whether the second factor is locked. An operator can unlock it,
+	// or the user with a reset by mail and then another factor.
 	CodesLocked bool `json:"codes_locked,omitempty"`
 }
 
@@ -184,7 +185,7 @@ func showUser(ctx context.Context, s *server.Server, r UserRequest) (*UserDetail
 	return d, nil
 }
 
-// SetUserRequest changes an account. What is not there stays as it is.
+// SetUserRequest asks to change an account. Missing members change nothing.
 type SetUserRequest struct {
 	User          string    `json:"user"`
 	Email         *string   `json:"email,omitempty"`
@@ -211,7 +212,7 @@ func setUser(ctx context.Context, s *server.Server, r SetUserRequest) (*User, er
 	})
 }
 
-// changed finds a user and has a function change it.
+// changed finds a user, calls change, and returns the changed user.
 func changed(ctx context.Context, s *server.Server, name string, change func(*store.User) (*store.User, error)) (*User, error) {
 	user, err := found(ctx, s, name)
 	if err != nil {
@@ -223,7 +224,7 @@ func changed(ctx context.Context, s *server.Server, name string, change func(*st
 	return shown(user), nil
 }
 
-// ended is changed, and then ends all sessions of the user.
+// ended is like changed, but also ends all sessions of the user.
 func ended(ctx context.Context, s *server.Server, name string, change func(*store.User) (*store.User, error)) (*User, error) {
 	return changed(ctx, s, name, func(user *store.User) (*store.User, error) {
 		after, err := change(user)
@@ -248,9 +249,9 @@ func unlockUser(ctx context.Context, s *server.Server, r UserRequest) (*User, er
 // RemoveUserRequest asks to remove an account.
 type RemoveUserRequest struct {
 	User string `json:"user"`
-	// ReuseName frees the names, so that another user can have them.
+	// ReuseName frees the names for other users.
 	ReuseName bool `json:"reuse_name,omitempty"`
-	// Yes says that the operator means it.
+	// Yes confirms the removal.
 	Yes bool `json:"yes,omitempty"`
 }
 
@@ -263,7 +264,7 @@ func removeUser(ctx context.Context, s *server.Server, r RemoveUserRequest) (*Us
 	})
 }
 
-// NameRequest names a reserved name.
+// NameRequest identifies a group or a reserved name.
 type NameRequest struct {
 	Name string `json:"name"`
 	Yes  bool   `json:"yes,omitempty"`

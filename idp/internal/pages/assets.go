@@ -14,34 +14,34 @@ import (
 	"strings"
 )
 
-// AssetsPath is where styles, scripts and images are.
+// AssetsPath is the path below which styles, scripts and images are served.
 const AssetsPath = "/assets/"
 
-// maxImage is the size of a logo or icon that is served.
+// maxImage is the maximum size of a logo or icon, in bytes.
 const maxImage = 1 << 20
 
-// imagePolicy is that of an image, which may hold scripts if it is an SVG.
+// imagePolicy is the Content-Security-Policy of images. SVG images may contain scripts.
 const imagePolicy = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
-// imageTypes are the types of images, by the extensions of their files.
+// imageTypes maps the extensions of image files to media types.
 var imageTypes = map[string]string{
 	".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif", ".ico": "image/x-icon",
 }
 
-// builtinTypes are the types of our own files.
+// builtinTypes maps the extensions of the built-in files to media types.
 var builtinTypes = map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 
-// asset is a file as it is served.
+// asset is a file to serve.
 type asset struct {
 	body        []byte
 	contentType string
 	policy      string
 }
 
-// assets are all files, by their addresses, which hold the hash of what is in them.
+// assets contains all files by URL. URLs contain a hash of the content.
 type assets struct {
 	byURL map[string]asset
-	urls  map[string]string // by the names of the built-in files
+	urls  map[string]string // by the name of the built-in file
 	logo  string
 	icons map[string]string
 }
@@ -72,8 +72,8 @@ func readAssets(o Options) (*assets, error) {
 	return a, nil
 }
 
-// addBuiltin adds a file of ours. An operator can replace the style sheet, and
-// nothing that is active.
+// addBuiltin adds a built-in file. Operators can replace only the style sheet, never a
+// script.
 func (a *assets) addBuiltin(name, folder string) error {
 	text, err := builtin.ReadFile("assets/" + name)
 	if err != nil {
@@ -94,7 +94,7 @@ func (a *assets) addBuiltin(name, folder string) error {
 	return nil
 }
 
-// addImage adds an operator's image and returns its address.
+// addImage adds an operator's image and returns its URL.
 func (a *assets) addImage(name, file string) (string, error) {
 	extension := strings.ToLower(filepath.Ext(file))
 	contentType := imageTypes[extension]
@@ -123,7 +123,7 @@ func (a *assets) add(name string, file asset) string {
 	return url
 }
 
-// ServeAsset answers a request for a file below AssetsPath.
+// ServeAsset serves the files below AssetsPath.
 func (p *Pages) ServeAsset(w http.ResponseWriter, r *http.Request) {
 	file, ok := p.assets.byURL[r.URL.Path]
 	if !ok {
@@ -141,6 +141,6 @@ func (p *Pages) ServeAsset(w http.ResponseWriter, r *http.Request) {
 	header.Set("Content-Type", file.contentType)
 	header.Set("Content-Length", strconv.Itoa(len(file.body)))
 	if r.Method == http.MethodGet {
-		w.Write(file.body) //nolint:errcheck // the browser is gone
+		w.Write(file.body) //nolint:errcheck // nothing to do if the browser has gone
 	}
 }

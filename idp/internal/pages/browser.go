@@ -2,10 +2,10 @@ package pages
 
 import "strings"
 
-// token is a part of a User-Agent and the name that users know.
+// token is a part of a User-Agent, and the name of the product for users.
 type token struct{ part, name string }
 
-// The first token that is there counts: many browsers name others, too.
+// The first token found in a User-Agent counts, as many browsers also name others.
 var (
 	browsers = []token{
 		{"Edg", "Microsoft Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser/", "Samsung Internet"}, {"Vivaldi/", "Vivaldi"},
@@ -16,7 +16,7 @@ var (
 	}
 )
 
-// browserName names a browser by its User-Agent: «Firefox · Linux».
+// browserName returns the browser and system in a User-Agent, such as «Firefox · Linux».
 func browserName(userAgent string) string {
 	var names []string
 	for _, list := range [][]token{browsers, systems} {

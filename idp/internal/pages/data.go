@@ -5,79 +5,80 @@ import (
 	"time"
 )
 
-// Common is what every page has. Pages embed it.
+// Common contains the data that all pages share. Pages embed it.
 type Common struct {
-	// UILocales are the languages that the request asks for (ui_locales).
+	// UILocales are the languages that the request asks for, from ui_locales.
 	UILocales []string
-	// App is the name of the application that the user signs in to; empty if
-	// there is none.
+	// App is the name of the application that the user signs in to, or empty if there is
+	// none.
 	App string
-	// Hidden are hidden fields of all forms of the page, such as the CSRF token.
+	// Hidden contains the hidden fields of all forms on the page, such as the CSRF token.
 	Hidden map[string]string
-	// Problems are what is wrong with what the user sent.
+	// Problems describes what is wrong with the user's input.
 	Problems []Problem
-	// Notice says what has just happened, such as «saved»; the zero value is
-	// nothing.
+	// Notice is what has just happened, such as «saved». The zero value shows no
+	// notice.
 	Notice Text
-	// RetryAfter is the header of that name; zero for none.
+	// RetryAfter is the value of the Retry-After header. If it is zero, none is sent.
 	RetryAfter time.Duration
 }
 
 func (c *Common) common() *Common { return c }
 
-// Text is a text by its key, with the values of its placeholders.
+// Text is the key of a text, and the values of its placeholders.
 type Text struct {
 	Key    string
 	Values map[string]string
 }
 
-// Problem is something that is wrong with what a user sent. It is shown at the top
-// of the page, with a link to the field, and at the field.
+// Problem describes something wrong with the user's input. It is shown at the top of the
+// page, with a link to the field, and beside the field.
 type Problem struct {
-	Field string // the name of the field; empty if it is about none
+	Field string // the name of the field; empty if it concerns none
 	Text
 }
 
-// Wrong is a problem with a field.
+// Wrong returns a problem with a field.
 func Wrong(field, key string) Problem { return Problem{field, Text{Key: key}} }
 
-// Names of fields.
+// Names of form fields.
 const (
 	FieldUserName    = "username"
 	FieldPassword    = "password"
-	FieldCode        = "code"        // of an app or a token, or a mailed one
+	FieldCode        = "code"        // from an app, a token or a mail
 	FieldCode2       = "code2"       // the next code, in a resynchronization
 	FieldRecovery    = "recovery"    // a recovery code
 	FieldCredential  = "credential"  // JSON of navigator.credentials, as PublicKeyCredential.toJSON returns it
 	FieldNewPassword = "newpassword" // with FieldRepeat
 	FieldRepeat      = "repeat"
-	FieldRemember    = "remember" // «on»: this device is to be remembered
+	FieldRemember    = "remember" // "on" to remember this device
 	FieldExternal    = "external" // the id of an external provider
-	FieldChoice      = "choice"   // which button was pressed
+	FieldChoice      = "choice"   // the button that was pressed
 	FieldKind        = "kind"     // of a factor
-	FieldLabel       = "label"    // what the user calls a factor
+	FieldLabel       = "label"    // the user's name for a factor
 	FieldEmail       = "email"
-	FieldName        = "name" // the name to show
+	FieldName        = "name" // the display name
 	FieldToken       = "token"
-	FieldLinkCode    = "linkcode" // the short code of a mail, typed
-	FieldID          = "id"       // of what a button on the account page is about
+	FieldLinkCode    = "linkcode" // the short code in a mail, if it is typed
+	FieldID          = "id"       // identifies the object of a button on the account page
 )
 
-// Passkey is what the script of a page needs to ask for a passkey.
+// Passkey contains what a page's script needs to ask for a passkey.
 type Passkey struct {
-	// Options is the JSON of CredentialRequestOptions or CredentialCreationOptions
-	// (Web Authentication 5.5, 5.4), with or without the member publicKey around.
+	// Options is CredentialRequestOptions or CredentialCreationOptions as JSON (Web
+	// Authentication, sections 5.5 and 5.4), with or without the enclosing publicKey
+	// member.
 	Options json.RawMessage
-	// Action is where the credential is posted, as FieldCredential with the
+	// Action is the URL that the credential is posted to, in FieldCredential, with the
 	// hidden fields.
 	Action string
-	// Autofill offers passkeys where the user name is typed (conditional
-	// mediation), besides the button.
+	// Autofill also offers passkeys in the user name field (conditional mediation), in
+	// addition to the button.
 	Autofill bool
 }
 
-// JSON is the options as a text.
+// JSON returns Options as a string.
 func (p Passkey) JSON() string { return string(p.Options) }
 
-// External is an external provider.
+// External is an external provider to choose.
 type External struct{ ID, Name string }

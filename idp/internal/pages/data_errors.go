@@ -2,65 +2,66 @@ package pages
 
 import "time"
 
-// Error is any page that says that something cannot be done. Key is that of its
-// texts: Key.title, Key.message and Key.hint.
+// Error is any page that reports an error. Its texts are Key.title, Key.message and, with
+// Hint, Key.hint.
 type Error struct {
 	Common
 	Key string
-	// Code is what the log line has, too, such as invalid_request; may be empty.
+	// Code is an error code that is also logged, such as invalid_request. It may be
+	// empty.
 	Code string
-	// Detail is for the developers of applications; may be empty. It is in
-	// English and never holds a secret.
+	// Detail is meant for developers of applications. It is in English, and must not
+	// contain secrets. It may be empty.
 	Detail string
-	// Hint: there is a text Key.hint.
+	// Hint reports whether there is a text Key.hint.
 	Hint bool
-	// Link leads on, with the text LinkKey; may be empty.
+	// Link is where to go next, with the text LinkKey. It may be empty.
 	Link, LinkKey string
 }
 
-// NotFound is for an address that there is not.
+// NotFound is for paths that do not exist.
 func NotFound() *Error { return &Error{Key: "not_found"} }
 
-// WrongMethod is for a request with a method that its address does not have.
+// WrongMethod is for requests with a method that their path does not allow.
 func WrongMethod() *Error { return &Error{Key: "wrong_method"} }
 
-// BadRequest is for a request of an application that cannot be answered there,
-// since its client or redirect URI is not known to be right.
+// BadRequest is for an application's request whose error cannot be returned to the
+// application, because its client or redirect URI could not be verified.
 func BadRequest(code, detail string) *Error {
 	return &Error{Key: "bad_request", Code: code, Detail: detail, Hint: true}
 }
 
-// Expired is for a request that took too long, was answered already, or is of
-// another browser.
+// Expired is for a request that has expired, has been answered, or belongs to another
+// browser.
 func Expired() *Error { return &Error{Key: "expired", Hint: true} }
 
-// Forged is for a form that no page of ours in this browser has sent.
+// Forged is for a form that was not sent by one of our pages in this browser.
 func Forged() *Error { return &Error{Key: "forged", Hint: true} }
 
-// Forbidden is for what the user must not do.
+// Forbidden is for actions that the user is not allowed to take.
 func Forbidden() *Error { return &Error{Key: "forbidden"} }
 
-// ExternalFailed is for an answer of an external provider that was not accepted.
-// All reasons look the same; code finds the line in the log.
+// ExternalFailed is for a response of an external provider that was rejected. The page
+// does not reveal the reason; code helps to find it in the log.
 func ExternalFailed(code string) *Error {
 	return &Error{Key: "external_failed", Code: code, Hint: true}
 }
 
-// NoAccount is for a user whom an external provider authenticated and who has no
+// NoAccount is for a user who was authenticated by an external provider but has no
 // account here.
 func NoAccount(external string) *Error {
 	return &Error{Key: "no_account", Hint: true, Detail: "", Common: Common{App: external}}
 }
 
-// Unavailable is for a database that does not answer: status 503.
+// Unavailable is for a database that does not respond. The status is 503.
 func Unavailable(retryAfter time.Duration) *Error {
 	return &Error{Key: "unavailable", Common: Common{RetryAfter: retryAfter}}
 }
 
-// Busy is for too many requests: status 429.
+// Busy is for too many requests. The status is 429.
 func Busy(retryAfter time.Duration) *Error {
 	return &Error{Key: "busy", Common: Common{RetryAfter: retryAfter}}
 }
 
-// Failed is for what went wrong here: status 500.
+// Failed is for internal errors. The status is 500.
 func Failed() *Error { return &Error{Key: "failed"} }

@@ -2,39 +2,39 @@ package pages
 
 import "time"
 
-// UserName asks for the user name or e-mail address: FieldUserName, or
-// FieldExternal if a button of an external provider was pressed.
+// UserName asks for the user name or e-mail address: FieldUserName, or FieldExternal if
+// the button of an external provider was pressed.
 type UserName struct {
 	Common
 	Action    string
-	Value     string // what the field holds
+	Value     string // initial value of the field
 	Externals []External
-	Passkey   *Passkey // nil without passkeys
-	// NoAccounts: no account was ever made. The page says so, and names the
-	// command that makes the first one.
+	Passkey   *Passkey // nil if passkeys are not offered
+	// NoAccounts is set if no account has ever been created. The page then names the
+	// command that creates the first one.
 	NoAccounts bool
 }
 
-// Password asks for the password, FieldPassword, and if Code is set for a code,
-// FieldCode, or with Recovery for a recovery code, FieldRecovery.
+// Password asks for the password, FieldPassword. With Code, it also asks for a code,
+// FieldCode; with Recovery, for a recovery code, FieldRecovery.
 type Password struct {
 	Common
 	Action       string
 	User         string // as it was typed
 	Code         bool
-	CodeRequired bool   // else the field says «if you use a code»
-	Recovery     bool   // a recovery code in the place of a code
-	Resync       bool   // two successive codes in the place of one: FieldCode and FieldCode2
-	ResyncURL    string // the page with Resync; may be empty
-	OtherURL     string // back to the user name
-	ResetURL     string // a forgotten password; without it the page says whom to ask
-	RecoveryURL  string // the page with Recovery; may be empty
-	Remember     bool   // FieldRemember is offered
+	CodeRequired bool   // otherwise the field says «if you use a code»
+	Recovery     bool   // ask for a recovery code instead of a code
+	Resync       bool   // ask for two successive codes, FieldCode and FieldCode2, instead of one
+	ResyncURL    string // this page with Resync; may be empty
+	OtherURL     string // back to the user name page
+	ResetURL     string // for a forgotten password; if empty, the page tells whom to ask
+	RecoveryURL  string // this page with Recovery; may be empty
+	Remember     bool   // offer FieldRemember
 	Passkey      *Passkey
 }
 
-// Factor asks for a second factor alone: FieldCode, FieldRecovery with Recovery,
-// or a passkey.
+// Factor asks only for a second factor: FieldCode, FieldRecovery if Recovery is set, or a
+// passkey.
 type Factor struct {
 	Common
 	Action      string
@@ -42,63 +42,62 @@ type Factor struct {
 	Code        bool
 	Recovery    bool
 	RecoveryURL string
-	ResyncURL   string // the page Resync; may be empty
-	OtherURL    string // starts again with another account; may be empty
+	ResyncURL   string // the Resync page; may be empty
+	OtherURL    string // to start again with another account; may be empty
 	Remember    bool
 	Passkey     *Passkey
 }
 
-// Chooser asks whether to go on with the account that is signed in:
-// FieldChoice is «continue» or «other».
+// Chooser asks whether to continue with the account that is signed in. FieldChoice is
+// "continue" or "other".
 type Chooser struct {
 	Common
 	Action string
 	User   string
-	Name   string // the name to show; may be empty
-	// External is the name of the external provider that the user comes from
-	// without having asked here; empty if the request began here.
+	Name   string // the display name; may be empty
+	// External is the name of the external provider that sent the user here unsolicited.
+	// It is empty if the request began here.
 	External string
-	// Replaces is the user who is signed in now and will be signed out; may be empty.
+	// Replaces is the user who is signed in and is about to be signed out; may be empty.
 	Replaces string
 }
 
-// MailedCode asks for a code that was sent by mail, FieldCode: the first
-// enrolment of a factor that is required needs one.
+// MailedCode asks for a code that was sent by mail, FieldCode. It is required for the
+// enrolment of the first factor if a factor is required.
 type MailedCode struct {
 	Common
 	Action string
 	Email  string // masked
-	// NoMail: there is no address that a code could be sent to; an operator's
-	// link does the same.
+	// NoMail is set if there is no address to send a code to. An operator's link can be
+	// used instead.
 	NoMail    bool
 	ResendURL string
-	LaterURL  string // goes on without a factor; may be empty
+	LaterURL  string // to continue without a factor; may be empty
 	Valid     time.Duration
 }
 
-// EnrolChoice asks for the kind of factor to set up, FieldKind: totp, hotp or
-// passkey.
+// EnrolChoice asks for the kind of factor to enrol, FieldKind: totp, hotp or passkey.
 type EnrolChoice struct {
 	Common
 	Action   string
 	Kinds    []string
 	Required bool
-	Later    bool // FieldChoice «later» is offered
+	Later    bool // offer the FieldChoice "later"
 }
 
-// EnrolCode sets up an app (TOTP) or a token (HOTP): FieldCode shows that it
-// works, FieldLabel is its name.
+// EnrolCode sets up an app (TOTP) or a token (HOTP): FieldCode proves that it works, and
+// FieldLabel is its name.
 type EnrolCode struct {
 	Common
 	Action string
 	Kind   string // totp or hotp
-	URI    string // otpauth://, shown as a QR code
-	Secret string // the seed in base32, shown in groups
+	URI    string // otpauth://…, shown as a QR code
+	Secret string // the seed in base32, shown in groups of four
 	Label  string
 	Cancel string // may be empty
 }
 
-// EnrolPasskey makes a passkey: FieldCredential and FieldLabel.
+// EnrolPasskey creates a passkey: FieldCredential and FieldLabel.
 type EnrolPasskey struct {
 	Common
 	Passkey Passkey
@@ -106,17 +105,17 @@ type EnrolPasskey struct {
 	Cancel  string // may be empty
 }
 
-// RecoveryCodes shows recovery codes, once. It goes on by a form without fields of
-// its own, or by a link.
+// RecoveryCodes shows recovery codes, once. The user continues with a form that has only
+// hidden fields, or with a link.
 type RecoveryCodes struct {
 	Common
 	Action string
-	Next   string // in the place of Action
+	Next   string // URL of the link, instead of Action
 	Codes  []string
 }
 
-// NewPassword asks for a new password: FieldNewPassword and FieldRepeat, with
-// Current FieldPassword as well.
+// NewPassword asks for a new password: FieldNewPassword and FieldRepeat, and with Current
+// also FieldPassword.
 type NewPassword struct {
 	Common
 	Action  string
@@ -127,8 +126,8 @@ type NewPassword struct {
 	Cancel  string // may be empty
 }
 
-// Resync asks for two successive codes of a token whose counter has run away:
-// FieldCode and FieldCode2.
+// Resync asks for two successive codes of a token whose counter is out of step: FieldCode
+// and FieldCode2.
 type Resync struct {
 	Common
 	Action string
@@ -136,39 +135,38 @@ type Resync struct {
 	Cancel string
 }
 
-// LinkAccount says that the user of an external provider has an account here,
-// and that signing in to it once joins the two: FieldChoice is «continue» or
-// «cancel».
+// LinkAccount tells the user of an external provider that there is an account here, and
+// that signing in to it once links the two. FieldChoice is "continue" or "cancel".
 type LinkAccount struct {
 	Common
 	Action   string
 	External string
-	User     string // of the external provider
+	User     string // the user's name at the external provider
 }
 
-// SignOut asks whether to sign out: FieldChoice is «signout» or «stay».
+// SignOut asks whether to sign out. FieldChoice is "signout" or "stay".
 type SignOut struct {
 	Common
 	Action string
 	User   string
 }
 
-// SignedOut says that the user is signed out.
+// SignedOut reports that the user has been signed out.
 type SignedOut struct {
 	Common
 	SignInURL string // may be empty
 }
 
-// FormPost posts fields to an application at once, by a script, or by a button
+// FormPost immediately posts fields to an application, by script or else by a button
 // (OAuth 2.0 Form Post Response Mode).
 type FormPost struct {
 	Common
 	Action string // the redirect URI
-	Origin string // of Action
+	Origin string // the origin of Action
 	Fields map[string]string
 }
 
-// Continue leads to an address at once.
+// Continue immediately leads to a URL.
 type Continue struct {
 	Common
 	URL string

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// securityHeaders are on every answer of this package.
+// securityHeaders sets the security headers of every response of this package.
 func securityHeaders(header http.Header, policy string) {
 	if policy == "" {
 		policy = "default-src 'none'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
@@ -20,8 +20,8 @@ func securityHeaders(header http.Header, policy string) {
 	header.Set("Permissions-Policy", "publickey-credentials-create=(self), publickey-credentials-get=(self), camera=(), geolocation=(), microphone=(), payment=(), usb=()")
 }
 
-// policy is a page's Content-Security-Policy. Styles and scripts are named one by
-// one, with their whole addresses.
+// policy returns the Content-Security-Policy of a page. Styles and scripts are listed
+// individually, with their complete URLs.
 func (p *Pages) policy(page Page) string {
 	origin := p.options.Issuer
 	parts := []string{"default-src 'none'", "style-src " + origin + p.assets.url("style.css"), "img-src 'self'"}
@@ -37,18 +37,20 @@ func (p *Pages) policy(page Page) string {
 	return strings.Join(append(parts, forms, "frame-ancestors 'none'", "base-uri 'none'"), "; ")
 }
 
-// scripted is a page that has a script: the name of its file.
+// scripted is implemented by pages that may have a script. It returns the name of the
+// file.
 type scripted interface{ script() string }
 
-// leaving is a page whose form leads to another origin.
+// leaving is implemented by pages with a form that is posted to another origin.
 type leaving interface{ origin() string }
 
-// Redirect sends a browser to an address of another site, or of this one. The
-// address is written byte for byte.
+// Redirect redirects a browser to a URL of this or another site. The URL is written byte
+// for byte.
 //
-// Browsers apply the form-action of a page to the redirects after its form, too,
-// and none of ours names another site. So what follows a form leaves by a page
-// that goes on at once; programs, which know no policies, get a redirect.
+// Browsers also apply the form-action policy of a page to redirects that follow its form,
+// and our policies do not name other sites. Therefore the response to a form leads to
+// another site by way of a page that continues immediately. Programs other than browsers
+// get a redirect.
 func (p *Pages) Redirect(w http.ResponseWriter, r *http.Request, address string) {
 	ours := strings.HasPrefix(address, "/") && !strings.HasPrefix(address, "//") || strings.HasPrefix(address, p.options.Issuer+"/")
 	if r.Method == http.MethodPost && !ours && isBrowser(r) {
@@ -60,7 +62,7 @@ func (p *Pages) Redirect(w http.ResponseWriter, r *http.Request, address string)
 	w.WriteHeader(http.StatusSeeOther)
 }
 
-// isBrowser reports whether a request is by something that shows pages.
+// isBrowser reports whether a request comes from a browser, which can show pages.
 func isBrowser(r *http.Request) bool {
 	return r.Header.Get("Sec-Fetch-Mode") != "" || strings.HasPrefix(r.UserAgent(), "Mozilla/")
 }

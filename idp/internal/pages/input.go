@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// input is a field of a form, for the template «input».
+// input is a form field, for the template «input».
 type input struct {
 	View         view
 	Name         string
@@ -17,8 +17,7 @@ type input struct {
 	Optional     bool
 }
 
-// Input returns a field. Words after its value are «optional», or the key of a
-// hint.
+// Input returns a form field. Each of more is "optional" or the key of a hint.
 func (v view) Input(name, kind, autocomplete, label, value string, more ...string) input {
 	in := input{View: v, Name: name, Type: kind, Autocomplete: autocomplete, Label: label, Value: value}
 	for _, word := range more {
@@ -31,10 +30,10 @@ func (v view) Input(name, kind, autocomplete, label, value string, more ...strin
 	return in
 }
 
-// Problems are the problems with the field.
+// Problems returns the problems with the field.
 func (in input) Problems() []Problem { return in.View.Problems(in.Name) }
 
-// Described is the ids of the elements that describe the field, for
+// Described returns the ids of the elements that describe the field, for
 // aria-describedby.
 func (in input) Described() string {
 	var ids []string
@@ -47,19 +46,20 @@ func (in input) Described() string {
 	return strings.Join(ids, " ")
 }
 
-// IsCode reports whether the field holds a code of digits.
+// IsCode reports whether the field is for a code of digits.
 func (in input) IsCode() bool { return slices.Contains([]string{FieldCode, FieldCode2}, in.Name) }
 
-// IsName reports whether the field holds something that is not prose.
+// IsName reports whether the field is for something that browsers should not correct,
+// such as a name.
 func (in input) IsName() bool {
 	return slices.Contains([]string{FieldUserName, FieldRecovery, FieldLinkCode, FieldEmail}, in.Name)
 }
 
-// MaxLength is how many characters the field holds.
+// MaxLength returns the maximum length of the field, in characters.
 func (in input) MaxLength() int {
 	switch in.Name {
 	case FieldCode, FieldCode2:
-		return 20 // two codes of eight digits, with blanks
+		return 20 // two codes of eight digits, with spaces
 	case FieldPassword, FieldNewPassword, FieldRepeat:
 		return 512
 	case FieldLabel, FieldRecovery, FieldLinkCode:

@@ -1,10 +1,10 @@
 package pages
 
-// Keys of problems and notices that callers show.
+// Keys of problems and notices for callers.
 const (
-	ProblemForm           = "csrf.problem" // the form had expired
+	ProblemForm           = "csrf.problem" // the form has expired
 	ProblemUserNameEmpty  = "username.missing"
-	ProblemPassword       = "password.wrong" // of password and code together
+	ProblemPassword       = "password.wrong" // the password, or the code with it, is wrong
 	ProblemPasswordEmpty  = "password.missing"
 	ProblemCode           = "code.wrong"
 	ProblemCodeEmpty      = "code.missing"
@@ -25,13 +25,13 @@ const (
 	keyRule, keyViolation = "rule.", "failure."
 )
 
-// Rule is the text of a rule that passwords have to keep to. Its names are
-// min_length (min), max_length (max), lower, upper, digit, symbol, strength,
-// history (count) and names.
+// Rule returns the text of a rule for passwords. Names, with the names of their values,
+// are: min_length (min), max_length (max), lower, upper, digit, symbol, strength, history
+// (count) and names.
 func Rule(name string, values map[string]string) Text { return Text{keyRule + name, values} }
 
-// Violation is the problem of a new password that breaks a rule: of one of those
-// names, characters, or repeat.
+// Violation returns the problem with a new password that breaks a rule. In addition to
+// the names of rules, name may be characters or repeat.
 func Violation(name string, values map[string]string) Problem {
 	return Problem{FieldNewPassword, Text{keyViolation + name, values}}
 }

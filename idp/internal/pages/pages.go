@@ -1,9 +1,9 @@
-// Package pages renders what users see, in their language. It knows how a page is
-// made of templates, the built-in ones or an operator's, which security headers it
-// has, and where styles, scripts and the logo are. It does not know what happened
-// or who is signed in: callers say so, with one struct for each page.
+// Package pages renders what users see, in their language. It knows how pages are made
+// from templates, built-in or an operator's, their security headers, and where styles,
+// scripts and the logo are. It does not know what has happened or who is signed in:
+// callers pass that in a struct for each page.
 //
-// Everything works without JavaScript except passkeys, which cannot.
+// Everything except passkeys works without JavaScript.
 package pages
 
 import (
@@ -28,22 +28,22 @@ var builtin embed.FS
 
 const layout = "layout.html"
 
-// Options are what operators say about pages.
+// Options configures the pages.
 type Options struct {
 	// Issuer is the origin of the site, such as https://login.example.com.
 	Issuer string
-	// Name is what users know the site by; the default is its host.
+	// Name is the name of the site, as users know it. Default: the issuer's host.
 	Name string
-	// Contact is whom users ask for help, as a text; may be empty.
+	// Contact tells users where to get help. It may be empty.
 	Contact string
-	// Folder has templates, a style sheet and texts in the place of the built-in
-	// ones of the same names; may be empty.
+	// Folder contains templates, a style sheet and texts that replace the built-in ones
+	// with the same names. It may be empty.
 	Folder string
-	// Logo is an image file; may be empty.
+	// Logo is the name of an image file. It may be empty.
 	Logo string
-	// Icons are image files of external providers, by their ids.
+	// Icons are the names of image files for external providers, by id.
 	Icons map[string]string
-	// Texts are all texts; see Texts.
+	// Texts are the texts in all languages. Default: those that the function Texts reads.
 	Texts  *locale.Catalogue
 	Logger *slog.Logger
 }
@@ -55,17 +55,17 @@ type Pages struct {
 	assets    *assets
 }
 
-// Page is the data of one page: a struct of this package.
+// Page is the data of one page. It is implemented by structs of this package.
 type Page interface {
-	// Template is the name of the page's template, without «.html».
+	// Template returns the name of the page's template, without ".html".
 	Template() string
-	// TitleKey is the key of its title.
+	// TitleKey returns the key of the page's title.
 	TitleKey() string
 	common() *Common
 }
 
-// New reads the templates. It renders each of them, so that a mistake in an
-// operator's template is found now and not by a user.
+// New reads the templates. It also renders each of them, to find mistakes in an
+// operator's templates before users do.
 func New(o Options) (*Pages, error) {
 	if o.Name == "" {
 		_, o.Name, _ = strings.Cut(o.Issuer, "://")
@@ -93,7 +93,8 @@ func New(o Options) (*Pages, error) {
 	return p, nil
 }
 
-// read reads the template of a page, and tries it with the page.
+// read reads the template of a page, unless it has been read before, and renders the
+// page.
 func (p *Pages) read(page Page) error {
 	name := page.Template()
 	t := p.templates[name]
@@ -127,7 +128,7 @@ func (p *Pages) readFile(name string) (string, error) {
 	return string(text), err
 }
 
-// Render answers a request with a page.
+// Render responds to a request with a page.
 func (p *Pages) Render(w http.ResponseWriter, r *http.Request, status int, page Page) {
 	language := p.Language(r, page.common().UILocales)
 	view := p.view(page, language)
@@ -149,12 +150,12 @@ func (p *Pages) Render(w http.ResponseWriter, r *http.Request, status int, page 
 	}
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		w.Write(body.Bytes()) //nolint:errcheck // the browser is gone
+		w.Write(body.Bytes()) //nolint:errcheck // nothing to do if the browser has gone
 	}
 }
 
-// Language returns the language of a page: the first one of uiLocales that there
-// is, else what the browser prefers.
+// Language returns the language for a page: the first of uiLocales that is available, or
+// else what the browser prefers.
 func (p *Pages) Language(r *http.Request, uiLocales []string) *locale.Language {
 	return p.options.Texts.Choose(strings.Join(uiLocales, " "), r.Header.Values("Accept-Language"))
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/boombuler/barcode/qr"
 )
 
-// qrCode draws a text as an SVG: one path, with four modules of margin all around
-// (ISO/IEC 18004 9.1). It is black on white in dark mode, too, since not all
-// readers know it the other way round.
+// qrCode returns a text as a QR code in SVG: a single path, with a quiet zone of four
+// modules (ISO/IEC 18004, section 9.1). It is black on white even in dark mode, as some
+// readers do not recognize inverted codes.
 func qrCode(text string) (template.HTML, error) {
 	code, err := qr.Encode(text, qr.M, qr.Unicode)
 	if err != nil {
@@ -33,5 +33,5 @@ func qrCode(text string) (template.HTML, error) {
 	}
 	whole := size + 2*margin
 	svg := fmt.Sprintf(`<svg class="qr" viewBox="0 0 %d %d" aria-hidden="true" focusable="false"><path fill="#fff" d="M0 0h%dv%dH0z"/><path fill="#000" d="%s"/></svg>`, whole, whole, whole, whole, path.String())
-	return template.HTML(svg), nil // numbers alone
+	return template.HTML(svg), nil // contains only numbers
 }

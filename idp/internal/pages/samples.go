@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Samples are pages with nothing and with everything in them, as all templates
-// have to render them.
+// Samples returns samples of all pages, both with and without data. All templates must be
+// able to render them.
 func Samples() []Page {
 	passkey := &Passkey{Options: json.RawMessage(`{"publicKey":{"challenge":"AAAA"}}`), Action: "/signin/passkey", Autofill: true}
 	common := Common{App: "Wiki", Hidden: map[string]string{"csrf": "token"}}
@@ -65,7 +65,7 @@ func Samples() []Page {
 	return all
 }
 
-// messages and confirmations are the keys of the pages Message and Confirm.
+// messages and confirmations are the keys of Message and Confirm pages.
 var (
 	messages      = []string{"email_sent", "email_changed", "email_restored", "password_set", "registered"}
 	confirmations = []string{"remove_factor", "new_codes", "unlink", "unmet"}

@@ -1,6 +1,6 @@
 package pages
 
-// The templates and the titles of the pages.
+// Templates, titles, scripts and focused fields of the pages.
 
 func (*UserName) Template() string      { return "username" }
 func (*Password) Template() string      { return "password" }
@@ -121,6 +121,5 @@ func (p *Message) values() map[string]string { return p.Values }
 func (p *Confirm) key() string               { return p.Key }
 func (p *Confirm) values() map[string]string { return p.Values }
 
-// Browser is the name of a session's browser and system, as far as its User-Agent
-// says so.
+// Browser returns the browser and system of a session, as far as the User-Agent tells.
 func (s AccountSession) Browser() string { return browserName(s.UserAgent) }

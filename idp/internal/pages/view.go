@@ -11,16 +11,16 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/locale"
 )
 
-// view is what a template gets: the page's struct as {{.Page}}, what all pages
-// have, and the texts, by {{.T "button.sign_in"}}.
+// view is the data passed to a template: the page's struct as {{.Page}}, the data that
+// all pages share, and texts, as in {{.T "button.sign_in"}}.
 type view struct {
 	Page     Page
 	Common   *Common
 	Site     string // the name of the site
 	Contact  string
-	LogoURL  string // empty without a logo
+	LogoURL  string // empty if there is no logo
 	StyleURL string
-	IconURL  string // of the browser's tab
+	IconURL  string // the favicon
 
 	language *locale.Language
 	assets   *assets
@@ -36,19 +36,19 @@ func (p *Pages) view(page Page, language *locale.Language) view {
 
 var functions = template.FuncMap{"qr": qrCode}
 
-// Lang is the language of the page, for the attribute lang.
+// Lang returns the language of the page, for the lang attribute.
 func (v view) Lang() string { return v.language.Tag() }
 
-// Dir is the direction of that language's script, for the attribute dir.
+// Dir returns the direction of the page's script, for the dir attribute.
 func (v view) Dir() string { return v.language.Direction() }
 
-// Title is the title of the page.
+// Title returns the title of the page.
 func (v view) Title() (string, error) {
 	return v.language.Plain(v.Page.TitleKey(), v.value)
 }
 
-// T returns the text of a key. Its placeholders stand for {site}, {app} and
-// {contact}; others follow as pairs of a name and a value.
+// T returns the text with a key. The placeholders {site}, {app} and {contact} are always
+// defined; pairs are names and values of others.
 func (v view) T(key string, pairs ...any) (template.HTML, error) {
 	if len(pairs)%2 != 0 {
 		return "", fmt.Errorf("the text %q: each name of a placeholder needs a value", key)
@@ -61,10 +61,10 @@ func (v view) T(key string, pairs ...any) (template.HTML, error) {
 		}
 		return v.value(name)
 	})
-	return template.HTML(text), err // the language has escaped it
+	return template.HTML(text), err // Language.HTML has escaped it
 }
 
-// Text shows a text with its values.
+// Text returns a text with the values of its placeholders.
 func (v view) Text(t Text) (template.HTML, error) {
 	text, err := v.language.HTML(t.Key, func(name string) string {
 		if value, ok := t.Values[name]; ok {
@@ -72,13 +72,13 @@ func (v view) Text(t Text) (template.HTML, error) {
 		}
 		return v.value(name)
 	})
-	return template.HTML(text), err // the language has escaped it
+	return template.HTML(text), err // Language.HTML has escaped it
 }
 
-// Icon returns the address of an external provider's icon, empty if it has none.
+// Icon returns the URL of an external provider's icon, or "" if there is none.
 func (v view) Icon(id string) string { return v.assets.icons[id] }
 
-// Script returns the address of a script.
+// Script returns the URL of a script.
 func (v view) Script(name string) string { return v.assets.url(name) }
 
 // Problems returns the problems with a field.
@@ -91,10 +91,10 @@ func (v view) Problems(field string) (of []Problem) {
 	return of
 }
 
-// Describes reports whether there is a problem with a field.
+// Describes reports whether there are problems with a field.
 func (v view) Describes(field string) bool { return len(v.Problems(field)) > 0 }
 
-// Date shows a time: the day, and the minute in UTC.
+// Date returns a time to the minute, in UTC, or "" for the zero time.
 func (v view) Date(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -102,12 +102,12 @@ func (v view) Date(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04 UTC")
 }
 
-// Minutes shows a duration in whole minutes, at least one.
+// Minutes returns a duration in minutes, rounded, and at least 1.
 func (v view) Minutes(d time.Duration) string {
 	return strconv.Itoa(max(1, int(d.Round(time.Minute)/time.Minute)))
 }
 
-// PageText shows the text Key.name of a page that has a key of its own.
+// PageText returns the text with the key Key.name, for pages that have a Key.
 func (v view) PageText(name string) (template.HTML, error) {
 	page, ok := v.Page.(keyed)
 	if !ok {
@@ -116,20 +116,20 @@ func (v view) PageText(name string) (template.HTML, error) {
 	return v.T(page.key() + "." + name)
 }
 
-// keyed is a page whose texts depend on what it is about.
+// keyed is implemented by pages whose texts depend on a key.
 type keyed interface {
 	key() string
 	values() map[string]string
 }
 
-// Wide reports whether the page is wide.
+// Wide reports whether the page is shown in a wide layout.
 func (v view) Wide() bool {
 	_, ok := v.Page.(*Account)
 	return ok
 }
 
-// Focus reports whether a field has the focus when the page is shown: the first
-// that something is wrong with, else the first of the page.
+// Focus reports whether a field has the focus when the page is shown: the first field
+// with a problem or, if there is none, the field that the page names.
 func (v view) Focus(field string) bool {
 	for _, problem := range v.Common.Problems {
 		if problem.Field != "" {
@@ -140,10 +140,10 @@ func (v view) Focus(field string) bool {
 	return ok && first.focus() == field
 }
 
-// focused is a page that begins at a field.
+// focused is implemented by pages that name the field with the initial focus.
 type focused interface{ focus() string }
 
-// UserNameAutocomplete is what the field of the user name says to browsers.
+// UserNameAutocomplete returns the autocomplete attribute of the user name field.
 func (v view) UserNameAutocomplete() string {
 	if page, ok := v.Page.(*UserName); ok && page.Passkey != nil {
 		return "username webauthn"
@@ -151,7 +151,7 @@ func (v view) UserNameAutocomplete() string {
 	return "username"
 }
 
-// Grouped shows a secret in groups of four.
+// Grouped returns a secret in groups of four characters.
 func (v view) Grouped(secret string) string {
 	var groups []string
 	for secret = strings.TrimRight(strings.ReplaceAll(secret, " ", ""), "="); len(secret) > 4; secret = secret[4:] {
@@ -160,7 +160,7 @@ func (v view) Grouped(secret string) string {
 	return strings.Join(append(groups, secret), " ")
 }
 
-// link is a form for the secret of a link.
+// link is the form for the secret of a link, for a template.
 type link struct {
 	View view
 	Kind string
@@ -169,18 +169,18 @@ type link struct {
 // Link returns the form for the secret of a link.
 func (v view) Link(kind string) link { return link{v, kind} }
 
-// row is a form of one button on the account page.
+// row is a form on the account page with a single button.
 type row struct {
 	View            view
 	Action, ID, Key string
-	Of              string // what the button is about, for users who do not see the row
-	Page            bool   // it leads to a page
+	Of              string // the object of the button, for users of screen readers
+	Page            bool   // the button leads to a page
 }
 
-// Row returns a form of one button that does something.
+// Row returns a form with a button that posts to action.
 func (v view) Row(action, id, key, of string) row { return row{v, action, id, key, of, false} }
 
-// RowPage returns a form of one button that leads to a page.
+// RowPage returns a form with a button that leads to a page.
 func (v view) RowPage(action, id, key, of string) row { return row{v, action, id, key, of, true} }
 
 func (v view) value(name string) string {

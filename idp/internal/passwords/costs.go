@@ -9,22 +9,25 @@ import (
 	"time"
 )
 
-// This file measures how long imported hashes take. They can cost much more than
-// ours, so that an answer, or the queue behind it, would show who has one: all
-// verifications take as much of the queue. See turn.go.
+// This file measures how long imported hashes take to verify. They can be far more
+// expensive than our own, so response times, or the time that others wait in the queue,
+// would reveal which accounts have one. Therefore all verifications occupy the queue for
+// the same time. See turn.go.
 
-// kindSize is how much of what is kept of an imported hash says what it costs, behind
-// importedPrefix. It is not secret, and has no part of the hash.
+// kindSize is the length of the kind of an imported hash, in bytes. The kind follows
+// importedPrefix and describes the costs. It is not secret and contains no part of the
+// hash.
 const kindSize = 24
 
-// KindPrefix and KindSize say which stored hashes are imported, and how many bytes of
-// them Equalize takes.
+// KindPrefix is the prefix of stored hashes that were imported. KindSize is how many
+// bytes of them Equalize needs.
 const (
 	KindPrefix = importedPrefix
 	KindSize   = len(importedPrefix) + kindSize
 )
 
-// kindOf returns the costs of a hash that CheckImport accepts, in kindSize bytes.
+// kindOf returns the kind of a hash that CheckImport accepts: kindSize bytes that
+// describe its costs.
 func kindOf(hash string) string {
 	kind := ""
 	if strings.HasPrefix(hash, "$2") {
@@ -35,8 +38,9 @@ func kindOf(hash string) string {
 	return kind + strings.Repeat(".", kindSize-len(kind))
 }
 
-// sampleOf returns a hash with the costs of a kind. What was imported before kinds
-// were kept may cost as much as a hash with bcrypt can.
+// sampleOf returns a hash with the costs of a kind. If the kind is missing or malformed,
+// as in hashes imported before kinds were stored, it assumes the highest costs that
+// bcrypt hashes may have.
 func sampleOf(kind string) string {
 	dearest := fmt.Sprintf("$2a$%d$%s", maxBcryptCost, strings.Repeat(".", 53))
 	parts := strings.Split(strings.TrimRight(kind, "."), ",")
@@ -62,16 +66,17 @@ func sampleOf(kind string) string {
 	return sample
 }
 
-// measured is how long hashes of each kind take here.
+// measured contains how long hashes of each kind take on this machine.
 type measured struct {
 	mu    sync.Mutex
 	times map[string]time.Duration
 }
 
-// Equalize has every verification from now on take what the costliest of the stored
-// hashes takes, of which it gets the first KindSize bytes each. It returns for how long
-// each has the queue; zero if there are none, so that each takes what it needs. Costs
-// that are not known yet are measured, which takes the whole queue for that time.
+// Equalize makes every verification take as long as the most expensive stored hash.
+// stored contains the first KindSize bytes of each imported hash. Equalize returns for
+// how long each verification occupies the queue; zero if stored is empty, in which case
+// each takes only as long as it needs. Costs that are not known yet are measured, which
+// blocks the queue for that time.
 func (p *Passwords) Equalize(ctx context.Context, stored []string) (lasts time.Duration, err error) {
 	p.measured.mu.Lock()
 	defer p.measured.mu.Unlock()
@@ -90,7 +95,7 @@ func (p *Passwords) Equalize(ctx context.Context, stored []string) (lasts time.D
 		}
 		slowest = max(slowest, took)
 	}
-	lasts = slowest * 3 / 2 // for a busy machine
+	lasts = slowest * 3 / 2 // a margin for busy machines
 	p.turns.Store(int64(lasts))
 	return lasts, nil
 }

@@ -1,15 +1,15 @@
-// Package passwords hashes passwords and verifies them. A password is keyed with a
-// key that is not in the database (HMAC-SHA-256), then hashed with argon2id.
+// Package passwords hashes and verifies passwords. A password is first keyed with
+// HMAC-SHA-256 and a key that is not in the database, and then hashed with argon2id.
 //
-// Each hash takes 64 MiB and a good part of a second of CPU, so that what runs at
-// once is bounded, and the rest waits in a fair queue: browsers that signed in
-// before have a share of their own, others take turns by address block. Hashes that
-// were imported cost more; each of them has the queue for itself, and while there are
-// any, so has every other verification. They are replaced by our own at the first
-// sign-in.
+// A hash takes 64 MiB of memory and a considerable part of a second of CPU time.
+// Therefore only a few are computed at once, and the others wait in a fair queue:
+// browsers that have signed in before have their own share, and all others take turns by
+// address block. Imported hashes can be more expensive. They have the queue to
+// themselves, and as long as there are any, so do all other verifications. An imported
+// hash is replaced by one of our own at the user's first sign-in.
 //
-// The package knows no accounts. Package authenticator has the rules for passwords
-// that cost nothing; strength and history, which do, are here.
+// The package does not know about accounts. Package authenticator has the password rules
+// that are cheap to check. The expensive ones, strength and history, are checked here.
 package passwords
 
 import (
@@ -18,18 +18,18 @@ import (
 	"net/netip"
 )
 
-// ErrBusy is returned if too many wait for a hash already. The answer is 429.
+// ErrBusy is returned if too many callers are already waiting. The HTTP status is 429.
 var ErrBusy = errors.New("too many sign-ins at once")
 
-// Caller is for whom a password is hashed.
+// Caller identifies on whose behalf a password is hashed, for fair queueing.
 type Caller struct {
-	// Device names a browser that signed in before. It is empty for others.
+	// Device identifies a browser that has signed in before. It is empty for others.
 	Device string
-	// Address is the client's.
+	// Address is the client's address.
 	Address netip.Addr
 }
 
-// Vault keys passwords, and seals hashes that were imported. See package vault.
+// Vault keys passwords and seals imported hashes. See package vault.
 type Vault interface {
 	Seal(ctx context.Context, row, column string, value []byte) ([]byte, error)
 	Open(ctx context.Context, row, column string, sealed []byte) ([]byte, error)

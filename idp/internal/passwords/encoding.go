@@ -11,7 +11,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// params are the costs of a hash with argon2.
+// params are the cost parameters of an argon2 hash.
 type params struct {
 	variant string // argon2id or argon2i
 	memory  uint32 // KiB
@@ -19,26 +19,26 @@ type params struct {
 	threads uint8
 }
 
-// ours are those of new hashes. They are fixed: all nodes have to agree, and the
-// time that a hash takes must not tell accounts apart.
+// ours are the parameters of new hashes. They are constant, because all nodes must agree
+// on them, and because hashing times must not distinguish accounts.
 var ours = params{variant: "argon2id", memory: 64 << 10, time: 3, threads: 2}
 
 const (
 	saltSize = 16
 	hashSize = 32
 
-	// Limits of hashes that are imported.
+	// Limits for imported hashes.
 	maxMemory     = 256 << 10 // KiB
 	maxTime       = 10
 	maxThreads    = 16
 	maxBcryptCost = 13
-	maxBcrypt     = 72 // bytes of a password
+	maxBcrypt     = 72 // length of a password in bytes
 	maxEncoded    = 512
 )
 
-// encoded is a hash with argon2 in the form of the PHC string format:
-// $argon2id$v=19$m=65536,t=3,p=2,keyid=0123456789abcdef$salt$hash. The key is the one
-// that the password was keyed with; imported hashes have none.
+// encoded is an argon2 hash. String returns it in PHC string format:
+// $argon2id$v=19$m=65536,t=3,p=2,keyid=0123456789abcdef$salt$hash. keyid is the id of the
+// key that the password was keyed with. Imported hashes have none.
 type encoded struct {
 	params
 	keyID      string
@@ -56,7 +56,7 @@ func (e *encoded) String() string {
 
 var errEncoding = errors.New("this is not a hash of argon2id, argon2i or bcrypt")
 
-// parse reads a hash with argon2, within the limits.
+// parse parses an argon2 hash, and checks that its costs are within the limits.
 func parse(text string) (*encoded, error) {
 	parts := strings.Split(text, "$")
 	if len(text) > maxEncoded || len(parts) != 6 || parts[0] != "" {
@@ -118,7 +118,7 @@ func isKeyID(text string) bool {
 	})
 }
 
-// checkBcrypt returns an error for what is no hash with bcrypt within the limits.
+// checkBcrypt returns an error if text is not a bcrypt hash, or if its cost is too high.
 func checkBcrypt(text string) error {
 	cost, err := bcrypt.Cost([]byte(text))
 	if err != nil || len(text) != 60 {

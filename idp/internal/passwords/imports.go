@@ -10,16 +10,17 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// importedPrefix is what a hash begins with that another system made. Its costs follow,
-// see kindOf, and $. The rest is sealed, since no key is part of the hash.
+// importedPrefix is the prefix of stored hashes that were made by another system. It is
+// followed by the kind (see kindOf), a dollar sign, and the sealed hash. Imported hashes
+// are sealed because they are not keyed.
 const importedPrefix = "$imported$"
 
-// column is what sealed hashes are bound to, beside the user's id.
+// column is the column that sealed hashes are bound to, in addition to the user's ID.
 const column = "password"
 
-// Import returns what to keep of a hash of another system, until the first sign-in
-// replaces it: bcrypt with a cost of at most 13, or argon2id or argon2i with at most
-// 256 MiB and 10 passes.
+// Import returns the form in which to store a hash from another system until the user's
+// first sign-in replaces it. It accepts bcrypt with a cost of at most 13, and argon2id
+// and argon2i with at most 256 MiB and 10 passes.
 func (p *Passwords) Import(ctx context.Context, userID, hash string) (string, error) {
 	if err := CheckImport(hash); err != nil {
 		return "", err
@@ -31,7 +32,7 @@ func (p *Passwords) Import(ctx context.Context, userID, hash string) (string, er
 	return importedPrefix + kindOf(hash) + "$" + base64.RawStdEncoding.EncodeToString(sealed), nil
 }
 
-// Imported returns the hash that was given to Import, or any other hash as it is.
+// Imported returns the hash that was passed to Import, or any other hash unchanged.
 func (p *Passwords) Imported(ctx context.Context, userID, hash string) (string, error) {
 	if sealed, imported := strings.CutPrefix(hash, importedPrefix); imported {
 		return p.openImported(ctx, userID, sealed)
@@ -54,7 +55,7 @@ func (p *Passwords) openImported(ctx context.Context, userID, text string) (stri
 	return string(hash), nil
 }
 
-// CheckImport returns an error for a hash that Import refuses.
+// CheckImport returns an error if Import would not accept the hash.
 func CheckImport(hash string) error {
 	if strings.HasPrefix(hash, "$2") {
 		return checkBcrypt(hash)
@@ -66,8 +67,8 @@ func CheckImport(hash string) error {
 	return err
 }
 
-// verifyImported takes the time of one of our hashes as well, whether the password is
-// right or not.
+// verifyImported also takes the time of one of our own hashes, whether or not the
+// password is correct.
 func (p *Passwords) verifyImported(ctx context.Context, userID, hash, password string) (ok bool, upgraded string, err error) {
 	opened, err := p.openImported(ctx, userID, hash)
 	if err != nil {
@@ -83,8 +84,9 @@ func (p *Passwords) verifyImported(ctx context.Context, userID, hash, password s
 	return err == nil, upgraded, err
 }
 
-// matchesImported compares with a hash of another system. Those that use bcrypt cut
-// long passwords; a password that would be cut is a wrong one.
+// matchesImported reports whether a password matches an imported hash. Systems with
+// bcrypt truncate long passwords; here, a password that would be truncated does not
+// match.
 func (p *Passwords) matchesImported(hash, password string) (bool, error) {
 	if err := CheckImport(hash); err != nil {
 		return false, err

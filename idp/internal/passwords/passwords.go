@@ -14,8 +14,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/authenticator"
 )
 
-// Passwords hashes and verifies. One of them serves a process, since it bounds what
-// hashes take. It is safe for concurrent use.
+// Passwords hashes and verifies passwords. There should be only one in a process, because
+// it limits what hashes take. It is safe for concurrent use.
 type Passwords struct {
 	vault Vault
 	queue *queue
@@ -23,10 +23,10 @@ type Passwords struct {
 	costs params // of new hashes
 
 	measured measured
-	turns    atomic.Int64 // how long verifications take, all of them; zero: as long as they need
+	turns    atomic.Int64 // nanoseconds that each verification occupies the queue; zero for as long as needed
 }
 
-// New returns what hashes passwords with the keys of a vault.
+// New returns a Passwords that uses the keys of a vault.
 func New(vault Vault) *Passwords {
 	p := &Passwords{vault: vault, queue: newQueue(), costs: ours}
 	if lowCosts.Load() {
@@ -35,11 +35,11 @@ func New(vault Vault) *Passwords {
 	return p
 }
 
-// lowCosts: see UseLowCosts.
+// lowCosts is set by UseLowCosts.
 var lowCosts atomic.Bool
 
-// UseLowCosts does SetLowCosts to all that are made from now on. Only tests of whole
-// programs call it.
+// UseLowCosts calls SetLowCosts on everything that New returns from now on. Only tests of
+// complete programs call it.
 func UseLowCosts() { lowCosts.Store(true) }
 
 // SetLowCosts makes hashes take next to no time. Only tests call it.
@@ -47,11 +47,11 @@ func (p *Passwords) SetLowCosts() {
 	p.costs = params{variant: ours.variant, memory: 64, time: 1, threads: 1}
 }
 
-// errPassword is about a password that no rule of an authenticator can allow.
+// errPassword reports a password that is unacceptable whatever the rules.
 var errPassword = errors.New("this cannot be a password: it is empty, too long, or no text")
 
-// Hash returns the hash of a user's new password, encoded with all that is needed to
-// verify it. It is bound to the user's id.
+// Hash returns the encoded hash of a user's new password, with everything needed to
+// verify it. The hash is bound to the user's ID.
 func (p *Passwords) Hash(ctx context.Context, caller Caller, userID, password string) (string, error) {
 	password, ok := authenticator.Normalize(password)
 	if !ok {
@@ -65,7 +65,7 @@ func (p *Passwords) Hash(ctx context.Context, caller Caller, userID, password st
 	return p.hash(ctx, userID, password)
 }
 
-// hash is Hash for who has a slot.
+// hash is Hash for a caller that has a slot.
 func (p *Passwords) hash(ctx context.Context, userID, password string) (string, error) {
 	e := &encoded{params: p.costs, salt: make([]byte, saltSize)}
 	rand.Read(e.salt)
@@ -86,7 +86,7 @@ func (p *Passwords) pepper(ctx context.Context, keyID, userID, password string) 
 	return key, id, nil
 }
 
-// argon2 computes a hash in one of the two rooms that there are.
+// argon2 computes a hash, within the memory that p.room allows.
 func (p *Passwords) argon2(password, salt []byte, costs params, size int) []byte {
 	defer p.room.enter(costs.memory)()
 	if costs.variant == "argon2i" {
@@ -95,9 +95,9 @@ func (p *Passwords) argon2(password, salt []byte, costs params, size int) []byte
 	return argon2.IDKey(password, salt, costs.time, costs.memory, costs.threads, uint32(size))
 }
 
-// Verify reports whether a password is the one of a hash. It takes the same time, and
-// the same of the queue, for no hash at all (""), as for users who do not exist or have
-// no password. If the hash is an old one, upgraded is the one to keep in its place.
+// Verify reports whether password matches hash. An empty hash, for users who do not exist
+// or have no password, takes the same time and the same share of the queue. If the hash
+// is outdated and the password matches, upgraded is the hash to store instead.
 func (p *Passwords) Verify(ctx context.Context, caller Caller, userID, hash, password string) (ok bool, upgraded string, err error) {
 	turn, err := p.takeTurn(ctx, caller, hash)
 	if err != nil {
@@ -107,7 +107,7 @@ func (p *Passwords) Verify(ctx context.Context, caller Caller, userID, hash, pas
 	return p.verify(ctx, userID, hash, password)
 }
 
-// verify is Verify for who has the slots.
+// verify is Verify for a caller that has the slots.
 func (p *Passwords) verify(ctx context.Context, userID, hash, password string) (ok bool, upgraded string, err error) {
 	password, possible := authenticator.Normalize(password)
 	if hash, imported := strings.CutPrefix(hash, importedPrefix); imported {
@@ -136,7 +136,7 @@ func (p *Passwords) matches(e *encoded, password []byte) bool {
 	return subtle.ConstantTimeCompare(e.hash, p.argon2(password, e.salt, e.params, len(e.hash))) == 1
 }
 
-// dummy takes as long as a hash does.
+// dummy takes as long as computing a hash.
 func (p *Passwords) dummy(ctx context.Context) error {
 	_, err := p.hash(ctx, "", "dummy")
 	return err

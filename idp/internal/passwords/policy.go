@@ -8,24 +8,24 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/authenticator"
 )
 
-// strengthOf is how much of a password is looked at for its strength, in characters:
-// the time that this takes grows faster than the length.
+// strengthOf is the number of characters of a password that are examined for strength.
+// The time grows faster than the length.
 const strengthOf = 40
 
-// Change is a new password that a user wants.
+// Change describes a new password of a user.
 type Change struct {
 	UserID   string
 	Password string
-	// Old are the hashes of the passwords that were, the current one first.
+	// Old are the hashes of the user's passwords, the current one first.
 	Old []string
-	// Due: the user has to set another password, so that the current one is refused
-	// whatever is remembered.
+	// Due reports whether the user must set a new password. The current one is then
+	// refused, even if the rules do not include a history.
 	Due      bool
 	Personal authenticator.Personal
 }
 
-// Check returns the rules that a new password breaks. Those that cost nothing come
-// first, and alone if one of them is broken.
+// Check returns the rules that a new password breaks. Cheap rules are checked first; if
+// any of them is broken, the others are not checked.
 func (p *Passwords) Check(ctx context.Context, caller Caller, a *authenticator.Authenticator, change Change) ([]authenticator.Failure, error) {
 	if failures := a.CheckPassword(change.Password, change.Personal); len(failures) > 0 {
 		return failures, nil
@@ -60,8 +60,8 @@ func (p *Passwords) Check(ctx context.Context, caller Caller, a *authenticator.A
 	return nil, nil
 }
 
-// was reports whether a password is that of a hash of the user who changes it. It takes
-// what it needs: it tells nothing about other accounts.
+// was reports whether a password matches one of the user's own old hashes. It takes only
+// as long as necessary, since that reveals nothing about other accounts.
 func (p *Passwords) was(ctx context.Context, caller Caller, userID, hash, password string) (bool, error) {
 	release, err := p.queue.acquire(ctx, caller, weightOf(hash))
 	if err != nil {
@@ -72,7 +72,7 @@ func (p *Passwords) was(ctx context.Context, caller Caller, userID, hash, passwo
 	return ok, err
 }
 
-// Strength estimates how hard a password is to guess, from 0 to 4.
+// Strength estimates how hard a password is to guess, from 0 (easy) to 4 (hard).
 func Strength(password string, personal authenticator.Personal) int {
 	password, ok := authenticator.Normalize(password)
 	if !ok {

@@ -8,35 +8,35 @@ import (
 )
 
 const (
-	// slots is how many hashes run at once, on one node.
+	// slots is the number of hashes computed at once on a node.
 	slots = 2
-	// maxWaiting is how many callers of each class wait.
+	// maxWaiting is the maximum number of waiting callers in each class.
 	maxWaiting = 128
 )
 
-// queue gives slots to callers. There are two classes of them: devices that signed
-// in before, and all others. While both wait, each gets every second slot. Within
-// a class, devices and address blocks take turns. If a class is full, the caller
-// that has waited least in the largest group gives way, unless the new caller is of
-// that group: a flood from one block keeps only itself out.
+// queue assigns slots to callers. There are two classes of callers: devices that have
+// signed in before, and all others. While both are waiting, the classes alternate. Within
+// a class, devices and address blocks take turns. If a class is full, the most recent
+// caller of its largest group is refused, or else the new caller if its group would be as
+// large. A flood from one address block thus keeps out only itself.
 type queue struct {
 	mu      sync.Mutex
 	free    int
 	classes [2]class
-	next    int // the class whose turn it is
+	next    int // the class whose turn is next
 }
 
-// class is callers that wait.
+// class contains waiting callers.
 type class struct {
 	groups map[string][]*waiter
-	order  []string // whose turn it is, in this order
+	order  []string // the groups, in the order of their turns
 	size   int
 }
 
 type waiter struct {
 	group  string
 	weight int
-	done   chan error // nil: it has its slots
+	done   chan error // receives nil when the waiter has its slots
 }
 
 func newQueue() *queue {
@@ -52,7 +52,7 @@ const (
 	others
 )
 
-// place returns the class and the group of a caller.
+// place returns the class and group of a caller.
 func (c Caller) place() (class int, group string) {
 	if c.Device != "" {
 		return devices, c.Device
@@ -60,8 +60,8 @@ func (c Caller) place() (class int, group string) {
 	return others, Block(c.Address).String()
 }
 
-// Block returns the network that an address is counted with: /24 of IPv4, /64 of
-// IPv6.
+// Block returns the network that an address is counted in: a /24 for IPv4, a /64 for
+// IPv6. It returns the zero Prefix for the zero Addr.
 func Block(address netip.Addr) netip.Prefix {
 	address = address.Unmap().WithZone("")
 	bits := 64
@@ -72,7 +72,8 @@ func Block(address netip.Addr) netip.Prefix {
 	return block
 }
 
-// acquire waits for slots. The caller calls release when it is done.
+// acquire waits for slots. The caller must call release when it is done. The error is
+// ErrBusy if too many are waiting, or the cause of the context's end.
 func (q *queue) acquire(ctx context.Context, caller Caller, weight int) (release func(), err error) {
 	class, group := caller.place()
 	w := &waiter{group: group, weight: weight, done: make(chan error, 1)}
@@ -102,7 +103,7 @@ func (q *queue) release(weight int) {
 	q.dispatch()
 }
 
-// abandon removes a waiter, or gives back the slots that it has got meanwhile.
+// abandon removes a waiter, or releases the slots that it has received meanwhile.
 func (q *queue) abandon(class int, w *waiter) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -114,8 +115,8 @@ func (q *queue) abandon(class int, w *waiter) {
 	q.dispatch()
 }
 
-// dispatch gives free slots to those whose turn it is. One that needs more than
-// there are waits for them, and so do all behind it.
+// dispatch assigns free slots to waiters, in turn. If the next waiter needs more slots
+// than are free, it and all after it have to wait.
 func (q *queue) dispatch() {
 	for {
 		turn := q.next
@@ -137,7 +138,7 @@ func (q *queue) dispatch() {
 	}
 }
 
-// add puts a waiter at the end of its group. It reports false if there is no room.
+// add appends a waiter to its group. It reports whether there was room.
 func (c *class) add(w *waiter) bool {
 	if c.size >= maxWaiting {
 		largest := c.largest()
@@ -168,14 +169,14 @@ func (c *class) largest() (largest string) {
 
 func (c *class) first() *waiter { return c.groups[c.order[0]][0] }
 
-// advance removes the first waiter, and puts its group behind the others.
+// advance removes the first waiter and moves its group to the end.
 func (c *class) advance() {
 	w := c.first()
 	c.order = append(c.order[1:], w.group)
 	c.remove(w)
 }
 
-// remove reports whether the waiter was there.
+// remove removes a waiter. It reports whether the waiter was there.
 func (c *class) remove(w *waiter) bool {
 	i := slices.Index(c.groups[w.group], w)
 	if i < 0 {

@@ -5,20 +5,22 @@ import (
 	"sync"
 )
 
-// room bounds the memory of hashes. Each allocates its own, which the garbage
-// collector frees when it comes to it: a few hashes in a row would take far more
-// than the two that run. So it is called when there is no room for another one.
+// room limits the memory taken by hashes. Each hash allocates its own memory, which the
+// garbage collector may free much later. Without a limit, a few hashes in a row would
+// take far more memory than those that are running. So the garbage collector is run when
+// there is no room for another hash.
 type room struct {
 	mu      sync.Mutex
-	running uint32 // KiB that hashes use
-	garbage uint32 // KiB that hashes have used and that need not be free yet
+	running uint32 // KiB in use by hashes
+	garbage uint32 // KiB used by earlier hashes and perhaps not yet freed
 }
 
-// size is what there is room for.
+// size is the limit, in KiB.
 var size = slots * ours.memory
 
-// enter waits for no one: package queue has done so. It frees what old hashes left, if
-// a new one has no room beside it, and returns what to call when the hash is done.
+// enter reserves memory, in KiB, for one hash. It does not wait, as callers already have
+// slots of the queue. It runs the garbage collector if earlier hashes left too little
+// room. The caller must call leave when the hash is done.
 func (r *room) enter(memory uint32) (leave func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -6,21 +6,23 @@ import (
 	"time"
 )
 
-// This file makes the verifications of all accounts alike for who waits behind them.
-// While there are imported hashes, each has the whole queue to itself, and for the same
-// time: for no account, for a hash of ours, and for one that was imported. A probe that
-// is sent along with a password waits as long behind each of them.
+// This file makes the verifications of all accounts look alike to callers that wait
+// behind them. While there are imported hashes, each verification has the whole queue to
+// itself for the same time, whether there is no account, a hash of ours, or an imported
+// one. A probe that is sent together with a password thus waits equally long in all
+// cases.
 
-// longestWait is how long a verification waits for its turn, whoever it is about.
+// longestWait is the maximum time that a verification waits for its turn. It is the same
+// for all accounts.
 const longestWait = 30 * time.Second
 
-// turn is the slots that a verification has.
+// turn represents the slots of a verification.
 type turn struct {
 	release func()
-	until   time.Time // it is not over before
+	until   time.Time // the earliest end
 }
 
-// takeTurn waits for the slots of a verification.
+// takeTurn waits for the slots of a verification. The error is ErrBusy after longestWait.
 func (p *Passwords) takeTurn(ctx context.Context, caller Caller, hash string) (*turn, error) {
 	waiting, cancel := context.WithTimeoutCause(ctx, longestWait, ErrBusy)
 	defer cancel()
@@ -36,8 +38,8 @@ func (p *Passwords) takeTurn(ctx context.Context, caller Caller, hash string) (*
 	return &turn{release: release, until: time.Now().Add(lasts)}, nil
 }
 
-// weightOf returns the slots that a hash needs. One that was imported has the queue for
-// itself, since it may take much more memory.
+// weightOf returns the number of slots that a hash needs. An imported hash needs all of
+// them, because it may take much more memory.
 func weightOf(hash string) int {
 	if strings.HasPrefix(hash, importedPrefix) {
 		return slots
@@ -45,8 +47,8 @@ func weightOf(hash string) int {
 	return 1
 }
 
-// end gives the slots back when the turn is over, and waits for that. A caller who goes
-// away does not make it shorter.
+// end waits until the turn is over and then releases the slots. If ctx ends earlier, end
+// returns, but the slots are not released before the end of the turn.
 func (t *turn) end(ctx context.Context) {
 	rest := time.Until(t.until)
 	if rest <= 0 {

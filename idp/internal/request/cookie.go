@@ -13,30 +13,30 @@ import (
 
 const (
 	cookieName = "oidc_idp_request_"
-	// maxCookies is how many requests of a browser are in flight, or were lately.
-	// The oldest give way: a browser that collects cookies would be refused for
-	// the size of its headers at some time.
+	// maxCookies is the maximum number of request cookies in a browser. The oldest are
+	// deleted: otherwise the request headers of some browsers would eventually become too
+	// large.
 	maxCookies = 12
-	// maxHome is the longest address of an application that a cookie holds.
+	// maxHome is the maximum length of an application's address in a cookie, in bytes.
 	maxHome = 512
-	// answeredFor is how long a browser knows that a request was answered.
+	// answeredFor is how long a browser remembers that a request has been answered.
 	answeredFor = 10 * time.Minute
 )
 
 // bound is the value of the cookie that binds a request to its browser.
 type bound struct {
-	begun  time.Time // to the second
-	secret string    // empty once the request was answered
-	home   string    // of the application, so that there is a way on when the request is over
+	begun  time.Time // with a precision of seconds
+	secret string    // empty once the request has been answered
+	home   string    // the application's address, to offer a way on when the request is over
 }
 
-// String returns the cookie's value.
+// String returns the encoded value of the cookie.
 func (b bound) String() string {
 	return strconv.FormatInt(b.begun.Unix(), 36) + "." + b.secret + "." + base64.RawURLEncoding.EncodeToString([]byte(b.home))
 }
 
-// parseBound reads a cookie's value. What is not well formed is the zero value,
-// which no request is bound to.
+// parseBound parses the value of a cookie. It returns the zero value, which matches no
+// request, if the value is malformed.
 func parseBound(value string) bound {
 	begun, rest, _ := strings.Cut(value, ".")
 	secret, encoded, ok := strings.Cut(rest, ".")
@@ -51,14 +51,14 @@ func parseBound(value string) bound {
 	return bound{begun: time.Unix(seconds, 0), secret: secret, home: string(home)}
 }
 
-// Cookies says how cookies of the issuer's site are set.
+// Cookies sets and reads the cookies of the issuer's site.
 type Cookies struct {
-	// Insecure: the issuer is on loopback, and served by plain HTTP.
+	// Insecure is set if the issuer is on loopback and served over plain HTTP.
 	Insecure bool
 }
 
-// Name returns the name of a cookie: with the prefix by which browsers take it
-// from this host alone.
+// Name returns the full name of a cookie. Its prefix makes browsers accept the cookie
+// only from this host.
 func (c Cookies) Name(name string) string {
 	if c.Insecure {
 		return name
@@ -66,7 +66,7 @@ func (c Cookies) Name(name string) string {
 	return "__Host-" + name
 }
 
-// Set sets a cookie, which lasts for a time, or deletes it if the time is not
+// Set sets a cookie that lasts for a duration, or deletes it if the duration is not
 // positive.
 func (c Cookies) Set(w http.ResponseWriter, name, value string, lasts time.Duration) {
 	set := &http.Cookie{
@@ -87,8 +87,8 @@ func (c Cookies) SetTransient(w http.ResponseWriter, name, value string) {
 	})
 }
 
-// Get returns the value of a cookie, or nothing if the browser has not sent it or
-// has sent several of its name.
+// Get returns the value of a cookie. It is empty if the browser has not sent the cookie,
+// or has sent several with this name.
 func (c Cookies) Get(r *http.Request, name string) string {
 	found := r.CookiesNamed(c.Name(name))
 	if len(found) != 1 {
@@ -97,7 +97,7 @@ func (c Cookies) Get(r *http.Request, name string) string {
 	return found[0].Value
 }
 
-// dropOldest deletes the oldest cookies of requests, so that one more has room.
+// dropOldest deletes the oldest request cookies to make room for one more.
 func (c Cookies) dropOldest(w http.ResponseWriter, r *http.Request) {
 	type named struct {
 		name  string

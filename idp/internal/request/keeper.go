@@ -16,22 +16,23 @@ import (
 )
 
 const (
-	// Lifetime is how long a user has for a sign-in.
+	// Lifetime is how long a user has to sign in.
 	Lifetime = time.Hour
-	// cookieLasts is longer, so that a browser that comes later learns what has
-	// happened.
+	// cookieLasts is longer than Lifetime, to tell a browser that returns later what has
+	// happened to the request.
 	cookieLasts = 24 * time.Hour
 )
 
-// ErrOtherBrowser is returned for a request that the browser has not begun: the
-// id came to it from elsewhere, or it keeps no cookies.
+// ErrOtherBrowser is returned for a request that another browser has begun, or if the
+// browser has not kept its cookie.
 var ErrOtherBrowser = errors.New("this browser has not begun the request")
 
-// OverError is returned for a request of this browser that is over.
+// OverError is returned for a request that this browser has begun and that is over.
 type OverError struct {
-	// Answered: the user has signed in, or has canceled. Otherwise the time is up.
+	// Answered reports whether the user has signed in or canceled. Otherwise the request
+	// has expired.
 	Answered bool
-	// Home is where the application begins; empty if that is not known.
+	// Home is the start page of the application, or empty if it is not known.
 	Home string
 }
 
@@ -42,7 +43,7 @@ func (e *OverError) Error() string {
 	return "the request has expired"
 }
 
-// Keeper keeps requests in the database, each bound to a browser.
+// Keeper stores requests in the database, each bound to a browser.
 type Keeper struct {
 	store   store.Store
 	cookies Cookies
@@ -54,8 +55,8 @@ func NewKeeper(s store.Store, cookies Cookies, now func() time.Time) *Keeper {
 	return &Keeper{s, cookies, now}
 }
 
-// Begin keeps a request, gives it an ID, and binds it to the browser by a cookie
-// of its own: each tab has another one.
+// Begin stores a request, assigns its ID, and binds it to the browser with a cookie. Each
+// request has its own cookie, so several tabs do not interfere.
 func (k *Keeper) Begin(w http.ResponseWriter, r *http.Request, request *Request) error {
 	now := k.now()
 	request.ID, request.Created, request.Expires = rand.Text(), now, now.Add(Lifetime)
@@ -73,8 +74,8 @@ func (k *Keeper) Begin(w http.ResponseWriter, r *http.Request, request *Request)
 	return nil
 }
 
-// Open returns a request that this browser has begun. The error may be
-// ErrOtherBrowser or an *OverError.
+// Open returns a request that this browser has begun. The error may be ErrOtherBrowser or
+// an *OverError.
 func (k *Keeper) Open(r *http.Request, id string) (request *Request, err error) {
 	err = k.store.View(r.Context(), func(tx store.Tx) error {
 		request, err = k.load(tx, r, id)
@@ -83,9 +84,8 @@ func (k *Keeper) Open(r *http.Request, id string) (request *Request, err error) 
 	return request, err
 }
 
-// Update changes a request that this browser has begun, in one transaction with
-// whatever else change does. As with store.Update, change may be called more than
-// once.
+// Update changes a request that this browser has begun, in one transaction with whatever
+// else change does. As with store.Update, change may be called more than once.
 func (k *Keeper) Update(r *http.Request, id string, change func(store.Tx, *Request) error) (request *Request, err error) {
 	err = k.store.Update(r.Context(), func(tx store.Tx) error {
 		if request, err = k.load(tx, r, id); err != nil {
@@ -103,8 +103,8 @@ func (k *Keeper) Update(r *http.Request, id string, change func(store.Tx, *Reque
 	return request, err
 }
 
-// Take removes a request that this browser has begun, in order to answer it: one
-// caller gets it.
+// Take deletes and returns a request that this browser has begun, so that it can be
+// answered. Only one of several callers gets it.
 func (k *Keeper) Take(w http.ResponseWriter, r *http.Request, id string) (request *Request, err error) {
 	err = k.store.Update(r.Context(), func(tx store.Tx) error {
 		if request, err = k.load(tx, r, id); err != nil {
@@ -120,9 +120,9 @@ func (k *Keeper) Take(w http.ResponseWriter, r *http.Request, id string) (reques
 	return request, nil
 }
 
-// FormToken returns what each form of a request carries, so that no other site
-// can send one: it is bound to the secret of the browser. It is empty in a browser
-// that has not begun the request.
+// FormToken returns the token for all forms of a request. It is derived from the
+// browser's secret, so other sites cannot know it. It is empty in a browser that has not
+// begun the request.
 func (k *Keeper) FormToken(r *http.Request, id string) string {
 	secret := k.bound(r, id).secret
 	if secret == "" {
@@ -133,13 +133,13 @@ func (k *Keeper) FormToken(r *http.Request, id string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// CheckFormToken reports whether a form of a request came from its pages.
+// CheckFormToken reports whether a form of a request was sent from our pages.
 func (k *Keeper) CheckFormToken(r *http.Request, id, token string) bool {
 	want := k.FormToken(r, id)
 	return want != "" && subtle.ConstantTimeCompare([]byte(want), []byte(token)) == 1
 }
 
-// home returns the address of the application, if a cookie has room for it.
+// home returns the application's address, or "" if it is too long for a cookie.
 func home(request *Request) string {
 	if len(request.Home) > maxHome {
 		return ""
@@ -151,7 +151,7 @@ func (k *Keeper) bound(r *http.Request, id string) bound {
 	return parseBound(k.cookies.Get(r, cookieName+id))
 }
 
-// load reads a request and compares the cookie.
+// load reads a request and checks it against the browser's cookie.
 func (k *Keeper) load(tx store.Tx, r *http.Request, id string) (*Request, error) {
 	b := k.bound(r, id)
 	if b.secret == "" {
@@ -175,7 +175,7 @@ func (k *Keeper) load(tx store.Tx, r *http.Request, id string) (*Request, error)
 	return request, nil
 }
 
-// missing turns ErrNotFound into what the browser's cookie says about it.
+// missing replaces ErrNotFound with the error that the browser's cookie suggests.
 func (k *Keeper) missing(r *http.Request, id string, err error) error {
 	if !errors.Is(err, store.ErrNotFound) {
 		return err

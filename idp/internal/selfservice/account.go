@@ -11,10 +11,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// showAccount shows the user's own page.
+// showAccount shows the account page.
 func (v *visit) showAccount() { v.showAccountWith("") }
 
-// showAccountWith is showAccount with a notice.
+// showAccountWith shows the account page with a notice.
 func (v *visit) showAccountWith(notice string) {
 	page, err := v.account(v.r.Context())
 	if err != nil {
@@ -25,7 +25,7 @@ func (v *visit) showAccountWith(notice string) {
 	v.render(http.StatusOK, page)
 }
 
-// account gathers what the page shows.
+// account returns the data of the account page.
 func (v *visit) account(ctx context.Context) (*pages.Account, error) {
 	user := v.user
 	page := &pages.Account{
@@ -66,7 +66,7 @@ func (v *visit) account(ctx context.Context) (*pages.Account, error) {
 	return page, nil
 }
 
-// addRows adds what is in other tables than the user's.
+// addRows adds data from tables other than the user's.
 func (v *visit) addRows(ctx context.Context, page *pages.Account) error {
 	return v.Store.View(ctx, func(tx store.Tx) (err error) {
 		if page.RecoveryCodes, err = tx.CountRecoveryCodes(v.user.ID); err != nil {
@@ -87,10 +87,11 @@ func (v *visit) addRows(ctx context.Context, page *pages.Account) error {
 	})
 }
 
-// sessionID names a session on the page. The sid itself is what applications know.
+// sessionID returns the id of a session on the page. The sid is not used, because
+// applications know it.
 func sessionID(sid string) string { return shortHash("session", sid) }
 
-// identityID names a linked account on the page.
+// identityID returns the id of a linked account on the page.
 func identityID(i store.Identity) string { return shortHash(i.External, i.Issuer, i.Subject) }
 
 func shortHash(parts ...string) string {

@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// factor returns the factor of the user that the request is about, or answers that
-// there is none.
+// factor returns the user's factor that the request identifies. If there is none, it
+// responds with an error and returns nil.
 func (v *visit) factor() *store.Factor {
 	id := v.r.FormValue(pages.FieldID)
 	for i := range v.factors {
@@ -33,7 +33,7 @@ func nameOf(f *store.Factor) string {
 	return strings.ToUpper(string(f.Kind))
 }
 
-// showRename asks for the name of a factor.
+// showRename asks for a new name of a factor.
 func (v *visit) showRename() {
 	if f := v.factor(); f != nil {
 		v.askRename(f, f.Label)
@@ -55,7 +55,7 @@ func (v *visit) takeRename() {
 		return
 	}
 	err := v.Store.Update(v.r.Context(), func(tx store.Tx) error {
-		all, err := tx.FactorsOf(v.user.ID) // its counter may have moved
+		all, err := tx.FactorsOf(v.user.ID) // the counter may have changed
 		if err != nil {
 			return err
 		}
@@ -74,7 +74,7 @@ func (v *visit) takeRename() {
 	v.goTo(pathAccount)
 }
 
-// showRemove asks whether to remove a factor.
+// showRemove asks for confirmation before a factor is removed.
 func (v *visit) showRemove() {
 	if f := v.factor(); f != nil && v.fresh() {
 		v.askRemove(f)
@@ -94,8 +94,8 @@ var (
 	errLastWay    = errors.New("there is no other way to sign in")
 )
 
-// takeRemove removes a factor. The last one goes with its recovery codes, and stays
-// where a factor is required or there is no other way to sign in.
+// takeRemove removes a factor. The last factor is not removed if one is required or if
+// there is no other way to sign in. Otherwise the recovery codes are removed with it.
 func (v *visit) takeRemove() {
 	f := v.factor()
 	if f == nil || !v.fresh() {
@@ -146,8 +146,8 @@ func (v *visit) remove(tx store.Tx, id string) error {
 	return tx.DeleteTickets(v.user.ID, signin.TicketDevice)
 }
 
-// hasOtherWay returns errLastWay if the user could not sign in with these factors,
-// and without one of the linked accounts.
+// hasOtherWay returns errLastWay if the user could no longer sign in with only these
+// factors, the password, and the linked accounts except the one identified by without.
 func (v *visit) hasOtherWay(tx store.Tx, left []store.Factor, without string) error {
 	user, err := tx.User(v.user.ID)
 	if err != nil {
@@ -173,7 +173,7 @@ func (v *visit) hasOtherWay(tx store.Tx, left []store.Factor, without string) er
 	return errLastWay
 }
 
-// showRecovery asks whether to make new recovery codes.
+// showRecovery asks for confirmation before new recovery codes are made.
 func (v *visit) showRecovery() {
 	if v.hasFactors() && v.fresh() {
 		v.render(http.StatusOK, &pages.Confirm{Common: v.common(), Action: pathRecovery, Key: "new_codes", Cancel: pathAccount})
@@ -187,7 +187,7 @@ func (v *visit) hasFactors() bool {
 	return len(v.factors) > 0
 }
 
-// takeRecovery makes new recovery codes, and shows them once.
+// takeRecovery makes new recovery codes and shows them. They are not shown again.
 func (v *visit) takeRecovery() {
 	if !v.hasFactors() || !v.fresh() {
 		return
@@ -206,7 +206,7 @@ func (v *visit) takeRecovery() {
 	v.showCodes(codes)
 }
 
-// showCodes shows recovery codes. Their form leads back to the account.
+// showCodes shows recovery codes, with a link back to the account page.
 func (v *visit) showCodes(codes []string) {
 	v.render(http.StatusOK, &pages.RecoveryCodes{Codes: codes, Next: pathAccount})
 }

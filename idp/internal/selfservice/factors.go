@@ -15,8 +15,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// kind returns the kind of factor that the request is about, and its method, which
-// is nil if the user's login authenticator does not allow it.
+// kind returns the kind of factor that the request names, and its method. The method is
+// nil if the user's login authenticator does not allow that kind.
 func (v *visit) kind() (store.FactorKind, factors.Method) {
 	kind := store.FactorKind(v.r.FormValue(pages.FieldKind))
 	if !slices.Contains(v.Accounts.Authenticator(v.user).Factors, kind) {
@@ -25,12 +25,12 @@ func (v *visit) kind() (store.FactorKind, factors.Method) {
 	return kind, v.Factors.Method(kind)
 }
 
-// ceremony binds an enrolment to this session.
+// ceremony returns a ceremony that binds an enrolment to this session.
 func (v *visit) ceremony() factors.Ceremony {
 	return factors.Ceremony{User: v.user, Browser: v.session.Cookie}
 }
 
-// showAdd begins to add a factor.
+// showAdd begins the enrolment of a factor.
 func (v *visit) showAdd() {
 	kind, method := v.kind()
 	if method == nil {
@@ -48,7 +48,7 @@ func (v *visit) showAdd() {
 	v.askFactor(kind, begun, err, "")
 }
 
-// askFactor shows what the user needs to set a factor up.
+// askFactor shows what the user needs in order to set up a factor.
 func (v *visit) askFactor(kind store.FactorKind, e *factors.Enrolment, err error, label string, problems ...pages.Problem) {
 	if errors.Is(err, factors.ErrTooMany) {
 		v.render(http.StatusForbidden, pages.Forbidden())
@@ -69,8 +69,8 @@ func (v *visit) askFactor(kind store.FactorKind, e *factors.Enrolment, err error
 	v.render(http.StatusOK, &pages.EnrolCode{Common: common, Action: pathAdd, Kind: string(kind), URI: e.URI, Secret: e.Seed, Label: label, Cancel: pathAccount})
 }
 
-// takeAdd adds the factor if the answer shows that it works. The first one brings
-// recovery codes.
+// takeAdd adds the factor if the answer proves that it works. With the first factor, the
+// user also gets recovery codes.
 func (v *visit) takeAdd() {
 	kind, method := v.kind()
 	if method == nil {
@@ -108,8 +108,8 @@ func (v *visit) takeAdd() {
 	v.goTo(pathAccount)
 }
 
-// add adds the factor in a transaction, with what follows: remembered browsers end,
-// and there are recovery codes.
+// add adds the factor within a transaction. It also forgets remembered browsers, and
+// makes recovery codes if the user has none.
 func (v *visit) add(ctx context.Context, tx store.Tx, method factors.Method, label string) (added *store.Factor, codes []string, err error) {
 	answer := v.field(pages.FieldCode)
 	if method.Kind() == store.Passkey {
@@ -126,7 +126,7 @@ func (v *visit) add(ctx context.Context, tx store.Tx, method factors.Method, lab
 	return added, codes, errors.Join(err, tx.DeleteTickets(v.user.ID, signin.TicketDevice))
 }
 
-// askAgain shows the enrolment again, or a new one if it has ended.
+// askAgain shows the enrolment again, or begins a new one if it has expired.
 func (v *visit) askAgain(kind store.FactorKind, method factors.Method, label string) {
 	ctx := v.r.Context()
 	var e *factors.Enrolment
@@ -144,5 +144,5 @@ func (v *visit) askAgain(kind store.FactorKind, method factors.Method, label str
 	v.askFactor(kind, e, err, label, problem)
 }
 
-// isLabel reports whether a text can be the name of a factor: mails show it.
+// isLabel reports whether a text is acceptable as the name of a factor, which mails show.
 func isLabel(text string) bool { return text == "" || mail.Name(text) == text }

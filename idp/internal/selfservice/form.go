@@ -13,14 +13,15 @@ import (
 )
 
 const (
-	// fieldForm is the hidden field that shows that a page of ours sent a form.
+	// fieldForm is the hidden field that proves that a form was sent by one of our pages.
 	fieldForm = "csrf"
-	// formCookie has the secret behind that field in browsers without a session.
+	// formCookie contains the secret from which that field is derived in browsers without
+	// a session.
 	formCookie = "oidc_idp_form"
 )
 
-// formToken returns what the forms of this address carry. It is bound to the
-// browser: to its session, or to a cookie, which it gets with the page.
+// formToken returns the token for forms on this page. It is bound to the browser's
+// session or, without one, to a cookie that is set with the page.
 func (v *visit) formToken() string {
 	if v.session != nil {
 		return v.Sessions.FormToken(v.r, "account")
@@ -42,8 +43,9 @@ func openToken(secret, path string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// readForm reads the form of a POST, and answers the request if no page of ours in
-// this browser has sent it.
+// readForm parses the form of a POST request. If the form was not sent by one of our
+// pages in this browser, it responds with an error and returns false. open is set for
+// endpoints that need no session.
 func (v *visit) readForm(open bool) bool {
 	if !strings.HasPrefix(v.r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") || v.r.ParseForm() != nil {
 		v.render(http.StatusBadRequest, pages.Forged())
@@ -60,8 +62,8 @@ func (v *visit) readForm(open bool) bool {
 	return true
 }
 
-// isSameOrigin reports whether the browser says that a page of ours has sent a
-// form, or says nothing: without a referrer it sends the origin «null».
+// isSameOrigin reports whether a form was sent by one of our pages, as far as the browser
+// tells. Browsers send the origin «null» with Referrer-Policy no-referrer.
 func (v *visit) isSameOrigin() bool {
 	if site := v.r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" {
 		return false
@@ -70,5 +72,5 @@ func (v *visit) isSameOrigin() bool {
 	return origin == "" || origin == "null" || origin == v.Issuer
 }
 
-// field returns a field of the form. Only the body counts, never the query.
+// field returns a field of the form in the body. The query is ignored.
 func (v *visit) field(name string) string { return v.r.PostForm.Get(name) }

@@ -13,20 +13,20 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// freshFor is how long an authentication with all factors lets users change how
-// they sign in.
+// freshFor is how long after an authentication with all factors users may change how they
+// sign in.
 const freshFor = 5 * time.Minute
 
-// What a session has proven, by its AMR (RFC 8176), and by package signin: fed-mfa
-// is two factors at an external provider.
+// Keys of Session.Proven: AMR values (RFC 8176), and fed-mfa, which package signin uses
+// for two factors proven at an external provider.
 var (
 	firstFactors  = []string{"pwd", "fed"}
 	secondFactors = []string{"otp", "fed-mfa"}
 	bothFactors   = []string{"hwk", "swk"}
 )
 
-// isFresh reports whether a session has proven all factors lately. second: the
-// user has a second factor, or must have one.
+// isFresh reports whether all factors have been proven within freshFor. second reports
+// whether the user has a second factor, or must have one.
 func isFresh(proven map[string]time.Time, second bool, now time.Time) bool {
 	lately := func(kinds []string) bool {
 		for _, kind := range kinds {
@@ -39,16 +39,15 @@ func isFresh(proven map[string]time.Time, second bool, now time.Time) bool {
 	return lately(bothFactors) || lately(firstFactors) && (!second || lately(secondFactors))
 }
 
-// needsSecond reports whether the user of the visit has a second factor, or must
-// have one.
+// needsSecond reports whether the user has a second factor, or must have one.
 func (v *visit) needsSecond() bool { return len(v.factors) > 0 || v.requiresMFA() }
 
 func (v *visit) requiresMFA() bool {
 	return v.Accounts.Authenticator(v.user).MFA == authenticator.Required
 }
 
-// fresh reports whether the user may change how to sign in. If not, the browser is
-// sent through an authentication with all factors, and comes back to the page.
+// fresh reports whether the user may change how to sign in. If not, it sends the browser
+// to authenticate with all factors, and then back to the page.
 func (v *visit) fresh() bool {
 	if isFresh(v.session.Proven, v.needsSecond(), v.Now()) {
 		return true
@@ -57,13 +56,13 @@ func (v *visit) fresh() bool {
 	return false
 }
 
-// returnTo is the data of our requests.
+// returnTo is the Data of the requests made by this package.
 type returnTo struct {
 	Path string `json:"path"`
 }
 
-// signIn sends the browser through a sign-in, and back to the page of this address.
-// With a subject it is a step-up of that user: all factors within five minutes.
+// signIn sends the browser to sign in, and then back to this page. If subject is not
+// empty, that user has to prove all factors, unless that was done within freshFor.
 func (v *visit) signIn(subject string) {
 	path := v.r.URL.Path
 	if endpoints[path].get == nil {
@@ -88,7 +87,7 @@ func (v *visit) signIn(subject string) {
 	v.SignIn.Begin(v.w, v.r, q)
 }
 
-// pageQuery returns what the page of this address is about.
+// pageQuery returns the query that identifies what the page is about, or "".
 func (v *visit) pageQuery() string {
 	query := v.r.URL.Query()
 	if v.r.Method == http.MethodPost {
@@ -102,12 +101,12 @@ func (v *visit) pageQuery() string {
 	return ""
 }
 
-// isID reports whether a text can be an id, so that it needs no escape.
+// isID reports whether a text may be an id. Ids need no escaping in URLs.
 func isID(text string) bool {
 	return len(text) <= 64 && strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == ""
 }
 
-// Finish implements request.Finisher: it leads back to the page.
+// Finish implements request.Finisher. It redirects to the page that the user came from.
 func (s *SelfService) Finish(w http.ResponseWriter, r *http.Request, q *request.Request, _ *store.Session, _ *store.User) {
 	back := returnTo{Path: pathAccount}
 	if len(q.Data) > 0 {

@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// linkPages are where links lead, and what pages call them.
+// linkPages maps kinds of links to their paths, and to the names that pages use.
 var linkPages = map[accounts.LinkKind]struct{ path, name string }{
 	accounts.LinkReset:     {pathReset, "reset"},
 	accounts.LinkInvite:    {pathInvite, "invite"},
@@ -22,13 +22,13 @@ var linkPages = map[accounts.LinkKind]struct{ path, name string }{
 	accounts.LinkEnrol:     {pathEnrol, "enrol"},
 }
 
-// LinkURL returns the whole address of a link. Its code is in the fragment, which
-// browsers send to no server, so that no log and no Referer has it.
+// LinkURL returns the complete URL of a link. The code is in the fragment, which browsers
+// do not send to servers, so it does not appear in logs or Referer headers.
 func LinkURL(issuer string, link *accounts.Link) string {
 	return issuer + linkPages[link.Kind].path + "#" + link.Code()
 }
 
-// linkKind returns the kind of the links that lead to a path.
+// linkKind returns the kind of the links to a path.
 func linkKind(path string) accounts.LinkKind {
 	for kind, page := range linkPages {
 		if page.path == path {
@@ -38,8 +38,9 @@ func linkKind(path string) accounts.LinkKind {
 	return ""
 }
 
-// showLink shows the page that a link leads to. It does not know the code: the
-// page's script, or the user, posts it. So what follows links in mails uses none up.
+// showLink shows the page that a link leads to. The request does not contain the code; it
+// is posted by the page's script or by the user. Programs that follow links in mails thus
+// do not use them up.
 func (v *visit) showLink() { v.askLink(http.StatusOK) }
 
 func (v *visit) askLink(status int, problems ...pages.Problem) {
@@ -48,8 +49,7 @@ func (v *visit) askLink(status int, problems ...pages.Problem) {
 	})
 }
 
-// code returns the code of a link, as the script has posted it or the user has
-// typed it.
+// code returns the code of a link, as posted by the script or typed by the user.
 func (v *visit) code() string {
 	if token := v.field(pages.FieldToken); token != "" {
 		return token
@@ -57,8 +57,8 @@ func (v *visit) code() string {
 	return v.field(pages.FieldLinkCode)
 }
 
-// respondLink answers for a link that led to an error. A code that is none, that
-// has expired, or that was used looks the same.
+// respondLink responds to an error that a link led to. The response does not reveal whether
+// the code is wrong, expired or used.
 func (v *visit) respondLink(err error) {
 	if errors.Is(err, store.ErrNotFound) {
 		v.waitForSlot()
@@ -68,11 +68,11 @@ func (v *visit) respondLink(err error) {
 	v.fail(err)
 }
 
-// confirmEmail changes the e-mail address by the link that was sent to the new
-// one. The old one gets a notice, with a link to undo it.
+// confirmEmail changes the e-mail address with the link that was sent to the new address.
+// A notice with a link to undo the change is sent to the old address.
 func (v *visit) confirmEmail() {
 	change, err := v.Accounts.ConfirmEmail(v.r.Context(), v.code())
-	if errors.Is(err, store.ErrExists) { // someone else has it by now
+	if errors.Is(err, store.ErrExists) { // another user has taken it meanwhile
 		err = store.ErrNotFound
 	}
 	if err != nil {
@@ -89,7 +89,7 @@ func (v *visit) confirmEmail() {
 	v.message("email_changed", map[string]string{"email": change.User.Email}, pathAccount, "button.account")
 }
 
-// undoEmail gives the account its old address back, and ends all its sessions.
+// undoEmail restores the account's old address and ends all its sessions.
 func (v *visit) undoEmail() {
 	user, err := v.Accounts.UndoEmail(v.r.Context(), v.code())
 	if errors.Is(err, store.ErrExists) {
@@ -107,8 +107,8 @@ func (v *visit) undoEmail() {
 	v.message("email_restored", map[string]string{"email": user.Email}, pathReset, "button.reset")
 }
 
-// beginEnrolment begins a sign-in in which the user may enrol the first factor: an
-// operator has made the link, and handed it over.
+// beginEnrolment begins a sign-in in which the user may enrol the first factor, with a
+// link that an operator has handed over.
 func (v *visit) beginEnrolment() {
 	ctx := v.r.Context()
 	hash, err := v.Accounts.LinkHash(ctx, accounts.LinkEnrol, v.code())

@@ -11,14 +11,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// showName asks for the name to show.
+// showName asks for the display name.
 func (v *visit) showName() { v.askName(v.user.DisplayName) }
 
 func (v *visit) askName(name string, problems ...pages.Problem) {
 	v.render(http.StatusOK, &pages.Rename{Common: v.common(problems...), Action: pathName, Value: name, Cancel: pathAccount, Person: true})
 }
 
-// takeName changes the name to show. It is not the user name, which stays.
+// takeName changes the display name. The user name cannot be changed.
 func (v *visit) takeName() {
 	name := strings.TrimSpace(v.field(pages.FieldName))
 	_, err := v.Accounts.Set(v.r.Context(), v.user.ID, accounts.Changes{DisplayName: &name})
@@ -41,8 +41,8 @@ func (v *visit) showPassword() {
 	}
 }
 
-// canHavePassword reports whether the user has a password to change. Who signs in
-// otherwise gets none here.
+// canHavePassword reports whether the user has a password that can be changed, and
+// responds with an error if not. Users who sign in otherwise cannot set one here.
 func (v *visit) canHavePassword() bool {
 	if v.user.Password.Hash == "" {
 		v.render(http.StatusForbidden, pages.Forbidden())
@@ -57,7 +57,7 @@ func (v *visit) askPassword(problems ...pages.Problem) {
 	})
 }
 
-// takePassword changes the password. All sessions but this one end.
+// takePassword changes the password and ends all other sessions.
 func (v *visit) takePassword() {
 	if !v.canHavePassword() || !v.fresh() {
 		return
@@ -92,7 +92,8 @@ func (v *visit) showEmail() {
 	}
 }
 
-// canMail reports whether this site sends mail: only so an address is proven.
+// canMail reports whether this site sends mail, without which an address cannot be
+// verified. If not, it responds with an error.
 func (v *visit) canMail() bool {
 	if v.Mail == nil {
 		v.render(http.StatusNotFound, pages.NotFound())
@@ -104,8 +105,8 @@ func (v *visit) askEmail(email string, problems ...pages.Problem) {
 	v.render(http.StatusOK, &pages.EmailChange{Common: v.common(problems...), Action: pathEmail, Value: email, Cancel: pathAccount})
 }
 
-// takeEmail sends a link to the new address. If the address is another user's, or
-// there were too many mails, nothing is sent, and the page is the same.
+// takeEmail sends a link to the new address. If the address belongs to another user, or
+// too many mails were requested, nothing is sent. The response is the same.
 func (v *visit) takeEmail() {
 	if !v.canMail() || !v.fresh() {
 		return

@@ -12,8 +12,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// takeRegister takes the code of an invitation, or of the link to the first
-// account, and with it the new account.
+// takeRegister takes the code of an invitation or of the link for the first account. If
+// the form also has the data of the account, it creates the account; otherwise it asks
+// for them.
 func (v *visit) takeRegister() {
 	kind := linkKind(v.r.URL.Path)
 	link, err := v.Accounts.LookAtLink(v.r.Context(), kind, v.code())
@@ -42,7 +43,8 @@ func (v *visit) askRegister(link *accounts.Link, problems ...pages.Problem) {
 	v.render(http.StatusOK, page)
 }
 
-// invited is the user that an invitation makes, as far as rules depend on it.
+// invited returns a user as the invitation would create it, with only the fields that
+// password rules depend on.
 func (v *visit) invited(link *accounts.Link) *store.User {
 	user := new(store.User)
 	if link.Invite != nil {
@@ -75,8 +77,9 @@ func (v *visit) register(link *accounts.Link) {
 	v.respondLink(err)
 }
 
-// confirmTyped sends a link to the address of a new account that was only typed, as
-// that of the first account. The account is there without it: an error is in the log.
+// confirmTyped sends a link to the address of a new account if it is not verified, such
+// as that of the first account. An error is only logged, because the account exists
+// already.
 func (v *visit) confirmTyped(user *store.User) {
 	if v.Mail == nil || user.Email == "" || user.EmailVerified {
 		return
@@ -95,8 +98,8 @@ func (v *visit) confirmTyped(user *store.User) {
 	}
 }
 
-// registerProblems returns what is wrong with a new account, nil if it is something
-// else. A name that is taken and one that cannot be look the same.
+// registerProblems returns what is wrong with the data of a new account, or nil if err
+// has another cause. It does not reveal whether a name is taken or not allowed.
 func (v *visit) registerProblems(err error) []pages.Problem {
 	if problems, ok := v.passwordProblems(err); ok {
 		return problems

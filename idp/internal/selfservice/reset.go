@@ -13,11 +13,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// resetLasts is how long the link of a reset can be used; see package accounts.
+// resetLasts is how long a reset link is valid; see package accounts.
 const resetLasts = 30 * time.Minute
 
-// showReset asks whose password is forgotten. The link of the mail leads here, too:
-// with its code in the fragment, the script shows another form of the page.
+// showReset asks for the user name or e-mail address of the account. The link in the mail
+// leads to the same page: if the fragment contains a code, the script shows another form.
 func (v *visit) showReset() { v.askReset(http.StatusOK, "") }
 
 func (v *visit) askReset(status int, name string, problems ...pages.Problem) {
@@ -26,8 +26,8 @@ func (v *visit) askReset(status int, name string, problems ...pages.Problem) {
 	})
 }
 
-// takeReset takes one of the page's forms: a name, the code of a mail, or with it
-// the new password.
+// takeReset takes one of the page's forms. It contains a name, a code from a mail, or a
+// code and the new password.
 func (v *visit) takeReset() {
 	_, hasPassword := v.r.PostForm[pages.FieldNewPassword]
 	_, hasName := v.r.PostForm[pages.FieldUserName]
@@ -41,8 +41,8 @@ func (v *visit) takeReset() {
 	}
 }
 
-// sendReset sends a link, if there is an account that can have one. The page says
-// the same and leaves at the same times.
+// sendReset sends a link if the account exists and its password can be reset. Neither the
+// response nor its timing reveals whether that is so.
 func (v *visit) sendReset() {
 	name := strings.TrimSpace(v.field(pages.FieldUserName))
 	if name == "" {
@@ -66,7 +66,8 @@ func (v *visit) sendReset() {
 	v.render(http.StatusOK, &pages.ResetRequest{Common: v.common(), Action: pathReset, Sent: true, Valid: resetLasts, SignInURL: pathAccount})
 }
 
-// resetLink makes the link of a name, or returns nil if no mail is to be sent.
+// resetLink makes a reset link for the user with a name. It returns nil if no mail is to
+// be sent.
 func (v *visit) resetLink(ctx context.Context, name string) (link *accounts.Link, user *store.User, err error) {
 	user, err = v.Accounts.Find(ctx, name)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -90,9 +91,9 @@ func (v *visit) resetLink(ctx context.Context, name string) (link *accounts.Link
 	return link, user, err
 }
 
-// canReset reports whether a user can have a password by mail. Who has none and
-// signs in at an external provider cannot: that provider would no longer be able to
-// keep the user out.
+// canReset reports whether a user can set a password by mail. Users without a password
+// who have linked external accounts cannot: otherwise the external provider could no
+// longer lock them out.
 func (v *visit) canReset(ctx context.Context, user *store.User) (bool, error) {
 	if user.Kind != store.Person || user.Locked || user.Email == "" {
 		return false, nil
@@ -108,8 +109,8 @@ func (v *visit) canReset(ctx context.Context, user *store.User) (bool, error) {
 	return len(identities) == 0, err
 }
 
-// takeResetCode asks for the new password, if the code is one. That does not use
-// the link up.
+// takeResetCode asks for the new password if the code is valid. This does not use up the
+// link.
 func (v *visit) takeResetCode() {
 	user, err := v.resetUser()
 	if err != nil {
@@ -135,9 +136,10 @@ func (v *visit) askResetPassword(user *store.User, problems ...pages.Problem) {
 	})
 }
 
-// resetPassword sets the password and uses the link up. It ends all sessions, with
-// their tokens, remembered browsers and other links. The user is not signed in: the
-// link has proven the mailbox alone, and the sign-in asks for the factor.
+// resetPassword sets the password and uses up the link. It also ends all sessions with
+// their tokens, forgets remembered browsers, and invalidates other links. The user is not
+// signed in: the link proves only access to the mailbox, and the sign-in also asks for
+// the second factor.
 func (v *visit) resetPassword() {
 	user, err := v.resetUser()
 	if err != nil {

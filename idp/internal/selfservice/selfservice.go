@@ -1,10 +1,10 @@
-// Package selfservice is what users do for themselves: their account page, with
-// password, factors and sessions, the reset of a forgotten password, a changed
-// e-mail address, and invites.
+// Package selfservice implements what users can do themselves: the account page with
+// password, factors and sessions, resetting a forgotten password, changing the e-mail
+// address, and accepting invitations.
 //
-// What changes how a user signs in needs an authentication with all factors in the
-// last five minutes; see fresh.go. Nothing here tells anyone whether an account
-// exists. The rules of accounts, passwords and factors are elsewhere.
+// Changes to how a user signs in require an authentication with all factors within the
+// last five minutes; see fresh.go. No response reveals whether an account exists. The rules
+// for accounts, passwords and factors are in other packages.
 package selfservice
 
 import (
@@ -24,40 +24,42 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/locale"
 )
 
-// Kind is the kind of the requests that lead back here after a sign-in.
+// Kind is the kind of this package's requests: sign-ins that lead back here.
 const Kind = "account"
 
-// Pages shows pages, and sends browsers elsewhere.
+// Pages renders pages and redirects browsers.
 type Pages interface {
 	Render(w http.ResponseWriter, r *http.Request, status int, page pages.Page)
 	Redirect(w http.ResponseWriter, r *http.Request, address string)
 	Language(r *http.Request, uiLocales []string) *locale.Language
 }
 
-// Sessions are the single sign-on sessions.
+// Sessions manages single sign-on sessions.
 type Sessions interface {
 	sso.Sessions
-	// EndOf ends a session if it is a user's, or else returns store.ErrNotFound.
+	// EndOf ends a session of a user. The error is store.ErrNotFound if the session does
+	// not belong to the user.
 	EndOf(ctx context.Context, userID, sid string) error
 	List(ctx context.Context, userID string) ([]store.Session, error)
 	FormToken(r *http.Request, purpose string) string
-	// Forget removes the cookie of the browser.
+	// Forget deletes the browser's session cookie.
 	Forget(w http.ResponseWriter)
 }
 
 // SignIn begins sign-ins.
 type SignIn interface {
 	Begin(w http.ResponseWriter, r *http.Request, q *request.Request)
-	// BeginEnrolment is Begin for a browser that has come by an operator's link.
+	// BeginEnrolment is Begin for a browser that has used an operator's link to enrol a
+	// factor.
 	BeginEnrolment(w http.ResponseWriter, r *http.Request, q *request.Request, userID string)
 }
 
-// Mailer sends mails. It never waits.
+// Mailer queues mails. It never waits.
 type Mailer interface{ Post(mail.Letter) }
 
-// Options are what the package needs of the rest. All are required, except Mail.
+// Options are the arguments of New. All are required, except Mail.
 type Options struct {
-	// Issuer is the origin of the site, without a slash at the end.
+	// Issuer is the origin of the site, without a trailing slash.
 	Issuer   string
 	Store    store.Store
 	Cookies  request.Cookies
@@ -66,21 +68,21 @@ type Options struct {
 	Accounts *accounts.Accounts
 	Factors  *factors.Set
 	SignIn   SignIn
-	// Mail is nil if this site sends none.
+	// Mail is nil if this site does not send mail.
 	Mail Mailer
-	// ExternalName is what users call an external provider.
+	// ExternalName returns the display name of an external provider.
 	ExternalName func(id string) string
-	// PasswordProblems and PasswordRules are what users read about rules.
+	// PasswordProblems and PasswordRules return texts for users.
 	PasswordProblems func(*accounts.PasswordError) []pages.Problem
 	PasswordRules    func(*store.User) []pages.Text
-	// Invites: accounts can be made by invitation.
+	// Invites enables accounts to be created by invitation.
 	Invites bool
 	Address func(*http.Request) netip.Addr
-	// Fail answers a request that failed for a reason of ours.
+	// Fail responds to a request that failed because of an internal error.
 	Fail   func(w http.ResponseWriter, r *http.Request, err error)
 	Logger *slog.Logger
 	Now    func() time.Time
-	// Sleep waits, or until the context ends.
+	// Sleep waits for a duration, or until the context ends.
 	Sleep func(ctx context.Context, d time.Duration)
 }
 
@@ -90,14 +92,14 @@ type SelfService struct{ Options }
 // New returns a SelfService.
 func New(o Options) *SelfService { return &SelfService{o} }
 
-// endpoint is an address: what a page and a form do there.
+// endpoint contains the handlers of a path.
 type endpoint struct {
 	get, post func(*visit)
-	// open: no session is needed.
+	// open reports whether the endpoint needs no session.
 	open bool
 }
 
-// Paths of the links in mails, and of what operators hand over.
+// Paths that links in mails and operators' links lead to, and the account page.
 const (
 	pathAccount      = "/account"
 	pathReset        = "/reset"
@@ -108,7 +110,7 @@ const (
 	pathEnrol        = "/account/enrol"
 )
 
-// Paths of the account page's parts.
+// Paths of the parts of the account page.
 const (
 	pathName        = "/account/name"
 	pathPassword    = "/account/password"
@@ -146,7 +148,7 @@ func init() {
 	}
 }
 
-// Paths returns the addresses that ServeHTTP serves.
+// Paths returns the paths that ServeHTTP serves, in no particular order.
 func Paths() []string {
 	all := make([]string, 0, len(endpoints))
 	for path := range endpoints {
@@ -155,7 +157,7 @@ func Paths() []string {
 	return all
 }
 
-// Methods returns the methods of an address.
+// Methods returns the methods that a path allows.
 func Methods(path string) (methods []string) {
 	if endpoints[path].get != nil {
 		methods = append(methods, http.MethodGet)
@@ -166,7 +168,7 @@ func Methods(path string) (methods []string) {
 	return methods
 }
 
-// ServeHTTP serves one of Paths with one of its Methods.
+// ServeHTTP serves a request to one of Paths with one of its Methods.
 func (s *SelfService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	found := endpoints[r.URL.Path]
 	v := &visit{SelfService: s, w: w, r: r, came: s.Now()}

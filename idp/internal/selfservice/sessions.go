@@ -55,8 +55,8 @@ func (v *visit) signedOut() {
 	v.render(http.StatusOK, &pages.SignedOut{SignInURL: pathAccount})
 }
 
-// identity returns the linked account that the request is about, or answers that
-// there is none.
+// identity returns the linked account that the request identifies. If there is none, it
+// responds with an error and returns nil.
 func (v *visit) identity() *store.Identity {
 	var found *store.Identity
 	id := v.r.FormValue(pages.FieldID)
@@ -79,7 +79,7 @@ func (v *visit) identity() *store.Identity {
 	return found
 }
 
-// showUnlink asks whether to disconnect an account of an external provider.
+// showUnlink asks for confirmation before an external account is unlinked.
 func (v *visit) showUnlink() {
 	if i := v.identity(); i != nil && v.fresh() {
 		v.askUnlink(i)
@@ -94,7 +94,7 @@ func (v *visit) askUnlink(i *store.Identity, problems ...pages.Problem) {
 	})
 }
 
-// takeUnlink disconnects it, unless it is the only way to sign in.
+// takeUnlink unlinks an external account, unless it is the only way to sign in.
 func (v *visit) takeUnlink() {
 	i := v.identity()
 	if i == nil || !v.fresh() {

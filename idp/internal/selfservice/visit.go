@@ -13,20 +13,21 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// visit is one HTTP request.
+// visit is the state of one HTTP request.
 type visit struct {
 	*SelfService
 	w    http.ResponseWriter
 	r    *http.Request
 	came time.Time
 
-	// Of the account page: who is signed in.
+	// The signed-in user. These are set only for endpoints that need a session.
 	session *store.Session
 	user    *store.User
-	factors []store.Factor // confirmed ones
+	factors []store.Factor // only confirmed ones
 }
 
-// enter loads the session and its user, or sends the browser through a sign-in.
+// enter loads the session and its user. If there is no session, it sends the browser to
+// sign in and returns false.
 func (v *visit) enter() bool {
 	var err error
 	if v.session, v.user, err = v.Sessions.Current(v.r); err != nil {
@@ -48,7 +49,7 @@ func (v *visit) enter() bool {
 	return true
 }
 
-// confirmed returns the factors that a user can sign in with.
+// confirmed returns the confirmed factors of a user.
 func confirmed(tx store.Tx, userID string) (found []store.Factor, err error) {
 	all, err := tx.FactorsOf(userID)
 	if err != nil {
@@ -64,23 +65,23 @@ func confirmed(tx store.Tx, userID string) (found []store.Factor, err error) {
 
 func (v *visit) render(status int, page pages.Page) { v.Pages.Render(v.w, v.r, status, page) }
 
-// goTo sends the browser to a page of ours.
+// goTo redirects the browser to one of our pages.
 func (v *visit) goTo(path string) { v.Pages.Redirect(v.w, v.r, path) }
 
-// message says that something is done.
+// message shows a page that reports what has been done.
 func (v *visit) message(key string, values map[string]string, link, linkKey string) {
 	v.render(http.StatusOK, &pages.Message{Key: key, Values: values, Link: link, LinkKey: linkKey})
 }
 
-// common is what the pages with forms have.
+// common returns the data that all pages with forms share.
 func (v *visit) common(problems ...pages.Problem) pages.Common {
 	return pages.Common{Hidden: map[string]string{fieldForm: v.formToken()}, Problems: problems}
 }
 
-// busyFor is when to try again if too many wait for a hash.
+// busyFor is when to try again if too many callers wait for a hash.
 const busyFor = 5 * time.Second
 
-// fail answers for what is not the user's mistake.
+// fail responds to an error that the user did not cause.
 func (v *visit) fail(err error) {
 	if errors.Is(err, passwords.ErrBusy) {
 		v.render(http.StatusTooManyRequests, pages.Busy(busyFor))
@@ -89,11 +90,11 @@ func (v *visit) fail(err error) {
 	v.Fail(v.w, v.r, err)
 }
 
-// caller is who waits for a hash.
+// caller returns the caller for whom passwords are hashed.
 func (v *visit) caller() passwords.Caller { return passwords.Caller{Address: v.Address(v.r)} }
 
-// passwordProblems returns what is wrong with a new password; ok reports whether
-// that is what the error is about.
+// passwordProblems returns what is wrong with a new password. ok is false if err has
+// another cause.
 func (v *visit) passwordProblems(err error) (problems []pages.Problem, ok bool) {
 	var broken *accounts.PasswordError
 	if !errors.As(err, &broken) {
@@ -102,8 +103,8 @@ func (v *visit) passwordProblems(err error) (problems []pages.Problem, ok bool) 
 	return v.PasswordProblems(broken), true
 }
 
-// newPassword returns the new password of a form, and what is wrong if it is not
-// there twice.
+// newPassword returns the new password in a form. It returns problems if the password is
+// empty, or differs from its repetition.
 func (v *visit) newPassword() (string, []pages.Problem) {
 	password := v.field(pages.FieldNewPassword)
 	switch {
@@ -115,7 +116,7 @@ func (v *visit) newPassword() (string, []pages.Problem) {
 	return password, nil
 }
 
-// language is the user's, or else that of the browser.
+// language returns the language of the user, or else that of the browser.
 func (v *visit) language(user *store.User) string {
 	if user != nil && user.Language != "" {
 		return user.Language
@@ -123,14 +124,14 @@ func (v *visit) language(user *store.User) string {
 	return v.Pages.Language(v.r, nil).Tag()
 }
 
-// post sends a mail, if this site sends any and there is an address.
+// post sends a mail if this site sends mail and the letter has an address.
 func (v *visit) post(l mail.Letter) {
 	if v.Mail != nil && l.To != "" {
 		v.Mail.Post(l)
 	}
 }
 
-// notify tells the user about a change of the account.
+// notify tells a user about a change to the account.
 func (v *visit) notify(kind mail.Kind, user *store.User, more func(*mail.Letter)) {
 	l := mail.Letter{Kind: kind, To: user.Email, User: user, At: v.Now()}
 	if more != nil {
@@ -139,7 +140,7 @@ func (v *visit) notify(kind mail.Kind, user *store.User, more func(*mail.Letter)
 	v.post(l)
 }
 
-// log writes an audit line. It has no field of a form, ever.
+// log writes an audit line. It must never include fields of a form.
 func (v *visit) log(event, message, userID string, attrs ...slog.Attr) {
 	attrs = append([]slog.Attr{slog.String("event", event), slog.String("user", userID), slog.String("address", v.Address(v.r).String())}, attrs...)
 	v.Logger.LogAttrs(v.r.Context(), slog.LevelInfo, message, attrs...)

@@ -17,7 +17,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// rules are the rules of accounts as a sign-in needs them.
+// rules implements signin.Accounts.
 type rules struct{ s *Server }
 
 var errNoName = errors.New("this cannot be a name")
@@ -63,10 +63,10 @@ func (a rules) Remembers() bool {
 	return false
 }
 
-// hashes check and change passwords.
+// hashes implements signin.Passwords.
 type hashes struct{ s *Server }
 
-// busyFor is when to try again if too many wait for a hash.
+// busyFor is when to try again if too many callers wait for a hash.
 const busyFor = 5 * time.Second
 
 func busy(err error) error {
@@ -103,7 +103,7 @@ func (h hashes) Rules(user *store.User) []pages.Text {
 	return ruleTexts(h.s.Accounts.Authenticator(user))
 }
 
-// locks count wrong attempts.
+// locks implements signin.Lockout.
 type locks struct{ s *Server }
 
 func (l locks) attempt(a signin.Attempt) lockout.Attempt {
@@ -129,7 +129,7 @@ func (l locks) Completed(tx store.Tx, a signin.Attempt) error {
 	return lockout.Completed(tx, l.attempt(a), l.s.Now())
 }
 
-// brokerAccounts are the accounts as package broker needs them.
+// brokerAccounts implements broker.Accounts.
 type brokerAccounts struct {
 	*accounts.Accounts
 	notices
@@ -140,8 +140,9 @@ func (b brokerAccounts) Linked(_ context.Context, user *store.User, external str
 	b.linked(user, external)
 }
 
-// application returns the application of a name whose access key a program has
-// shown. A key of another application is as wrong as one that there is not.
+// application returns the application with a name if a program has presented one of its
+// access keys. The error is store.ErrNotFound if the key is not valid or belongs to
+// another application.
 func (s *Server) application(ctx context.Context, name, key string) (*store.User, error) {
 	user, _, err := s.Accounts.AccessKey(ctx, key)
 	if err == nil && names.Key(user.Name) != names.Key(name) {
@@ -150,7 +151,7 @@ func (s *Server) application(ctx context.Context, name, key string) (*store.User
 	return user, err
 }
 
-// providerPages are the pages as package provider needs them.
+// providerPages implements provider.Pages.
 type providerPages struct{ *pages.Pages }
 
 // Error implements provider.Pages.

@@ -11,25 +11,26 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
 )
 
-// Each authorization request is a row in the database for an hour, and anyone can
-// send them. An address block begins so many in a while; that is ten a second for
-// ten minutes, and more than a company behind one address needs.
+// Each authorization request is stored in the database for an hour, and anyone can send
+// them. So the number that an address block may begin is limited, to ten a second for ten
+// minutes. That is more than a company behind one address needs.
 const (
 	maxBegun    = 6000
 	begunWindow = 10 * time.Minute
-	// maxBlocks bounds the memory. Blocks beyond it share one count.
+	// maxBlocks limits the memory. Further blocks share one count.
 	maxBlocks = 1 << 16
 )
 
-// flood counts by address blocks, in windows of time.
+// flood counts requests by address block, in windows of begunWindow.
 type flood struct {
 	mu    sync.Mutex
 	since time.Time
 	count map[netip.Prefix]int
 }
 
-// allows counts one more from an address, and reports whether it may be. Loopback
-// is not counted: behind a proxy that is not trusted, it is everyone.
+// allows counts a request from an address and reports whether it is within the limit.
+// Loopback addresses are not counted: behind an untrusted proxy, all requests come from
+// them.
 func (f *flood) allows(from netip.Addr, now time.Time) bool {
 	if !from.IsValid() || from.Unmap().IsLoopback() {
 		return true
@@ -50,7 +51,7 @@ func (f *flood) allows(from netip.Addr, now time.Time) bool {
 	return true
 }
 
-// begin begins the sign-in of an authorization request.
+// begin begins the sign-in for an authorization request, unless there are too many.
 func (s *Server) begin(w http.ResponseWriter, r *http.Request, q *request.Request) {
 	if !s.begun.allows(s.Address(r), s.Now()) {
 		s.shown.Render(w, r, http.StatusTooManyRequests, pages.Busy(time.Minute))

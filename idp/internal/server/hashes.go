@@ -9,12 +9,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// hashesEvery is how often a node looks for hashes that others have imported.
+// hashesEvery is how often a node looks for hashes imported by other nodes.
 const hashesEvery = 10 * time.Minute
 
-// watchHashes looks for imported hashes that take longer than ours, at once and at
-// intervals: they come by an import at any node, and go with the first sign-in of
-// their users.
+// watchHashes looks for imported hashes that take longer than ours, immediately and then
+// every hashesEvery. Any node may import them, and they disappear when their users sign
+// in.
 func (s *Server) watchHashes(ctx context.Context) {
 	ticker := time.NewTicker(hashesEvery)
 	defer ticker.Stop()
@@ -28,15 +28,16 @@ func (s *Server) watchHashes(ctx context.Context) {
 	}
 }
 
-// MeasureHashes sets how much all verifications of passwords take. It has to be called
-// after an import.
+// MeasureHashes determines how long all verifications of passwords have to take. It must
+// be called after an import.
 func (s *Server) MeasureHashes(ctx context.Context) {
 	if _, err := s.measureHashes(ctx); err != nil && ctx.Err() == nil {
 		s.Logger.LogAttrs(ctx, slog.LevelWarn, "could not look for imported passwords", slog.String("event", "sweep_failed"), slog.Any("error", err))
 	}
 }
 
-// measureHashes returns how long each verification takes at least.
+// measureHashes returns for how long each verification occupies the queue; zero if there
+// are no imported hashes.
 func (s *Server) measureHashes(ctx context.Context) (time.Duration, error) {
 	var imported []string
 	err := s.Store.View(ctx, func(tx store.Tx) (err error) {

@@ -9,13 +9,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// LinkURL returns the whole address of a link that an operator hands over.
+// LinkURL returns the complete URL of a link that an operator hands over.
 func (s *Server) LinkURL(link *accounts.Link) string {
 	return selfservice.LinkURL(s.Issuer.String(), link)
 }
 
-// NotifyReset says to a user that an operator has reset the password or the
-// factors.
+// NotifyReset tells a user that an operator has reset the password or the factors.
 func (s *Server) NotifyReset(user *store.User) {
 	notices{s}.post(user, mail.Letter{Kind: mail.OperatorReset})
 }
@@ -28,12 +27,12 @@ func (s *Server) SendInvite(link *accounts.Link) {
 	s.Mail.Post(mail.Letter{Kind: mail.Invite, To: link.Email, Link: s.LinkURL(link), Code: link.Code(), Until: link.Expires})
 }
 
-// NotifyFactorAdded says that an operator has added a factor.
+// NotifyFactorAdded tells a user that an operator has added a factor.
 func (s *Server) NotifyFactorAdded(ctx context.Context, user *store.User, added *store.Factor) {
 	notices{s}.FactorAdded(ctx, user, added)
 }
 
-// NotifyUnlinked says that an account of an external provider was disconnected.
+// NotifyUnlinked tells a user that an external account has been unlinked.
 func (s *Server) NotifyUnlinked(user *store.User, external string) {
 	notices{s}.post(user, mail.Letter{Kind: mail.Unlinked, Provider: s.externalName(external)})
 }

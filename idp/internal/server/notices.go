@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// makeMail starts what sends mail, if there is a mail server.
+// makeMail starts the mail queue if there is a mail server.
 func (s *Server) makeMail() error {
 	if s.MailSender == nil {
 		return nil
@@ -24,7 +24,7 @@ func (s *Server) makeMail() error {
 	return nil
 }
 
-// mailEnds is how long mails that wait may take when the server is closed.
+// mailEnds is how long Close waits for mails that have not been sent.
 const mailEnds = 5 * time.Second
 
 func (s *Server) closeMail() {
@@ -36,10 +36,11 @@ func (s *Server) closeMail() {
 	s.Mail.Close(ctx)
 }
 
-// notices are the mails of a sign-in. Without a mail server there are none.
+// notices implements signin.Notices by sending mails. Without a mail server, it does
+// nothing.
 type notices struct{ s *Server }
 
-// post sends a letter to a user whose address is known to be the user's.
+// post sends a letter to a user whose address is verified.
 func (n notices) post(user *store.User, l mail.Letter) {
 	if !n.CanMail(user) {
 		return
@@ -53,7 +54,8 @@ func (n notices) CanMail(user *store.User) bool {
 	return n.s.Mail != nil && user.Email != "" && user.EmailVerified
 }
 
-// EnrolmentCode implements signin.Notices. What is too much is not sent, silently.
+// EnrolmentCode implements signin.Notices. Mails that exceed the limits are not sent; the
+// caller is not told.
 func (n notices) EnrolmentCode(ctx context.Context, user *store.User, from netip.Addr, code string, until time.Time) {
 	ok, err := n.s.Accounts.AllowMail(ctx, user.ID, from)
 	if err != nil {
@@ -96,7 +98,7 @@ func (n notices) FactorAdded(_ context.Context, user *store.User, factor *store.
 	n.post(user, mail.Letter{Kind: mail.FactorAdded, Name: name})
 }
 
-// linked says that an external account was linked.
+// linked tells a user that an external account has been linked.
 func (n notices) linked(user *store.User, external string) {
 	n.post(user, mail.Letter{Kind: mail.Linked, Provider: external})
 }

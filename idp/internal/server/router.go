@@ -6,20 +6,20 @@ import (
 	"strings"
 )
 
-// maxBody is the size of a request body that forms and tokens keep to. Routes
-// that take more say so.
+// maxBody is the default limit on request bodies, in bytes.
 const maxBody = 64 << 10
 
-// route is an address of the issuer's site.
+// route is a path of the issuer's site.
 type route struct {
-	// path is exact. With a slash at its end it has all addresses below it, and
-	// not itself.
+	// path is matched exactly. If it ends with a slash, it matches all paths below it,
+	// but not itself.
 	path string
-	// methods are those that the address has. HEAD goes with GET.
+	// methods are the methods allowed. GET includes HEAD. Nil allows all methods.
 	methods []string
-	// maxBody is the most bytes of a body; zero is the usual.
+	// maxBody is the limit on the request body, in bytes. Default: maxBody.
 	maxBody int64
-	// anyHost: programs may call it under any name of this machine.
+	// anyHost permits requests with any Host header. It is set for endpoints that
+	// programs call.
 	anyHost bool
 	serve   http.HandlerFunc
 }
@@ -28,16 +28,16 @@ var (
 	get       = []string{http.MethodGet}
 	post      = []string{http.MethodPost}
 	getOrPost = []string{http.MethodGet, http.MethodPost}
-	// anyMethod leaves it to the handler: its part of the site has several
-	// addresses with methods of their own.
+	// anyMethod leaves the check of the method to the handler, which serves several paths
+	// with different methods.
 	anyMethod []string
 )
 
-// router finds the route of a request. It compares paths as they were sent, byte
-// for byte: no address of the site needs an escape, so none is undone.
+// router finds the route of a request. It compares the escaped path byte for byte: no
+// path of the site needs escapes, so none are decoded.
 type router struct {
 	exact    map[string]*route
-	prefixes []*route // longer ones first
+	prefixes []*route // longest first
 	missing  http.HandlerFunc
 	wrong    http.HandlerFunc
 }
@@ -55,7 +55,7 @@ func newRouter(routes []route, missing, wrong http.HandlerFunc) *router {
 	return r
 }
 
-// find returns the route of a path, nil if there is none.
+// find returns the route of a path, or nil if there is none.
 func (rt *router) find(path string) *route {
 	if found, ok := rt.exact[path]; ok {
 		return found
@@ -68,7 +68,7 @@ func (rt *router) find(path string) *route {
 	return nil
 }
 
-// ServeHTTP answers every request.
+// ServeHTTP serves all requests to the site.
 func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	found := rt.find(r.URL.EscapedPath())
 	switch {

@@ -17,10 +17,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// maxSAML is the size of a SAML response with what is around it in the form.
+// maxSAML is the limit on a form with a SAML response, in bytes.
 const maxSAML = 512 << 10
 
-// routes are the addresses of the site. There are no others.
+// routes returns all routes of the site.
 func (s *Server) routes() []route {
 	all := []route{
 		{path: "/signin/", methods: anyMethod, maxBody: 128 << 10, serve: s.SignIn.ServeHTTP},
@@ -42,9 +42,9 @@ func (s *Server) routes() []route {
 	return all
 }
 
-// atIssuer serves an address under the issuer's name alone. Another name may belong to
-// somebody else, and lead to another server tomorrow: with the cookies that browsers
-// got under it.
+// atIssuer returns a handler that serves only requests for the issuer's host. Another
+// host name may belong to somebody else, and point to another server tomorrow, which
+// would then receive the cookies that browsers got under that name.
 func (s *Server) atIssuer(serve http.HandlerFunc) http.HandlerFunc {
 	name := hostName(s.Issuer.Host)
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -60,8 +60,8 @@ func (s *Server) atIssuer(serve http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// hostName returns the name of a Host header, without the port: sites of one name share
-// their cookies whatever the port (RFC 6265 section 8.5).
+// hostName returns the host name in a Host header, without the port. Cookies are shared
+// by all ports of a host (RFC 6265, section 8.5).
 func hostName(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -75,9 +75,9 @@ func (s *Server) serveExternal(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// home returns where the application of a request begins.
+// home returns the start page of the application of a request, or "" if it is not known.
 func (s *Server) home(q *request.Request) string {
-	if q.ClientID == "" { // it is about this site itself
+	if q.ClientID == "" { // the request is for this site itself
 		return s.Issuer.String() + "/account"
 	}
 	if address := s.InitiateURL(q.ClientID); address != "" {
@@ -97,11 +97,11 @@ func (s *Server) wrongMethod(w http.ResponseWriter, r *http.Request) {
 	s.shown.Render(w, r, http.StatusMethodNotAllowed, pages.WrongMethod())
 }
 
-// retryAfter is when a browser may try again after a failure of ours.
+// retryAfter is when a browser may try again after an internal error.
 const retryAfter = 5 * time.Second
 
-// fail answers a request that failed for a reason of ours. A database that does
-// not answer is not the user's mistake.
+// fail responds to a request that failed because of an internal error: 503 if the
+// database does not respond, otherwise 500.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	status, page, event := http.StatusInternalServerError, pages.Failed(), "request_failed"
 	if errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
@@ -113,7 +113,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	s.shown.Render(w, r, status, page)
 }
 
-// peer returns the address at the other end of a request's connection.
+// peer returns the remote address of a request's connection.
 func peer(r *http.Request) netip.Addr {
 	at, _ := netip.ParseAddrPort(r.RemoteAddr)
 	return at.Addr()

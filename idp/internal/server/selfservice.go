@@ -6,8 +6,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/selfservice"
 )
 
-// makeSelfService makes the pages that users have for themselves. Where no mail is
-// sent, the page of the password names no reset: it says whom to ask.
+// makeSelfService makes the self-service pages. If no mail can be sent, the password page
+// offers no reset, but tells users whom to ask.
 func (s *Server) makeSelfService() error {
 	o := selfservice.Options{
 		Issuer: s.Issuer.String(), Store: s.Store, Cookies: s.cookies, Sessions: s.Sessions, Pages: s.shown,
@@ -32,8 +32,8 @@ func passwordProblems(broken *accounts.PasswordError) []pages.Problem {
 	return problems
 }
 
-// externalName is what users call an external provider, also one that was removed
-// from the configuration.
+// externalName returns the display name of an external provider. It returns the id of one
+// that is no longer in the configuration.
 func (s *Server) externalName(id string) string {
 	for _, e := range s.Broker.Externals() {
 		if e.ID == id {

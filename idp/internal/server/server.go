@@ -1,6 +1,6 @@
-// Package server puts the parts together: one Server is an identity provider that
-// runs, whatever serves its HTTP requests. It has the addresses of the site, and
-// what one part knows of another; it has no rule of its own.
+// Package server connects the parts of an identity provider: one Server is a running
+// provider, independent of what serves its HTTP requests. It has the routes of the site,
+// and the adapters between the parts. It has no rules of its own.
 package server
 
 import (
@@ -34,68 +34,71 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/locale"
 )
 
-// Options are the configuration, and what the program around gives.
+// Options are the configuration, and what the surrounding program provides.
 type Options struct {
 	Issuer address.Origin
-	// Name is what users know the site by. Default: the issuer's host.
+	// Name is the name of the site, as users know it. Default: the issuer's host.
 	Name    string
-	Contact string // whom users ask for help; may be empty
-	Pages   string // a folder of templates and texts; may be empty
-	// Languages are those of pages and mails, the first for browsers that prefer
-	// none. Default: all that there are.
+	Contact string // where users get help; may be empty
+	Pages   string // a folder with templates and texts; may be empty
+	// Languages are the languages of pages and mails. The first one is used for browsers
+	// without a preference. Default: all available languages.
 	Languages []string
 	Logo      string // an image file; may be empty
 
 	Database database.Options
-	// Storage is shared by all nodes. The keys of the vault are in it.
+	// Storage is shared by all nodes. It contains the keys of the vault.
 	Storage        clusterstore.Storage
 	Authenticators authenticator.Set
-	// Clients outlive a configuration: sites in this Caddy register with them before
+	// Clients outlives a configuration: sites in this Caddy register their clients before
 	// the server opens.
 	Clients *provider.Clients
-	// Passwords bounds the hashes of the whole process. It may be nil.
+	// Passwords limits the hashing of the whole process. If it is nil, the server makes
+	// its own.
 	Passwords *passwords.Passwords
 	Externals []broker.Config
-	// InitiateURL returns where an application begins a login when another site asks
-	// for one; empty if it has no such address. It may be nil.
+	// InitiateURL returns the URL where an application begins a login that another site
+	// has asked for, or "" if it has none. It may be nil.
 	InitiateURL func(clientID string) string
-	// Invites: accounts can be made by invitation.
+	// Invites enables accounts to be created by invitation.
 	Invites bool
-	// MailSender sends mail. Without it there is none.
+	// MailSender sends mails. If it is nil, no mails are sent.
 	MailSender mail.Sender
-	// PasskeyRPID is a parent domain of the issuer's host for passkeys; may be empty.
+	// PasskeyRPID is the relying party ID for passkeys, a parent domain of the issuer's
+	// host. It may be empty.
 	PasskeyRPID string
-	// AcceptRPID gives up the passkeys that are bound to another host than the
-	// issuer has now. Without it, the server does not open while there are any.
+	// AcceptRPID gives up passkeys that are bound to another relying party ID. If it is
+	// not set and there are any, the server does not open.
 	AcceptRPID bool
-	// RotateKeys is how long a signing key signs. 0 or less: until an operator rotates
-	// it.
+	// RotateKeys is how long a signing key signs. If it is zero or negative, only
+	// operators rotate keys.
 	RotateKeys time.Duration
 	// Expand resolves placeholders, such as {env.SECRET}. It may be nil.
 	Expand func(text string) (string, error)
 
-	// Address returns the address of a request's client. Default: of its connection.
+	// Address returns the client address of a request. Default: the address of the
+	// connection.
 	Address func(*http.Request) netip.Addr
-	// Host returns the host that a request is for. Default: that of its header.
+	// Host returns the host that a request is for. Default: the Host header.
 	Host func(*http.Request) string
 	// Metrics may be nil.
 	Metrics Metrics
 	Logger  *slog.Logger
-	// Now is the time. Default: the system's.
+	// Now returns the current time. Default: time.Now.
 	Now func() time.Time
-	// Sleep waits, or until the context ends. Default: by the system's time.
+	// Sleep waits for a duration, or until the context ends. Default: with a time.Timer.
 	Sleep func(context.Context, time.Duration)
 }
 
-// Metrics are counted.
+// Metrics counts events.
 type Metrics interface {
-	// SignIn counts what came of a sign-in, and by which factor.
+	// SignIn counts a sign-in, by outcome and factor.
 	SignIn(outcome, factor string)
-	// Endpoint counts what came of a request of the protocol.
+	// Endpoint counts a request to an endpoint of the protocol, by outcome.
 	Endpoint(endpoint, outcome string)
-	// External counts what came of a login at an external provider.
+	// External counts a login at an external provider, by outcome.
 	External(external, outcome string)
-	// Mail counts what came of a mail.
+	// Mail counts a mail, by outcome.
 	Mail(kind, outcome string)
 }
 
@@ -106,7 +109,7 @@ func (noMetrics) Endpoint(string, string) {}
 func (noMetrics) External(string, string) {}
 func (noMetrics) Mail(string, string)     {}
 
-// Server is an identity provider that runs. Its parts are for operators' commands.
+// Server is a running identity provider. Its parts are exported for operators' commands.
 type Server struct {
 	Options
 	Store       *database.DB
@@ -131,8 +134,8 @@ type Server struct {
 	work    sync.WaitGroup
 }
 
-// Open opens the database and returns a Server. An error that is
-// store.ErrUnavailable may go away.
+// Open opens the database and returns a Server. If the error wraps store.ErrUnavailable,
+// trying again later may succeed.
 func Open(ctx context.Context, o Options) (*Server, error) {
 	o.setDefaults()
 	s := &Server{Options: o, cookies: request.Cookies{Insecure: o.Issuer.Scheme == "http"}}
@@ -183,7 +186,7 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// assemble makes the parts. Each gets what it needs of the others.
+// assemble makes the parts, in the order of their dependencies.
 func (s *Server) assemble() error {
 	for _, part := range []struct {
 		name string
@@ -242,17 +245,18 @@ func (s *Server) makeFactors() error {
 	return err
 }
 
-// checkKeys notices a storage that has lost the keys of the database.
+// checkKeys returns an error if the storage has lost the keys that the database depends
+// on.
 func (s *Server) checkKeys(ctx context.Context) error {
 	if s.Vault == nil {
-		return nil // it could not be assembled
+		return nil // assemble failed before
 	}
 	return s.Vault.Check(ctx, s.Store)
 }
 
 func (s *Server) checkRPID(ctx context.Context) error {
 	if s.Factors == nil {
-		return nil // it could not be assembled
+		return nil // assemble failed before
 	}
 	return s.Store.Update(ctx, func(tx store.Tx) error { return s.Factors.CheckRPID(tx, s.AcceptRPID) })
 }
@@ -304,10 +308,10 @@ func (s *Server) makeBroker() (err error) {
 	return nil
 }
 
-// ServeHTTP answers every request of the issuer's site.
+// ServeHTTP serves all requests to the issuer's site.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// Close ends what runs in the background, and closes the database.
+// Close stops background work and closes the database.
 func (s *Server) Close() error {
 	s.stop()
 	s.work.Wait()

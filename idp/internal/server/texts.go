@@ -7,8 +7,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/pages"
 )
 
-// violations are the names that pages have for what is wrong with a new password,
-// and for its number.
+// violations maps each failure of a new password to the name that pages use for it, and
+// to the name of its number, if any.
 var violations = map[authenticator.Code]struct{ name, number string }{
 	authenticator.TooShort:      {"min_length", "min"},
 	authenticator.TooLong:       {"max_length", "max"},
@@ -36,7 +36,7 @@ func number(name string, value int) map[string]string {
 	return map[string]string{name: strconv.Itoa(value)}
 }
 
-// ruleTexts are the rules for new passwords, to show.
+// ruleTexts returns the rules for new passwords, for display.
 func ruleTexts(a *authenticator.Authenticator) []pages.Text {
 	p := &a.Password
 	texts := []pages.Text{pages.Rule("min_length", number("min", p.MinLength))}

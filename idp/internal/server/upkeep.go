@@ -9,15 +9,15 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// This file has what is done without a request: what has expired is removed, and keys
-// are rotated when it is time.
+// This file does the work that needs no request: deleting what has expired, and rotating
+// keys when they are due.
 
 const (
 	sweepEvery = time.Minute
 	sweepLimit = 5000
 )
 
-// upkeep does both, at intervals.
+// upkeep calls keepUp every sweepEvery until ctx ends.
 func (s *Server) upkeep(ctx context.Context) {
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()
@@ -31,7 +31,7 @@ func (s *Server) upkeep(ctx context.Context) {
 	}
 }
 
-// keepUp does what is due now. What fails is tried again at the next interval.
+// keepUp does the work that is due. Work that fails is tried again at the next interval.
 func (s *Server) keepUp(ctx context.Context) {
 	if err := s.sweepAll(ctx); err != nil && ctx.Err() == nil {
 		s.Logger.LogAttrs(ctx, slog.LevelWarn, "could not remove what has expired", slog.String("event", "sweep_failed"), slog.Any("error", err))
@@ -44,8 +44,8 @@ func (s *Server) keepUp(ctx context.Context) {
 	}
 }
 
-// rotateKeys rotates the signing keys if it is time, and removes those that an operator
-// or the schedule has retired.
+// rotateKeys rotates the signing keys if they are due, and deletes those that have been
+// retired by an operator or by schedule.
 func (s *Server) rotateKeys(ctx context.Context) error {
 	if err := s.Keys.RemoveRetired(ctx); err != nil || s.RotateKeys <= 0 {
 		return err
@@ -59,8 +59,8 @@ func (s *Server) rotateKeys(ctx context.Context) error {
 	return nil
 }
 
-// sweepAll removes all that has expired, a part at a time, so that others have their
-// turn. Whatever a flood has left goes at once.
+// sweepAll deletes everything that has expired, in several transactions, so that others
+// get their turn. It continues until nothing is left, however much a flood has produced.
 func (s *Server) sweepAll(ctx context.Context) error {
 	now := s.Now()
 	for more := true; more; {

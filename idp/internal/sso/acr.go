@@ -2,7 +2,7 @@ package sso
 
 import "github.com/caddy-oidc-rp/caddy-oidc-rp/builtin"
 
-// Authentication context classes: the values of the claim acr.
+// Authentication context class references: values of the acr claim.
 const (
 	ACRPassword = "urn:oidc-idp:pwd"
 	ACRMFA      = builtin.MFA

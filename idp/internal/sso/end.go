@@ -14,26 +14,26 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// deliveryLasts is how long an application is tried to be reached.
+// deliveryLasts is how long delivery to an application is attempted.
 const deliveryLasts = 24 * time.Hour
 
-// firstRetry is when another attempt is made, by any node, if the one that
-// follows at once does not succeed.
+// firstRetry is when any node may make the second attempt. The first one is made
+// immediately.
 const firstRetry = 15 * time.Second
 
-// Applications are what sessions are used at.
+// Applications are the applications at which sessions are used.
 type Applications interface {
-	// Receives reports whether an application has to hear of ended sessions.
+	// Receives reports whether an application must be told about ended sessions.
 	Receives(clientID string) bool
 	// Builtin returns the client ids of the applications in this Caddy.
 	Builtin() []string
-	// Notify sends what the database holds for later attempts, too. It returns
-	// when the applications in this Caddy have ended their sessions, or after a
+	// Notify sends deliveries, which are also in the database for later attempts. It
+	// returns when the applications in this Caddy have ended their sessions, or after a
 	// bounded time.
 	Notify(ctx context.Context, deliveries []store.Delivery)
 }
 
-// End implements Sessions. A session that has ended already is no error.
+// End implements Sessions. It is not an error if the session has already ended.
 func (m *Manager) End(ctx context.Context, sid string) error {
 	var session *store.Session
 	var ended []store.Delivery
@@ -61,7 +61,8 @@ func (m *Manager) End(ctx context.Context, sid string) error {
 	return nil
 }
 
-// EndOf ends a session if it is a user's, or else returns store.ErrNotFound.
+// EndOf ends a session of a user. The error is store.ErrNotFound if the session does not
+// belong to the user.
 func (m *Manager) EndOf(ctx context.Context, userID, sid string) error {
 	err := m.o.Store.View(ctx, func(tx store.Tx) error {
 		session, err := tx.Session(sid)
@@ -92,8 +93,8 @@ func (m *Manager) EndAll(ctx context.Context, userID, but string) error {
 	return nil
 }
 
-// EndEverything ends the sessions of all users in a transaction. The caller passes
-// what it returns to Notify, after the transaction was committed.
+// EndEverything ends the sessions of all users within a transaction. After the commit,
+// the caller must pass the result to Notify.
 func (m *Manager) EndEverything(tx store.Tx) (ended []store.Delivery, err error) {
 	for after := ""; ; {
 		users, err := tx.Users(store.UserFilter{Removed: true}, after, usersAtOnce)
@@ -118,10 +119,10 @@ func (m *Manager) EndEverything(tx store.Tx) (ended []store.Delivery, err error)
 	}
 }
 
-// usersAtOnce is how many users are read at once.
+// usersAtOnce is the number of users read by one query.
 const usersAtOnce = 500
 
-// Notify tells applications of sessions that have ended.
+// Notify tells applications about ended sessions.
 func (m *Manager) Notify(ctx context.Context, ended []store.Delivery) {
 	m.o.Applications.Notify(ctx, ended)
 }
@@ -159,8 +160,8 @@ func (m *Manager) endAll(tx store.Tx, userID, but string) (ended []store.Deliver
 	return ended, nil
 }
 
-// end ends a session in a transaction, with what applications got of it, and
-// returns who has to hear of it.
+// end ends a session within a transaction, revokes the grants made from it, and returns
+// the deliveries to applications that must be told.
 func (m *Manager) end(tx store.Tx, session *store.Session) (ended []store.Delivery, err error) {
 	clients, err := tx.SessionClients(session.SID)
 	if err != nil {

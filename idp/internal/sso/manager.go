@@ -16,26 +16,28 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 )
 
-// cookieName is the name of the cookie, without its prefix.
+// cookieName is the name of the session cookie, without the prefix that request.Cookies
+// adds.
 const cookieName = "oidc_idp_session"
 
-// ErrUserGone is returned for a user who is locked or removed.
+// ErrUserGone is returned if the user has been locked or removed.
 var ErrUserGone = errors.New("the user is locked or removed")
 
-// Limits say how long sessions last.
+// Limits are the limits on the duration of a session.
 type Limits struct {
-	Lifetime time.Duration // since the last sign-in
-	Idle     time.Duration // since the last request; zero for no limit
+	Lifetime time.Duration // since the last authentication
+	Idle     time.Duration // since the last request; zero means no limit
 }
 
-// Options are what a Manager needs.
+// Options are the arguments of New.
 type Options struct {
 	Store        store.Store
 	Cookies      request.Cookies
 	Applications Applications
-	// Limits returns those of a user's authenticator.
+	// Limits returns the limits of a user's login authenticator.
 	Limits func(*store.User) Limits
-	// Address returns the address of a request's client, to show to the user.
+	// Address returns the client address of a request, for display to the user. It may be
+	// nil.
 	Address func(*http.Request) string
 	Now     func() time.Time
 	Logger  *slog.Logger
@@ -54,11 +56,12 @@ func New(o Options) *Manager {
 	return &Manager{o}
 }
 
-// IsGone reports whether a user must have no session and no tokens.
+// IsGone reports whether a user is locked or removed, and so must have no sessions or
+// tokens.
 func IsGone(u *store.User) bool { return u.Locked || !u.Removed.IsZero() }
 
-// Current implements Sessions. The database is written to once a minute, to note
-// when the session was last used.
+// Current implements Sessions. It writes the time of use to the database at most once a
+// minute.
 func (m *Manager) Current(r *http.Request) (session *store.Session, user *store.User, err error) {
 	secret := m.o.Cookies.Get(r, cookieName)
 	if secret == "" {
@@ -79,7 +82,7 @@ func (m *Manager) Current(r *http.Request) (session *store.Session, user *store.
 	return session, user, err
 }
 
-// load returns the session of a cookie and its user, or nothing.
+// load returns the session with a secret and its user, or nil if there is no valid one.
 func (m *Manager) load(tx store.Tx, secret string, now time.Time) (*store.Session, *store.User, error) {
 	session, err := tx.SessionByCookie(store.HashOf(secret), now)
 	if errors.Is(err, store.ErrNotFound) {
@@ -101,14 +104,14 @@ func (m *Manager) load(tx store.Tx, secret string, now time.Time) (*store.Sessio
 	return session, user, nil
 }
 
-// isIdle reports whether a session was not used for too long. LastSeen is up to a
-// minute old, so that much less may be enough.
+// isIdle reports whether a session has been unused for too long. LastSeen may lag by up
+// to a minute, so a session may end up to a minute early.
 func (m *Manager) isIdle(session *store.Session, user *store.User, now time.Time) bool {
 	idle := m.o.Limits(user).Idle
 	return idle > 0 && now.Sub(session.LastSeen) >= idle
 }
 
-// touch notes that a session was used, unless it ended meanwhile.
+// touch records that a session was used, unless it has ended meanwhile.
 func touch(tx store.Tx, sid string, now time.Time) error {
 	session, err := tx.Session(sid)
 	if errors.Is(err, store.ErrNotFound) {
@@ -153,8 +156,8 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request, a Authentication
 	return &started, nil
 }
 
-// succeed returns the session that a new one goes on with: that of the same user
-// in this browser. The session of another user ends.
+// succeed returns the session to continue: that of the same user in this browser, or else
+// a new one. A session of another user in this browser ends.
 func (m *Manager) succeed(tx store.Tx, secret string, user *store.User) (store.Session, []store.Delivery, error) {
 	now := m.o.Now()
 	fresh := store.Session{SID: rand.Text(), UserID: user.ID, Created: now}
@@ -172,7 +175,7 @@ func (m *Manager) succeed(tx store.Tx, secret string, user *store.User) (store.S
 	return fresh, ended, err
 }
 
-// fill writes an authentication into a session.
+// fill records an authentication in a session.
 func (m *Manager) fill(s *store.Session, r *http.Request, user *store.User, a Authentication) {
 	now := m.o.Now()
 	s.AuthTime, s.AMR, s.ACR, s.External = a.Time, slices.Clone(a.AMR), a.ACR, a.External
@@ -199,7 +202,7 @@ func (m *Manager) fill(s *store.Session, r *http.Request, user *store.User, a Au
 	s.Proven = proven
 }
 
-// List returns a user's sessions, the one that was used last first.
+// List returns the valid sessions of a user, most recently used first.
 func (m *Manager) List(ctx context.Context, userID string) (sessions []store.Session, err error) {
 	now := m.o.Now()
 	err = m.o.Store.View(ctx, func(tx store.Tx) error {
@@ -220,15 +223,15 @@ func (m *Manager) List(ctx context.Context, userID string) (sessions []store.Ses
 	return sessions, nil
 }
 
-// FormToken returns what a form of a page carries that belongs to the session of a
-// request's browser: no other site knows it. It is empty without a session cookie.
+// FormToken returns a token for forms on pages that belong to the browser's session.
+// Other sites cannot know it. It is empty if the request has no session cookie.
 func (m *Manager) FormToken(r *http.Request, purpose string) string {
 	return formToken(m.o.Cookies.Get(r, cookieName), purpose)
 }
 
-// HasCookie reports whether a request has a session's cookie. Browsers leave it out
-// of a form that another site posts.
+// HasCookie reports whether a request has a session cookie. Browsers do not send it with
+// forms posted by other sites.
 func (m *Manager) HasCookie(r *http.Request) bool { return m.o.Cookies.Get(r, cookieName) != "" }
 
-// Forget removes the cookie of a request's browser.
+// Forget deletes the session cookie.
 func (m *Manager) Forget(w http.ResponseWriter) { m.o.Cookies.Set(w, cookieName, "", 0) }

@@ -2,7 +2,7 @@ package store
 
 import "time"
 
-// FactorKind is a kind of factor beside the password.
+// FactorKind is a kind of factor other than the password.
 type FactorKind string
 
 const (
@@ -11,63 +11,64 @@ const (
 	Passkey FactorKind = "passkey"
 )
 
-// Factor is something that a user has to sign in with.
+// Factor is a factor that a user has enrolled.
 type Factor struct {
 	ID        string
 	UserID    string
 	Kind      FactorKind
-	Label     string // what the user calls it
-	Confirmed bool   // the user has shown that it works
-	// Secret is the sealed seed of TOTP and HOTP, or the JSON of a passkey's
-	// credential, which holds nothing secret.
+	Label     string // chosen by the user
+	Confirmed bool   // the user has proven that it works
+	// Secret is the sealed seed for TOTP and HOTP. For a passkey it is the credential as
+	// JSON, which contains nothing secret.
 	Secret []byte
-	// CredentialID is a passkey's, and unique.
+	// CredentialID is the unique id of a passkey.
 	CredentialID []byte
-	// Counter is the last time step that TOTP accepted, or the next counter of
-	// HOTP. It only grows.
+	// Counter is the last time step accepted for TOTP, or the next counter for HOTP. It
+	// never decreases.
 	Counter  int64
 	Created  time.Time
 	LastUsed time.Time
 }
 
-// Factors are the second factors, passkeys and recovery codes of users.
+// Factors stores the second factors, passkeys and recovery codes of users.
 type Factors interface {
 	FactorsOf(userID string) ([]Factor, error)
 	FactorByCredential(credentialID []byte) (*Factor, error)
-	// PutFactor adds or changes a factor, or returns ErrExists if another one has
-	// its CredentialID.
+	// PutFactor adds or changes a factor. The error is ErrExists if another factor has
+	// the same CredentialID.
 	PutFactor(Factor) error
 	DeleteFactor(userID, id string) error
-	// CountUsersWithFactor counts the persons who have a confirmed factor of one
-	// of these kinds.
+	// CountUsersWithFactor counts the persons with a confirmed factor of any of these
+	// kinds.
 	CountUsersWithFactor(kinds ...FactorKind) (int, error)
-	// CountPasskeys counts all passkeys.
+	// CountPasskeys counts the passkeys of all users.
 	CountPasskeys() (int, error)
 
 	// SetRecoveryCodes replaces a user's recovery codes.
 	SetRecoveryCodes(userID string, codes []Hash) error
-	// TakeRecoveryCode uses a code up, or returns ErrNotFound.
+	// TakeRecoveryCode uses up a code. The error is ErrNotFound if the user does not have
+	// it.
 	TakeRecoveryCode(userID string, code Hash) error
 	CountRecoveryCodes(userID string) (int, error)
 }
 
 // Counter counts failures of one kind against one account or address.
 type Counter struct {
-	// Key says what is counted; see package accounts.
+	// Key says what is counted; see package lockout.
 	Key      string
-	Failures int       // since the last lock, or since a sign-in
-	Total    int       // since a sign-in
-	Locks    int       // how often it was locked since a sign-in
-	Until    time.Time // locked until then; zero if not
+	Failures int       // since the last lock or sign-in
+	Total    int       // since the last sign-in
+	Locks    int       // number of locks since the last sign-in
+	Until    time.Time // end of the lock; zero if not locked
 	Updated  time.Time
-	Expires  time.Time // when Sweep may forget it; zero if never
+	Expires  time.Time // when Sweep may delete it; zero if never
 }
 
-// Counters are what lockout and throttling count.
+// Counters stores the counters for lockout and throttling.
 type Counters interface {
-	// Counter returns a counter, the zero one if there is none yet.
+	// Counter returns the counter with a key, or a zero one if there is none.
 	Counter(key string) (Counter, error)
 	PutCounter(Counter) error
-	// DeleteCounters removes the counters whose key begins with prefix.
+	// DeleteCounters deletes the counters whose keys begin with prefix.
 	DeleteCounters(prefix string) error
 }

@@ -2,24 +2,24 @@ package store
 
 import "time"
 
-// SigningKey is a key that tokens are signed with.
+// SigningKey is a key that signs tokens.
 type SigningKey struct {
 	ID      string // the kid
 	Alg     string // RS256 or ES256
-	Sealed  []byte // the private key
+	Sealed  []byte // the sealed private key
 	Created time.Time
-	Active  time.Time // signs from then on; it is published before
-	Retires time.Time // is published until then; zero while it is in use
+	Active  time.Time // when it begins to sign; it is published before
+	Retires time.Time // when it is no longer published; zero while it is in use
 }
 
-// SigningKeys are the keys of the provider.
+// SigningKeys stores the signing keys of the provider.
 type SigningKeys interface {
 	SigningKeys() ([]SigningKey, error)
 	PutSigningKey(SigningKey) error
 	DeleteSigningKey(id string) error
 }
 
-// Delivery is a logout token that an application has not received yet.
+// Delivery is a logout token that has yet to be delivered to an application.
 type Delivery struct {
 	ID       string
 	ClientID string
@@ -30,28 +30,28 @@ type Delivery struct {
 	Expires  time.Time
 }
 
-// Deliveries are the logouts that applications have to hear of.
+// Deliveries stores the logouts that applications have yet to be told about.
 type Deliveries interface {
 	AddDelivery(Delivery) error
-	// ClaimDeliveries returns deliveries that are due, and moves their next
-	// attempt to until, so that other nodes leave them alone.
+	// ClaimDeliveries returns up to limit deliveries that are due, and postpones their
+	// next attempt to until. Other nodes leave them alone in the meantime.
 	ClaimDeliveries(now, until time.Time, limit int) ([]Delivery, error)
 	PutDelivery(Delivery) error
 	DeleteDelivery(id string) error
 }
 
-// Settings are facts about the database as a whole.
+// Settings stores facts about the database as a whole.
 type Settings interface {
-	// Setting returns a value, "" if it was never set.
+	// Setting returns a value, or "" if it has not been set.
 	Setting(key string) (string, error)
 	SetSetting(key, value string) error
-	// Sweep removes what has expired before a time, at most limit rows of each
-	// kind. It reports whether there may be more.
+	// Sweep deletes up to limit rows of each kind that expired before a time. It reports
+	// whether there may be more.
 	Sweep(before time.Time, limit int) (more bool, err error)
 }
 
-// SettingHadAccount is set with the first account and stays.
+// SettingHadAccount is set when the first account is created, and never cleared.
 const SettingHadAccount = "had_account"
 
-// SettingVaultKey names the oldest key of the vault that the database is used with.
+// SettingVaultKey is the id of the oldest vault key that the database depends on.
 const SettingVaultKey = "vault_key"

@@ -2,47 +2,47 @@ package store
 
 import "time"
 
-// Kind is what a user is.
+// Kind is the kind of a user.
 type Kind string
 
 const (
 	Person      Kind = "person"
-	Application Kind = "application" // has access keys in the place of a password
+	Application Kind = "application" // has access keys instead of a password
 )
 
 // User is a person or an application that has an account.
 type User struct {
-	ID            string // the subject: random, and never given twice
+	ID            string // the subject: random and never reused
 	Kind          Kind
-	Name          string // the user name, as it was given
+	Name          string // the user name, as it was entered
 	Email         string // empty if there is none
 	EmailVerified bool
 	DisplayName   string
 	GivenName     string
 	FamilyName    string
 	Language      string // a BCP 47 tag, empty if unknown
-	Authenticator string // the name of the login authenticator; empty is default
+	Authenticator string // the name of the login authenticator; empty for the default one
 	Groups        []string
 	Created       time.Time
 	LastSignIn    time.Time // zero if never
-	Locked        bool      // by an operator, until one unlocks
-	Removed       time.Time // zero unless removed; the row stays, so that ID and names stay reserved
+	Locked        bool      // by an operator
+	Removed       time.Time // zero unless removed; the row remains to reserve the ID and the names
 
 	Password Password
-	// MustEnrol: an operator reset the factors, or a recovery code was used: a
-	// factor has to be enrolled at the next sign-in.
+	// MustEnrol requires a factor to be enrolled at the next sign-in, because an operator
+	// reset the factors or a recovery code was used.
 	MustEnrol bool
 }
 
-// Password is what is kept of a user's password. The zero value is none.
+// Password is what is stored about a user's password. The zero value means no password.
 type Password struct {
-	Hash       string    // encoded with its parameters; see package accounts
-	Changed    time.Time // when it was set
+	Hash       string    // encoded with its parameters; see package passwords
+	Changed    time.Time // when it was last set
 	MustChange bool      // at the next sign-in
-	History    []string  // hashes of those before, the last one first
+	History    []string  // previous hashes, most recent first
 }
 
-// NameKind says what a reserved name is.
+// NameKind is the kind of a reserved name.
 type NameKind string
 
 const (
@@ -50,30 +50,30 @@ const (
 	Email    NameKind = "email"
 )
 
-// Name is one entry of the namespace that names and e-mail addresses share.
+// Name is an entry in the namespace that user names and e-mail addresses share.
 type Name struct {
-	Key    string // normalized; see package accounts
+	Key    string // normalized; see package names
 	Kind   NameKind
 	UserID string
 }
 
-// Users are the accounts, and the namespace of their names.
+// Users stores the accounts, and the namespace of their names.
 type Users interface {
 	User(id string) (*User, error)
-	// UserByName finds the user who has a normalized name or e-mail address.
-	// Removed users are found, too.
+	// UserByName returns the user who owns a normalized name or e-mail address, even if
+	// the user has been removed.
 	UserByName(key string) (*User, error)
-	// Users lists users in the order of their names, after the user with the ID
-	// after, from the first one if it is empty. It returns ErrNotFound if there is
-	// no such user.
+	// Users returns up to limit users in the order of their names. It starts after the
+	// user with the ID after, or with the first one if after is empty. The error is
+	// ErrNotFound if there is no such user.
 	Users(filter UserFilter, after string, limit int) ([]*User, error)
 	CountUsers(filter UserFilter) (int, error)
-	// HashBeginnings returns the different beginnings, of so many bytes, of the
-	// hashes of passwords that begin with prefix. Those of removed users do not count.
+	// HashBeginnings returns the distinct beginnings, size bytes long, of all password
+	// hashes that begin with prefix. Removed users do not count.
 	HashBeginnings(prefix string, size int) ([]string, error)
-	// PutUser writes a user whole, with the memberships.
+	// PutUser writes all of a user, including the group memberships.
 	PutUser(*User) error
-	// Reserve takes a name, or returns ErrExists if another user has it.
+	// Reserve reserves a name for a user. The error is ErrExists if another user has it.
 	Reserve(Name) error
 	// Release frees a name.
 	Release(key string) error
@@ -81,22 +81,22 @@ type Users interface {
 	NamesOf(userID string) ([]Name, error)
 }
 
-// UserFilter selects users. The zero value selects all that are not removed.
+// UserFilter selects users. The zero value selects all users who have not been removed.
 type UserFilter struct {
 	Kind    Kind
 	Group   string
-	Search  string // a part of name, display name or e-mail address
-	Removed bool   // removed ones as well
+	Search  string // part of the name, display name or e-mail address
+	Removed bool   // include removed users
 }
 
 // Group is a group of users.
 type Group struct {
 	Name     string
-	Operator bool // its members may do more than others; see package broker
+	Operator bool // protected from external providers; see package broker
 	Created  time.Time
 }
 
-// Groups are the groups that exist here.
+// Groups stores the groups.
 type Groups interface {
 	Groups() ([]Group, error)
 	// PutGroup adds or changes a group.
@@ -111,12 +111,12 @@ type Identity struct {
 	Issuer   string
 	Subject  string
 	UserID   string
-	Name     string // what the external provider calls the user, to show
+	Name     string // the external provider's name of the user, for display
 	Created  time.Time
 	LastUsed time.Time
 }
 
-// Identities are the linked external accounts.
+// Identities stores the linked external accounts.
 type Identities interface {
 	Identity(external, issuer, subject string) (*Identity, error)
 	IdentitiesOf(userID string) ([]Identity, error)
@@ -125,10 +125,10 @@ type Identities interface {
 	DeleteIdentity(external, issuer, subject string) error
 }
 
-// AccessKey is a key of an application user. What the program holds is its
-// secret, of which only the hash is here.
+// AccessKey is an access key of an application. Only the hash of the secret is stored;
+// the secret itself is held by the program.
 type AccessKey struct {
-	ID       string // public: names the key in lists and logs
+	ID       string // public; identifies the key in lists and logs
 	UserID   string
 	Hash     Hash
 	Created  time.Time
@@ -136,7 +136,7 @@ type AccessKey struct {
 	LastUsed time.Time // to the minute
 }
 
-// AccessKeys are the keys of application users.
+// AccessKeys stores the access keys of applications.
 type AccessKeys interface {
 	AccessKey(hash Hash) (*AccessKey, error)
 	AccessKeysOf(userID string) ([]AccessKey, error)

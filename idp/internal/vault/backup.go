@@ -11,9 +11,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 )
 
-// Check returns ErrUnknownKey if a database was used with other keys: no password would
-// be right, and nothing that is sealed would open. The first time it notes which keys
-// the database is used with.
+// Check returns ErrUnknownKey if a database depends on keys that the storage does not
+// have: no password could be verified, and no sealed value opened. When a database is
+// first used, Check records the oldest key in it.
 func (k *Keys) Check(ctx context.Context, db store.Store) error {
 	ring, err := k.current(ctx)
 	if err != nil {
@@ -41,8 +41,8 @@ func (k *Keys) Check(ctx context.Context, db store.Store) error {
 	})
 }
 
-// CheckRestored returns an error if what a transaction has restored was sealed with keys
-// that are not in Caddy's storage.
+// CheckRestored returns an error if the values restored by a transaction were sealed with
+// keys that are not in Caddy's storage.
 func (k *Keys) CheckRestored(ctx context.Context, tx store.Settings) error {
 	noted, err := tx.Setting(store.SettingVaultKey)
 	if err != nil || noted == "" {
@@ -54,7 +54,7 @@ func (k *Keys) CheckRestored(ctx context.Context, tx store.Settings) error {
 	return nil
 }
 
-// Export returns all keys, for a backup that is kept as safe as the storage.
+// Export returns all keys, for a backup. It must be kept as safe as the storage.
 func (k *Keys) Export(ctx context.Context) ([]byte, error) {
 	if _, err := k.current(ctx); err != nil {
 		return nil, err
@@ -70,8 +70,8 @@ func (k *Keys) Export(ctx context.Context) ([]byte, error) {
 	return data, nil
 }
 
-// Import adds the keys of a backup to those that are there, so that all that was sealed
-// with any of them opens.
+// Import adds the keys of a backup to the existing ones, so values sealed with either can
+// be opened.
 func (k *Keys) Import(ctx context.Context, data []byte) error {
 	backup, err := readKeys(data)
 	if err != nil {
@@ -84,7 +84,7 @@ func (k *Keys) Import(ctx context.Context, data []byte) error {
 	return nil
 }
 
-// CheckExported returns an error if Import would not take these keys.
+// CheckExported returns an error if Import would not accept the keys.
 func CheckExported(data []byte) error {
 	_, err := readKeys(data)
 	return err

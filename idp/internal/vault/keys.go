@@ -16,23 +16,23 @@ import (
 )
 
 var (
-	// ErrBroken is returned for what was not sealed for this row and column.
+	// ErrBroken is returned for a value that was not sealed for this row and column, or
+	// has been modified.
 	ErrBroken = errors.New("this was not sealed here, or was changed")
 
-	// ErrUnknownKey is returned if a key that something needs is not in the
-	// storage: the storage is another one, or was emptied.
+	// ErrUnknownKey is returned if the storage does not have a required key, because the
+	// storage has been replaced or emptied.
 	ErrUnknownKey = errors.New("the storage does not have the key that this was made with")
 )
 
 const (
-	// loadWithin bounds a look into the storage.
+	// loadWithin limits the time to read or change the keys.
 	loadWithin = 20 * time.Second
-	// lookAgain is how often a key id that is unknown makes us look again.
+	// lookAgain is the minimum time between two reads caused by unknown key ids.
 	lookAgain = time.Second
 )
 
-// Keys is a Vault whose keys are in Caddy's storage. It reads them when it first
-// needs one.
+// Keys is a Vault with keys in Caddy's storage. It reads them when they are first needed.
 type Keys struct {
 	storage clusterstore.Storage
 	now     func() time.Time
@@ -40,8 +40,7 @@ type Keys struct {
 	ring    atomic.Pointer[ring]
 }
 
-// New returns a vault with the keys of a storage. It does not touch the storage
-// yet.
+// New returns a vault with the keys in a storage. It does not access the storage.
 func New(storage clusterstore.Storage, now func() time.Time) *Keys {
 	return &Keys{storage: storage, now: now, turn: bounded.NewTurn()}
 }
@@ -91,8 +90,8 @@ func authenticate(key, text []byte) []byte {
 	return mac.Sum(nil)
 }
 
-// Rotate adds a key, which is used from now on, and returns its id. Nodes that
-// have not read it yet do so when they meet something that was made with it.
+// Rotate adds a key, which is used from now on, and returns its id. Other nodes read it
+// when they first encounter something made with it.
 func (k *Keys) Rotate(ctx context.Context) (id string, err error) {
 	err = k.turn.Hold(ctx, loadWithin, func(ctx context.Context) error {
 		ring, err := k.change(ctx, true)
@@ -107,8 +106,8 @@ func (k *Keys) Rotate(ctx context.Context) (id string, err error) {
 	return id, nil
 }
 
-// key returns the key with an id, the newest one if the id is empty. An id that
-// is unknown may be of a key that another node has made.
+// key returns the key with an id, or the newest one if id is empty. If the id is unknown,
+// key reads the storage again, as another node may have added it.
 func (k *Keys) key(ctx context.Context, id string) (*key, error) {
 	ring, err := k.current(ctx)
 	if err != nil {
@@ -136,8 +135,8 @@ func (k *Keys) current(ctx context.Context) (*ring, error) {
 	return k.load(ctx, nil)
 }
 
-// load reads the keys, if no other call has done so since the caller saw the ring
-// that it knows.
+// load reads the keys and returns the new ring. If another call has already replaced the
+// ring known to the caller, or has just read the keys, it returns the current ring.
 func (k *Keys) load(ctx context.Context, known *ring) (*ring, error) {
 	err := k.turn.Hold(ctx, loadWithin, func(ctx context.Context) error {
 		current := k.ring.Load()
@@ -153,7 +152,7 @@ func (k *Keys) load(ctx context.Context, known *ring) (*ring, error) {
 	return k.ring.Load(), nil
 }
 
-// unavailableError is about a storage that does not answer, or not with keys.
+// unavailableError reports that the keys in the storage could not be read or changed.
 type unavailableError struct{ err error }
 
 func unavailable(err error) error { return &unavailableError{err} }
@@ -162,10 +161,11 @@ func (e *unavailableError) Error() string {
 	return "the keys in the storage cannot be read: " + e.err.Error()
 }
 
-// Unwrap returns what the storage said.
+// Unwrap returns the error of the storage.
 func (e *unavailableError) Unwrap() error { return e.err }
 
-// Is makes callers treat it as a database that does not answer.
+// Is makes the error match store.ErrUnavailable, so that callers treat it like a database
+// that does not respond.
 func (e *unavailableError) Is(target error) bool { return target == store.ErrUnavailable }
 
 var _ Vault = (*Keys)(nil)

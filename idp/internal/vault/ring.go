@@ -20,18 +20,18 @@ import (
 )
 
 const (
-	// fileName is the storage key of the file with the keys, lockName that of its
+	// fileName is the storage key of the file with the keys. lockName is the name of its
 	// lock.
 	fileName = "oidc_idp/keys/vault.json"
 	lockName = "oidc_idp/keys/vault"
 
 	version    = 1
 	idSize     = 8
-	headSize   = 1 + idSize // what a sealed value begins with: version and key id
+	headSize   = 1 + idSize // length of the version and key id at the start of a sealed value
 	secretSize = 32
 )
 
-// file is what the storage holds, the oldest key first.
+// file is the content of the file. The oldest key comes first.
 type file struct {
 	Keys []secret `json:"keys"`
 }
@@ -41,7 +41,7 @@ type secret struct {
 	Created time.Time `json:"created"`
 }
 
-// ring is the keys of a file, the oldest first. It has at least one.
+// ring contains the keys of the file, oldest first. It is never empty.
 type ring struct {
 	keys []*key
 	read time.Time
@@ -59,7 +59,7 @@ func (r *ring) find(id string) *key {
 	return nil
 }
 
-// key is what is derived of one secret.
+// key contains the keys derived from one secret.
 type key struct {
 	id            string
 	pepper, keyed [sha256.Size]byte
@@ -111,7 +111,8 @@ func (k *key) open(row, column string, sealed []byte) ([]byte, error) {
 	return value, nil
 }
 
-// additionalData binds a sealed value to its place: no two places have the same.
+// additionalData binds a sealed value to its row and column. It is unambiguous: the
+// length of the row comes first.
 func additionalData(head []byte, row, column string) []byte {
 	data := append(bytes.Clone(head), strconv.Itoa(len(row))...)
 	data = append(data, ':')
@@ -119,8 +120,8 @@ func additionalData(head []byte, row, column string) []byte {
 	return append(data, column...)
 }
 
-// change reads the file, adds a key if it has none yet or one is wanted, and
-// keeps the ring.
+// change reads the file, adds a key if add is true or there is none, and stores the
+// resulting ring in k.
 func (k *Keys) change(ctx context.Context, add bool) (*ring, error) {
 	found, err := k.readFile(ctx)
 	if err != nil {
@@ -143,8 +144,8 @@ func (k *Keys) change(ctx context.Context, add bool) (*ring, error) {
 	return ring, nil
 }
 
-// addKey adds a key to the file under the lock, unless none is wanted and another
-// node has made the first one meanwhile.
+// addKey adds a key to the file, under the lock. Unless wanted is true, it adds none if
+// another node has meanwhile created the first key.
 func (k *Keys) addKey(ctx context.Context, wanted bool) (found file, err error) {
 	unlock, err := clusterstore.Lock(ctx, k.storage, lockName)
 	if err != nil {
@@ -171,8 +172,8 @@ func (k *Keys) writeFile(ctx context.Context, f file) error {
 	return nil
 }
 
-// readFile reads the file. One that is absent has no keys. One that is damaged is
-// an error: a new key in its place would make everything else unreadable.
+// readFile reads the file. A missing file has no keys. A damaged file is an error:
+// replacing it would make all existing values unreadable.
 func (k *Keys) readFile(ctx context.Context) (found file, err error) {
 	data, err := k.storage.Load(ctx, fileName)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -1,6 +1,6 @@
-// Preview serves each built-in page with contents made up, on loopback, to look at and
-// to test: / lists them as JSON, /pages/0 is the first one, and ?ui_locales=de chooses a
-// language. It prints its address.
+// Preview serves the built-in pages with sample data on a loopback address, for viewing
+// and for tests. / lists the pages as JSON, /pages/0 is the first one, and ?ui_locales=de
+// selects a language. Preview prints its URL.
 package main
 
 import (
@@ -35,7 +35,7 @@ func main() {
 	log.Fatal(http.Serve(listener, handler(shown))) //nolint:gosec // on loopback, for tests
 }
 
-// page is one of the list.
+// page is an entry in the list of pages.
 type page struct {
 	Name string `json:"name"`
 	Path string `json:"path"`
