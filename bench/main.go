@@ -23,7 +23,7 @@ type world struct {
 	binary, tests  string // Caddy with the plugin, and the test binary of its package
 	core, loadCore int
 	folder         string // for files of the servers
-	profiles       string // for CPU profiles, if not empty
+	profiles       string // folder for CPU profiles; may be empty
 	size           size
 	provider       *oidctest.Provider
 	transport      *http.Transport
@@ -34,7 +34,7 @@ type size struct {
 	rounds, requests int // rounds of each case, and requests in each slice
 	connections      int
 	latencies        int // requests sent one by one
-	logins           int // in each of five groups
+	logins           int // logins in each of five groups
 	starts           int
 	count            int    // runs of each benchmark
 	times, logs      string // -benchtime of benchmarks of requests, and of logins

@@ -22,7 +22,7 @@ type result struct {
 	bare, floor      float64   // times of plain Caddy without and with the cookie
 	ratios, toBare   []float64 // to floor and to bare, one per round
 	foreign          float64   // share of the server's core used by other processes
-	idle, loaded     int       // KiB
+	idle, loaded     int       // resident memory, in KiB
 	p50, p99         time.Duration
 	floor50, floor99 time.Duration
 }
@@ -116,7 +116,7 @@ func (w *world) measure(ctx context.Context, r row) (*result, error) {
 			return nil, err
 		}
 		defer c.load.close()
-		if err := c.load.run(w.size.requests); err != nil { // warm
+		if err := c.load.run(w.size.requests); err != nil { // warm up
 			return nil, err
 		}
 	}
@@ -254,7 +254,7 @@ func (w *world) signInMany(ctx context.Context, s *server, user string) (*logins
 		all.Wait()
 		return errors.Join(append(errs, ctx.Err())...)
 	}
-	if err := group(); err != nil { // warm
+	if err := group(); err != nil { // warm up
 		return nil, err
 	}
 	began := time.Now()

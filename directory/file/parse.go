@@ -54,7 +54,8 @@ type parser struct {
 func (p *parser) refuse(line int, reason string) { p.bad = append(p.bad, badLine{line, reason}) }
 
 // readHeader reports whether the first line that is not silent is a header. A
-// header is the column userName alone, or, in any case, among other columns.
+// header has the column userName: exactly that if it is the only column, and in
+// any letter case otherwise.
 func (p *parser) readHeader(text string) bool {
 	number := 0
 	for line := range strings.Lines(text) {

@@ -17,7 +17,7 @@ func filterQuery(name string) string {
 	var value bytes.Buffer
 	encoder := json.NewEncoder(&value)
 	encoder.SetEscapeHTML(false) // some servers do not support \u escapes
-	_ = encoder.Encode(name)     // a string always encodes
+	_ = encoder.Encode(name)     // encoding a string cannot fail
 	filter := "userName eq " + strings.TrimSuffix(value.String(), "\n")
 	return "filter=" + strings.ReplaceAll(url.QueryEscape(filter), "+", "%20")
 }

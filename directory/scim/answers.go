@@ -72,7 +72,7 @@ type answers struct {
 func newAnswers() *answers {
 	users, err := simplelru.NewLRU[who, answer](maxAnswers, nil)
 	if err != nil {
-		panic(err) // the size is a constant above zero
+		panic(err) // cannot happen: the size is positive
 	}
 	return &answers{slots: make(chan struct{}, maxFlights), users: users, flights: make(map[who]*flight)}
 }

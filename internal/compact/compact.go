@@ -90,7 +90,7 @@ func (e *encoder) append(dst []byte, head int) []byte {
 var encoders = sync.Pool{New: func() any {
 	w, err := flate.NewWriterDict(io.Discard, level, dictionary2)
 	if err != nil {
-		panic(err) // the level is a constant
+		panic(err) // cannot happen: the level is valid
 	}
 	return &encoder{deflate: w}
 }}

@@ -99,6 +99,6 @@ func (d *Diagram) inWords() string {
 
 func escape(text string) string {
 	var b strings.Builder
-	_ = xml.EscapeText(&b, []byte(text)) // writes to memory
+	_ = xml.EscapeText(&b, []byte(text)) // cannot fail: writes to memory
 	return b.String()
 }

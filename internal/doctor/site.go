@@ -97,8 +97,8 @@ func (e *Examination) checkClaims(missing []identity.Finding) {
 	}
 }
 
-// someUser is the name of the user about whom directories are asked. It does not
-// matter whether they know this user.
+// someUser is the name that directories are asked about. It does not matter
+// whether they know it.
 const someUser = "oidc-rp-check"
 
 // checkDirectories reports whether the directories answer. It asks them

@@ -14,8 +14,8 @@ import (
 
 // This file tries the credentials and the redirect URI at a provider.
 
-// someRedirectURI is sent if no redirect URI is known. Most providers check the code
-// first.
+// someRedirectURI is sent if no redirect URI is known. It makes no difference to
+// providers that check the code first.
 const someRedirectURI = "https://localhost/code"
 
 // try tries the credentials and the redirect URIs concurrently. Pushed authorization

@@ -35,8 +35,8 @@ func withoutHosts(sets []MatcherSet) (others []MatcherSet) {
 	return others
 }
 
-// HasPlaceholder reports whether a host contains a placeholder, so that its
-// value is known only at runtime.
+// HasPlaceholder reports whether a host contains a placeholder, whose value is
+// known only at run time.
 func HasPlaceholder(host string) bool { return strings.Contains(host, "{") }
 
 // Scheme returns the scheme and port at which browsers reach the site. The port

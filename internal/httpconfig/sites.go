@@ -106,7 +106,7 @@ type siteReader struct {
 	app     *App
 	server  *Server
 	handler string
-	sites   map[string]*Site // by their hosts
+	sites   map[string]*Site // by their sorted hosts
 	order   []*Site
 	site    *Site // the site being read
 	route   int   // index of the top-level route being read

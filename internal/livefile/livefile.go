@@ -46,7 +46,7 @@ const (
 // Value is computed from files, and again when they change. It is safe for
 // concurrent use.
 type Value[T any] struct {
-	limit  int // of a file's size
+	limit  int // maximum size of a file, in bytes
 	make   func(Read) (T, error)
 	now    func() time.Time
 	notify func(Event)
@@ -102,7 +102,7 @@ func (v *Value[T]) Get() T {
 
 func (v *Value[T]) due() bool {
 	age := time.Duration(v.now().UnixNano() - v.looked.Load())
-	return age >= Every || age < 0 // the clock was set back
+	return age >= Every || age < 0 // negative if the clock was set back
 }
 
 func (v *Value[T]) look() {

@@ -14,9 +14,9 @@ import (
 // inspections are checks that only the doctor makes. What they find may be intended,
 // so it is not reported when a configuration is loaded.
 var inspections = []func(*report, *Instance){
-	inspectPlainHTTP, // logins that do not begin, for want of TLS
-	inspectRegexps,   // routes for one spelling of a path alone
-	inspectErrors,    // error pages that serve what was refused
+	inspectPlainHTTP, // logins that do not begin without TLS
+	inspectRegexps,   // routes that match only one spelling of a path
+	inspectErrors,    // error routes that serve the refused page
 	inspectShadowed,  // routes that never apply
 }
 

@@ -107,7 +107,8 @@ type Provider struct {
 	// Own reports whether the provider belongs to the instance and is not
 	// shared.
 	Own bool
-	// Disabled is also true if no provider has the id.
+	// Disabled reports whether the provider is disabled, or no provider has the
+	// id.
 	Disabled bool
 	// RedirectPath is the path of the callback, or "" for the default endpoint.
 	RedirectPath string
@@ -152,7 +153,7 @@ type Finding struct {
 	// slog.LevelWarn if it is probably a mistake.
 	Level   slog.Level
 	Message string
-	// Remedy is what to do about it; "" if the message already says so.
+	// Remedy is what to do about it, or "" if the message contains that.
 	Remedy string
 	Attrs  []slog.Attr
 	// Err is the reason to refuse the configuration, or nil for a warning.

@@ -35,7 +35,7 @@ func checkProviderIDs(r *report, i, other *Instance) {
 		return
 	}
 	if i.Endpoints != other.Endpoints && i.Session.Cookie.Name != other.Session.Cookie.Name {
-		return // they have nothing in common
+		return // they share neither endpoints nor cookies
 	}
 	for _, id := range i.providerIDs() {
 		own, _ := i.provider(id)

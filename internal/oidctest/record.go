@@ -45,7 +45,7 @@ func readRequest(e Endpoint, r *http.Request) Request {
 // maxCanaries limits how many canaries a long test collects.
 const maxCanaries = 1 << 13
 
-// record is what the provider has recorded. Provider.mu guards it.
+// record has what the provider remembers about requests. Provider.mu guards it.
 type record struct {
 	violations []string
 	hits       [endpoints]int
