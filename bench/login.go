@@ -144,7 +144,7 @@ func (b *browser) signIn(origin, path string) (cookies string, err error) {
 	parts := []string{"theme=dark"}
 	for _, c := range b.http.Jar.Cookies(u) {
 		if strings.HasSuffix(c.Name, "_mark") {
-			continue // lasts only a minute
+			continue // the mark of a sign-in lasts only a minute
 		}
 		parts = append(parts, c.Name+"="+c.Value)
 	}

@@ -2,10 +2,10 @@
 //
 //	go run ./cmd/demo
 //
-// Everything is in one process: a Caddy with this plugin and the Caddyfile in this folder, a site
-// with a public home page, an application behind it, and an identity provider, which is part of
-// that Caddy, with the users alice and bob. Everything listens on loopback, in plain HTTP, and
-// leaves nothing behind.
+// Everything is in one process: a Caddy with this plugin and the Caddyfile in
+// this folder, a site with a public home page, an application behind it, and an
+// identity provider, which is part of that Caddy, with the users alice and bob.
+// Everything listens on loopback, in plain HTTP, and leaves nothing behind.
 package main
 
 import (

@@ -13,7 +13,7 @@ import (
 	"text/tabwriter"
 )
 
-// Report tells how the rules apply to a user at a path.
+// Report is the result of applying the rules to a user at a path.
 type Report struct {
 	Site     string    `json:"site"`
 	Path     string    `json:"path"`

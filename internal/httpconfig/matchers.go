@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Answer tells whether requests for a path match, as far as that can be decided
-// without running the matchers.
+// Answer is what can be said, without running the matchers, about whether
+// requests for a path match.
 type Answer int
 
 const (

@@ -84,7 +84,7 @@ type Options struct {
 	CheckedHosts []string
 	Providers    []Provider
 	Session      Session
-	// LoginAt is the login host, or nil. LoginFor are the patterns of hosts whose
+	// LoginAt is the login host, or nil. LoginFor has the patterns of hosts whose
 	// logins this instance serves.
 	LoginAt  *address.Origin
 	LoginFor []string

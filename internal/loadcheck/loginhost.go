@@ -98,8 +98,8 @@ func (s *Session) place() string {
 	return store.Module
 }
 
-// isShared reports whether other nodes can read the sessions. Provisioning an
-// instance refuses login_at and login_for otherwise.
+// isShared reports whether other nodes can read the sessions. If they cannot,
+// provisioning an instance with login_at or login_for already fails.
 func (s *Session) isShared() bool {
 	return s.place() != "memory" && (s.Store != "" || len(s.Secrets) == 0)
 }

@@ -5,7 +5,7 @@
 // The metrics belong to the process and outlive configurations, so a reload does not
 // reset them. Counting is one atomic addition to a value that was looked up in
 // advance; the rest of the cost is paid by readers. The values of labels are fixed, or
-// are ids of configured providers. They never identify a user, a session, a host or an
+// are ids of configured providers. No label identifies a user, a session, a host or an
 // address.
 //
 // How metrics, spans and events leave the process is up to package telemetry, which
