@@ -50,8 +50,9 @@ func resolveLoginHost(h *Handler) error {
 	return checkLoginHost(h)
 }
 
-// watchHandedOver starts ending the sessions of handed-over users whom the
-// directories of a login host no longer know, until the app is cleaned up.
+// watchHandedOver starts goroutines that end the sessions of handed-over users
+// once they are no longer known to the directories of a login host. They run
+// until the app is cleaned up.
 func watchHandedOver(a *App) {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.release = append(a.release, func() error { cancel(); return nil })

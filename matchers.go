@@ -127,8 +127,8 @@ func (m *userMatcher) provision(ctx caddy.Context, name string, rules []*rulecon
 	return nil
 }
 
-// MatchWithError implements caddyhttp.RequestMatcherWithError. The user is whom the
-// last instance that guarded the request has found.
+// MatchWithError implements caddyhttp.RequestMatcherWithError. It uses the user
+// that the last instance to guard the request has found.
 func (m *userMatcher) MatchWithError(r *http.Request) (bool, error) {
 	st, ok := caddyhttp.GetVar(r.Context(), stateVar).(*requestState)
 	switch {

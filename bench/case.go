@@ -5,24 +5,23 @@ import (
 	"strings"
 )
 
-// A row is one case of the whole-process table. To add one is to add it here.
+// A row is one case of the whole-process table. To add a case, add it to rows.
 type row struct {
-	// name is what the table shows; -case selects by it.
+	// name is the name in the table. The flag -case selects rows by name.
 	name string
-	// claims is the file in testdata with what the provider says of the user who
-	// signs in; no user does if it is empty.
+	// claims is the file in testdata with the claims of the user who signs in.
+	// If it is empty, no user signs in.
 	claims string
-	// site are lines of the directive's block, beside those that name the
-	// provider. {redis} stands for the host and port of a redis-server of the
-	// row's own, {redis_socket} for its unix socket; one is started if either is
-	// there.
+	// site has additional lines for the directive's block. {redis} is replaced
+	// by the host and port of a redis-server that is started for this row, and
+	// {redis_socket} by the path of its Unix socket.
 	site string
-	// path is asked for, and answered with status.
+	// path is the path to request, and status the expected status.
 	path   string
 	status int
-	// aim and bareAim are the ratios that we want to stay under, to the same Caddy
-	// without the directive that gets the same bytes, and to one that gets no
-	// cookie; 0 is none.
+	// aim and bareAim are upper limits for the cost relative to a Caddy without
+	// the directive: aim if that gets the same bytes, bareAim if it gets no
+	// cookie. 0 means no limit.
 	aim, bareAim float64
 }
 
@@ -40,15 +39,15 @@ var rows = []row{
 	{"anonymous, redirect to the login", "", "", "/reports/2026", http.StatusFound, 0, 0},
 }
 
-// An inProcess is a case of the in-process table: a benchmark of the plugin's
+// An inProcess is one case of the in-process table, a benchmark in the plugin's
 // package.
 type inProcess struct {
 	benchmark string
 	aim       string
-	label     string // what the table shows. Default: the benchmark's own name
+	label     string // name in the table. Default: the benchmark's name
 }
 
-// title returns what the table shows.
+// title returns the name in the table.
 func (p inProcess) title() string {
 	name := p.label
 	if name == "" {
@@ -57,11 +56,12 @@ func (p inProcess) title() string {
 	return strings.ReplaceAll(name, "_", " ")
 }
 
-// isRequest reports whether the benchmark serves requests, so that the next handler is
-// subtracted.
+// isRequest reports whether the benchmark serves requests. The cost of the next
+// handler is then subtracted.
 func (p inProcess) isRequest() bool { return p.benchmark != "Login" }
 
-// alone is the benchmark that is subtracted from the others of its kind.
+// alone is the benchmark of the next handler, which is subtracted from those
+// that serve requests.
 const alone = "Request/next_handler_alone"
 
 var inProcesses = []inProcess{

@@ -11,9 +11,9 @@ import (
 	"unsafe"
 )
 
-// cpuTime is the CPU time that a process has used, user and system, of all its
-// threads, also those that have ended, to the nanosecond. It is the clock that
-// clock_getcpuclockid(3) names.
+// cpuTime returns the user and system CPU time that a process has used, in
+// nanosecond resolution, including threads that have ended. It reads the clock
+// of clock_getcpuclockid(3).
 func cpuTime(pid int) (time.Duration, error) {
 	const perProcess = 2 // CPUCLOCK_SCHED
 	clock := ^pid<<3 | perProcess
@@ -24,17 +24,19 @@ func cpuTime(pid int) (time.Duration, error) {
 	return time.Duration(t.Nano()), nil
 }
 
-// tick is the unit of /proc/<pid>/stat: USER_HZ, which is 100 on every
-// architecture that Go has.
+// tick is the unit of times in /proc/<pid>/stat. USER_HZ is 100 on all
+// architectures that Go supports.
 const tick = 10 * time.Millisecond
 
-// accountedTime is the same as the kernel accounts for it, in ticks.
+// accountedTime returns the same time as cpuTime, from /proc and in multiples
+// of tick.
 func accountedTime(pid int) (time.Duration, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}
-	// The name, in parentheses, may hold anything; utime is field 14.
+	// The name, in parentheses, may contain any character. utime is field 14,
+	// and stime field 15.
 	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
 	if len(fields) < 13 {
 		return 0, fmt.Errorf("/proc/%d/stat is short", pid)
@@ -50,7 +52,7 @@ func accountedTime(pid int) (time.Duration, error) {
 	return sum, nil
 }
 
-// checkClock compares both: a clock that is wrong must not go unseen.
+// checkClock returns an error if cpuTime and accountedTime disagree.
 func checkClock(pid int) error {
 	fine, err := cpuTime(pid)
 	if err != nil {
@@ -66,7 +68,8 @@ func checkClock(pid int) error {
 	return nil
 }
 
-// busyTime is what a core has worked, for whomever.
+// busyTime returns how long a core has been busy, with any process or the
+// kernel.
 func busyTime(core int) (time.Duration, error) {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {
@@ -93,7 +96,7 @@ func busyTime(core int) (time.Duration, error) {
 	return 0, fmt.Errorf("/proc/stat has no core %d", core)
 }
 
-// residentKiB is how much memory a process has in use.
+// residentKiB returns the resident memory of a process, in KiB.
 func residentKiB(pid int) (int, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -10,13 +10,13 @@ import (
 	"strings"
 )
 
-// figures are those of one benchmark, of each time that it was run. nanos are
-// CPU time, which others on the machine do not lengthen.
+// figures has the results of each run of a benchmark, per operation. nanos is
+// CPU time, which does not depend on the load of the machine.
 type figures struct{ nanos, bytes, allocs []float64 }
 
 var benchmarkLine = regexp.MustCompile(`^Benchmark(\S+)\s+\d+\s+[\d.]+ ns/op\s+([\d.]+) cpu-ns/op\s+(\d+) B/op\s+(\d+) allocs/op`)
 
-// parseBenchmarks reads what go test prints.
+// parseBenchmarks parses the output of go test -bench.
 func parseBenchmarks(output string) map[string]*figures {
 	all := make(map[string]*figures)
 	for line := range strings.Lines(output) {
@@ -40,7 +40,7 @@ func parseBenchmarks(output string) map[string]*figures {
 }
 
 // measureInProcess runs the benchmarks of the plugin's package on the server's
-// core. A benchmark of the table that is not there is an error.
+// core. It returns an error if a benchmark in the table was not run.
 func (w *world) measureInProcess(ctx context.Context, into *report) error {
 	output := ""
 	for _, group := range []struct{ benchmarks, times string }{{"^Benchmark(Request|AccessKey|AccessToken|Check)$", w.size.times}, {"^BenchmarkLogin$", w.size.logs}} {

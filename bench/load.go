@@ -15,17 +15,17 @@ import (
 	"time"
 )
 
-// load are keep-alive connections that send the same bytes again and again.
+// load sends the same request repeatedly over keep-alive connections.
 type load struct {
 	request []byte
 	want    want
 	conns   []*conn
 }
 
-// want is what every answer has to be.
+// want describes the expected response.
 type want struct {
-	status   string // the status line's beginning
-	location string // the beginning of the header's value
+	status   string // prefix of the status line
+	location string // prefix of the Location header
 	body     string
 }
 
@@ -70,8 +70,9 @@ func (l *load) close() {
 	}
 }
 
-// run sends this many requests, no more, as fast as the server answers. The
-// first answer that is not what it has to be is the error.
+// run sends the given number of requests, as fast as the server answers. It
+// stops a connection at its first unexpected response, and returns these
+// errors.
 func (l *load) run(requests int) error {
 	var left atomic.Int64
 	left.Store(int64(requests))
@@ -88,8 +89,8 @@ func (l *load) run(requests int) error {
 	return errors.Join(errs...)
 }
 
-// times sends requests over one connection, one after the other, and returns
-// how long each took.
+// times sends requests one after the other over one connection, and returns
+// their durations, sorted.
 func (l *load) times(requests int) ([]time.Duration, error) {
 	all := make([]time.Duration, requests)
 	for i := range all {
@@ -103,7 +104,7 @@ func (l *load) times(requests int) ([]time.Duration, error) {
 	return all, nil
 }
 
-// ask sends a request and reads the answer.
+// ask sends a request and reads and checks the response.
 func (c *conn) ask(request []byte, w *want) error {
 	if _, err := c.Write(request); err != nil {
 		return err

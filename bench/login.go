@@ -19,8 +19,8 @@ import (
 //go:embed testdata/*.json
 var recorded embed.FS
 
-// witness lets the tests' provider run in a program: it fails by what it
-// keeps, and what it would clean up is ended by end.
+// witness is a testing.TB for running oidctest outside of a test. It collects
+// errors, and end runs the cleanup functions.
 type witness struct {
 	testing.TB
 	failed  []string
@@ -35,8 +35,8 @@ func (w *witness) Errorf(f string, a ...any) { w.failed = append(w.failed, fmt.S
 func (w *witness) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
 func (w *witness) Fatal(a ...any)            { panic(fmt.Sprint(a...)) }
 
-// end ends the provider; the error is what the relying party did wrong in its
-// eyes.
+// end ends the provider. The error contains the relying party's violations, if
+// there were any.
 func (w *witness) end() error {
 	for _, f := range w.cleanup {
 		f()
@@ -47,7 +47,7 @@ func (w *witness) end() error {
 	return nil
 }
 
-// newProvider starts the provider, with a user for each file of claims.
+// newProvider starts the provider, with a user for each file in testdata.
 func newProvider() (*oidctest.Provider, *witness, error) {
 	w := new(witness)
 	p := oidctest.New(w, oidctest.Unrecorded(), oidctest.ClaimsInIDToken())
@@ -71,26 +71,27 @@ func newProvider() (*oidctest.Provider, *witness, error) {
 	return p, w, nil
 }
 
-// navigation is what Firefox sends for a page that was typed, beside Host and Cookie. It
-// is all of it: a header with more than eight lines costs a step more, since Go's maps
-// have room for eight in one group, and no browser sends as few.
+// navigation has the header fields, besides Host and Cookie, that Firefox sends for an
+// address that the user typed. The number of fields matters: Go's maps are faster with
+// at most eight entries, and all browsers send more.
 const navigation = "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n" +
 	"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\nAccept-Language: en-US,en;q=0.5\r\n" +
 	"Accept-Encoding: gzip, deflate, br, zstd\r\nConnection: keep-alive\r\nUpgrade-Insecure-Requests: 1\r\n" +
 	"Sec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Site: none\r\nSec-Fetch-User: ?1\r\nPriority: u=0, i\r\n"
 
-// browser is one person's, who signs in.
+// browser is the browser of a user who signs in.
 type browser struct {
 	w    *world
 	http *http.Client
 }
 
 func (w *world) newBrowser() *browser {
-	jar, _ := cookiejar.New(nil) // fails for no options
+	jar, _ := cookiejar.New(nil) // cannot fail without options
 	return &browser{w, &http.Client{Jar: jar, Transport: w.transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
-// get asks the site for a page and returns where the answer leads.
+// get requests a page of the site, checks the status, and returns the Location
+// header.
 func (b *browser) get(address string, want int) (location string, err error) {
 	request, err := http.NewRequest(http.MethodGet, address, nil)
 	if err != nil {
@@ -114,16 +115,16 @@ func (b *browser) get(address string, want int) (location string, err error) {
 	return response.Header.Get("Location"), nil
 }
 
-// signIn goes the whole way of a login: the page, the provider, the code
-// endpoint. It returns the Cookie header of the session, with cookies of others
-// around it.
+// signIn makes a complete login: page, provider, code endpoint. It returns the
+// Cookie header of the session, with unrelated cookies around it.
 func (b *browser) signIn(origin, path string) (cookies string, err error) {
 	asked, err := b.get(origin+path, http.StatusFound)
 	if err != nil {
 		return "", err
 	}
-	asked, _, _ = strings.Cut(asked, "#") // which no browser sends
-	// The provider's page costs no connection: it is not what is measured.
+	asked, _, _ = strings.Cut(asked, "#") // browsers do not send fragments
+	// The provider is called directly, because its connections are not to be
+	// measured.
 	answer := httptest.NewRecorder()
 	b.w.provider.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, asked, nil))
 	if answer.Code != http.StatusSeeOther {
@@ -143,7 +144,7 @@ func (b *browser) signIn(origin, path string) (cookies string, err error) {
 	parts := []string{"theme=dark"}
 	for _, c := range b.http.Jar.Cookies(u) {
 		if strings.HasSuffix(c.Name, "_mark") {
-			continue // the mark of a sign-in lasts a minute
+			continue // the mark of a sign-in lasts only a minute
 		}
 		parts = append(parts, c.Name+"="+c.Value)
 	}

@@ -1,7 +1,7 @@
-// Command bench measures what the plugin costs, against the same Caddy without
-// its directive, and writes the tables of docs/performance.md. Start it by the
-// script run beside this file, which builds what it needs and gives server and
-// load a core each.
+// Command bench measures the cost of the plugin, compared to the same Caddy
+// without its directive, and writes the tables of docs/performance.md. Start it
+// with the script bench/run, which builds the binaries and assigns separate
+// cores to the server and the load.
 package main
 
 import (
@@ -18,26 +18,26 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// world is what all measurements share.
+// world has what all measurements share.
 type world struct {
-	binary, tests  string // a Caddy with the plugin, and its package's tests
+	binary, tests  string // Caddy with the plugin, and the test binary of its package
 	core, loadCore int
-	folder         string // for what servers write
-	profiles       string // for CPU profiles, if not empty
+	folder         string // for files of the servers
+	profiles       string // folder for CPU profiles; may be empty
 	size           size
 	provider       *oidctest.Provider
 	transport      *http.Transport
 }
 
-// size is how much is measured.
+// size is the extent of the measurements.
 type size struct {
-	rounds, requests int // of each pair, and in each slice
+	rounds, requests int // rounds of each case, and requests in each slice
 	connections      int
-	latencies        int // requests one by one
-	logins           int // in each of five groups
+	latencies        int // requests sent one by one
+	logins           int // logins in each of five groups
 	starts           int
-	count            int    // of each benchmark
-	times, logs      string // how often a benchmark of requests, of logins is run
+	count            int    // runs of each benchmark
+	times, logs      string // -benchtime of benchmarks of requests, and of logins
 }
 
 var (
@@ -112,7 +112,7 @@ func run() (err error) {
 	return r.into(*out, w)
 }
 
-// measureRows measures the whole-process cases with the selected names.
+// measureRows measures the whole-process cases whose names match selected.
 func (w *world) measureRows(ctx context.Context, selected *regexp.Regexp) (*report, error) {
 	r := new(report)
 	for _, row := range rows {

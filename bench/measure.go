@@ -10,19 +10,19 @@ import (
 	"time"
 )
 
-// loginsAtOnce is how many people sign in at the same time.
+// loginsAtOnce is the number of concurrent logins.
 const loginsAtOnce = 8
 
-// result is what was measured of a row. Times are CPU time of the server for
-// one request, in microseconds, medians of the slices.
+// result is the result of a row. Times are the server's CPU time per request,
+// in microseconds, as the median of all slices.
 type result struct {
 	row
-	cookie           int // bytes of the session's cookies, names and all
+	cookie           int // size of the session's cookies with their names, in bytes
 	micros           float64
-	bare, floor      float64   // plain Caddy without and with the cookie
-	ratios, toBare   []float64 // to the floor and to the bare one, of each round
-	foreign          float64   // share of the server's core that others took
-	idle, loaded     int       // KiB
+	bare, floor      float64   // times of plain Caddy without and with the cookie
+	ratios, toBare   []float64 // to floor and to bare, one per round
+	foreign          float64   // share of the server's core used by other processes
+	idle, loaded     int       // resident memory, in KiB
 	p50, p99         time.Duration
 	floor50, floor99 time.Duration
 }
@@ -34,15 +34,15 @@ func (r *result) String() string {
 		median(r.ratios), low, high, median(r.toBare), bareLow, bareHigh, r.micros, r.cookie)
 }
 
-// contender is a server and what is asked of it.
+// contender is a server with its load.
 type contender struct {
 	server *server
 	beside *server
 	load   *load
-	micros []float64 // of each slice
+	micros []float64 // one value per slice
 }
 
-// used is the CPU time of all that belongs to the contender.
+// used returns the CPU time of the contender's processes.
 func (c *contender) used() (time.Duration, error) {
 	sum, err := cpuTime(c.server.pid())
 	if err == nil && c.beside != nil {
@@ -53,7 +53,7 @@ func (c *contender) used() (time.Duration, error) {
 	return sum, err
 }
 
-// slice sends requests and notes what one of them has cost.
+// slice sends requests and records the CPU time per request.
 func (c *contender) slice(requests int) error {
 	before, err := c.used()
 	if err != nil {
@@ -67,11 +67,11 @@ func (c *contender) slice(requests int) error {
 	return err
 }
 
-// last is what the slice before has measured.
+// last returns the result of the last slice.
 func (c *contender) last() float64 { return c.micros[len(c.micros)-1] }
 
-// measure compares a row with a plain Caddy that gets the same bytes, and with
-// one that gets no cookie.
+// measure compares a row to a plain Caddy that gets the same bytes, and to one
+// that gets no cookie.
 func (w *world) measure(ctx context.Context, r row) (*result, error) {
 	directive, beside, err := w.guard(ctx, r)
 	if err != nil {
@@ -116,7 +116,7 @@ func (w *world) measure(ctx context.Context, r row) (*result, error) {
 			return nil, err
 		}
 		defer c.load.close()
-		if err := c.load.run(w.size.requests); err != nil { // warm
+		if err := c.load.run(w.size.requests); err != nil { // warm up
 			return nil, err
 		}
 	}
@@ -136,8 +136,8 @@ func (w *world) measure(ctx context.Context, r row) (*result, error) {
 	return result, errors.Join(checkClock(guarded.pid()), checkClock(plain.pid()))
 }
 
-// compare runs the rounds: each contender once, every second round the other
-// way round, so that drift does not favour one side.
+// compare runs the rounds. Each round has one slice of each contender, in
+// reverse order in every second round, to balance out drift.
 func (w *world) compare(ctx context.Context, r *result, contenders []*contender) error {
 	bare, floor, ours := contenders[0], contenders[1], contenders[2]
 	busy, err := busyTime(w.core)
@@ -182,7 +182,8 @@ func (w *world) compare(ctx context.Context, r *result, contenders []*contender)
 	return err
 }
 
-// latencies are those of one connection, ours and the floor's in turn.
+// latencies measures the durations of requests over one connection, alternating
+// between ours and the floor.
 func (w *world) latencies(ours, floor *load) (p50, p99, floor50, floor99 time.Duration, err error) {
 	const groups = 4
 	var mine, theirs [2][]float64
@@ -203,16 +204,16 @@ func (w *world) latencies(ours, floor *load) (p50, p99, floor50, floor99 time.Du
 	return at(mine[0]), at(mine[1]), at(theirs[0]), at(theirs[1]), nil
 }
 
-// logins is what people who sign in cost the server.
+// logins is the cost of logins.
 type logins struct {
 	user            string
-	aim             float64   // the CPU time that we want to stay under; 0 is none
-	millis          []float64 // CPU time of a login, of each group
+	aim             float64   // upper limit for the CPU time in milliseconds; 0 means none
+	millis          []float64 // CPU time per login, one value per group
 	loginsPerSecond float64
 }
 
-// measureLogins has people sign in, several at a time. The provider and the
-// people are on the other core, and are not counted.
+// measureLogins measures concurrent logins. The provider and the browsers run
+// on the other core and are not counted.
 func (w *world) measureLogins(ctx context.Context, into *report) error {
 	for _, r := range []row{{name: "usual user", claims: "usual.json", aim: 0.6}, {name: "large user", claims: "large.json"}} {
 		directive, _, err := w.guard(ctx, r)
@@ -253,7 +254,7 @@ func (w *world) signInMany(ctx context.Context, s *server, user string) (*logins
 		all.Wait()
 		return errors.Join(append(errs, ctx.Err())...)
 	}
-	if err := group(); err != nil { // warm
+	if err := group(); err != nil { // warm up
 		return nil, err
 	}
 	began := time.Now()
@@ -275,8 +276,8 @@ func (w *world) signInMany(ctx context.Context, s *server, user string) (*logins
 	return l, nil
 }
 
-// measureStarts takes the time from the start of the process to the first
-// answer, with the directive and without, in turn.
+// measureStarts measures the time from the start of the process to the first
+// response, alternating between Caddy without and with the directive.
 func (w *world) measureStarts(ctx context.Context, into *report) error {
 	directive, _, err := w.guard(ctx, row{site: "public *"})
 	if err != nil {

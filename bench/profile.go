@@ -15,16 +15,16 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// authorize is where a login leads at the provider.
+// authorize is the provider's endpoint to which a login redirects.
 const authorize = oidctest.Authorize
 
-// profiled is how long a CPU profile lasts, in seconds.
+// profiled is the duration of a CPU profile in seconds.
 const profiled = 20
 
 var notInNames = regexp.MustCompile(`[^a-zA-Z0-9]+`)
 
-// profile writes a CPU profile of a server under load, as Caddy's admin
-// endpoint tells it.
+// profile writes a CPU profile of a server under load, which it gets from
+// Caddy's admin endpoint.
 func (w *world) profile(r row, c *contender) error {
 	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(c.server.folder, "admin"))

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// report is all that was measured.
+// report has all results.
 type report struct {
 	rows                []*result
 	logins              []*logins
@@ -20,13 +20,13 @@ type report struct {
 	benchmarks          map[string]*figures
 }
 
-// The tables stand between these lines; what is around them is kept.
+// The lines around the tables.
 const (
 	beginMark = "<!-- bench/run writes from here -->\n"
 	endMark   = "<!-- to here -->\n"
 )
 
-// between replaces what stands between the marks of a text.
+// between replaces the text between the marks with tables.
 func between(text, tables string) (string, error) {
 	head, rest, found := strings.Cut(text, beginMark)
 	_, tail, ended := strings.Cut(rest, endMark)
@@ -36,7 +36,7 @@ func between(text, tables string) (string, error) {
 	return head + beginMark + tables + endMark + tail, nil
 }
 
-// into writes the tables into a file.
+// into writes the tables between the marks of a file.
 func (r *report) into(name string, w *world) error {
 	old, err := os.ReadFile(name)
 	if err != nil {
@@ -53,7 +53,7 @@ func (r *report) into(name string, w *world) error {
 	return os.WriteFile(name, []byte(text), 0o644)
 }
 
-// write writes the tables.
+// write writes the tables as Markdown.
 func (r *report) write(out io.Writer, w *world) error {
 	var b strings.Builder
 	b.WriteString("\n" + r.facts(w) + "\n### Whole process\n\n" +
@@ -92,7 +92,7 @@ func (r *report) write(out io.Writer, w *world) error {
 	return err
 }
 
-// atMost writes an aim, if there is one.
+// atMost formats an aim, or returns "" if there is none.
 func atMost(aim float64) string {
 	if aim == 0 {
 		return ""
@@ -100,7 +100,7 @@ func atMost(aim float64) string {
 	return fmt.Sprintf("≤ %.2f", aim)
 }
 
-// nanos writes a time with three digits.
+// nanos formats a number of nanoseconds with about three significant digits.
 func nanos(value float64) string {
 	for _, unit := range []struct {
 		size float64
@@ -117,7 +117,7 @@ func nanos(value float64) string {
 	return fmt.Sprintf("%.0f ns", value)
 }
 
-// facts are those of the machine and of the run.
+// facts describes the machine and the run.
 func (r *report) facts(w *world) string {
 	caddy := "unknown"
 	if info, err := buildinfo.ReadFile(w.binary); err == nil {
@@ -138,8 +138,8 @@ func (r *report) facts(w *world) string {
 		w.size.rounds, w.size.requests, w.size.connections, slices.Min(foreign), slices.Max(foreign))
 }
 
-// processor is the model's name, and how many cores the machine has: more than
-// this process may use.
+// processor returns the name of the processor and the number of cores of the
+// machine, which may be more than this process may use.
 func processor() (name string, cores int) {
 	name = "an unknown processor"
 	text, err := os.ReadFile("/proc/cpuinfo")

@@ -15,16 +15,16 @@ import (
 	"time"
 )
 
-// server is a process that is measured: a Caddy, or what one needs beside it.
+// server is a process that is measured: Caddy, or a redis-server for it.
 type server struct {
 	command *exec.Cmd
-	folder  string // its own
+	folder  string // for its files
 	address string // host and port on loopback
 	started time.Duration
 	ended   chan struct{}
 }
 
-// freePort is a port of loopback that no process listens on.
+// freePort returns a loopback port that no process listens on.
 func freePort() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -34,7 +34,8 @@ func freePort() (string, error) {
 	return port, errors.Join(err, listener.Close())
 }
 
-// launch starts a program on a core and waits until ready is nil.
+// launch starts a program on a core and waits until ready returns nil, for at
+// most 20 seconds.
 func launch(ctx context.Context, folder, address string, core int, ready func() error, program string, arguments ...string) (*server, error) {
 	log, err := os.Create(filepath.Join(folder, filepath.Base(program)+".log"))
 	if err != nil {
@@ -73,7 +74,8 @@ func launch(ctx context.Context, folder, address string, core int, ready func() 
 	}
 }
 
-// stop ends the process, and waits for that.
+// stop ends the process and waits until it has ended. It kills it after ten
+// seconds.
 func (s *server) stop() {
 	_ = s.command.Process.Signal(syscall.SIGTERM)
 	select {
@@ -86,7 +88,8 @@ func (s *server) stop() {
 
 func (s *server) pid() int { return s.command.Process.Pid }
 
-// caddy starts a site that answers «ok», behind the directive if there is one.
+// caddy starts a Caddy whose site responds with "ok", behind the directive if
+// it is not empty.
 func (w *world) caddy(ctx context.Context, directive string) (*server, error) {
 	folder, err := os.MkdirTemp(w.folder, "caddy")
 	if err != nil {
@@ -113,7 +116,7 @@ func (w *world) caddy(ctx context.Context, directive string) (*server, error) {
 	return launch(ctx, folder, address, w.core, ready, w.binary, "run", "--config", config, "--adapter", "caddyfile")
 }
 
-// redis starts a redis-server on the core of the load, that keeps nothing.
+// redis starts a redis-server without persistence on the core of the load.
 func (w *world) redis(ctx context.Context) (*server, error) {
 	folder, err := os.MkdirTemp(w.folder, "redis")
 	if err != nil {
@@ -137,7 +140,8 @@ func (w *world) redis(ctx context.Context) (*server, error) {
 
 func redisSocket(folder string) string { return filepath.Join(folder, "socket") }
 
-// guard is the directive of a row, and what has to run beside its Caddy.
+// guard returns the directive of a row, and the redis-server that it needs,
+// which may be nil.
 func (w *world) guard(ctx context.Context, r row) (directive string, beside *server, err error) {
 	if strings.Contains(r.site, "{redis") {
 		if beside, err = w.redis(ctx); err != nil {

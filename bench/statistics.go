@@ -5,7 +5,8 @@ import (
 	"slices"
 )
 
-// median of values, which it leaves as they are.
+// median returns the median of values, or 0 if there are none. It does not
+// modify values.
 func median(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	n := len(sorted)
@@ -15,8 +16,8 @@ func median(values []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// interval is where the median would lie in 95 of 100 such runs: the
-// percentile bootstrap. It is the same for the same values.
+// interval returns the 95 % confidence interval of the median, by the
+// percentile bootstrap. It is deterministic.
 func interval(values []float64) (low, high float64) {
 	const times = 4000
 	random := rand.New(rand.NewPCG(1, 2))

@@ -1,6 +1,7 @@
-// Package builtin is what the relying party and an identity provider in the same
-// Caddy say to each other. The relying party asks the app AppID for a Provider,
-// and knows nothing else about it: who uses no identity provider builds none.
+// Package builtin is the interface between the relying party and an identity
+// provider in the same Caddy. The relying party gets a Provider from the app
+// AppID and knows nothing else about it, so a Caddy can be built without an
+// identity provider.
 package builtin
 
 import (
@@ -10,14 +11,15 @@ import (
 	"time"
 )
 
-// AppID is the Caddy app that is asked. It has to implement Provider.
+// AppID is the ID of the Caddy app that implements Provider.
 const AppID = "oidc_idp"
 
-// ClientID is the id of the client that all sites of this Caddy are together, so
-// that they can share sessions and logins as sites with one client elsewhere can.
+// ClientID is the client id that all sites of this Caddy have in common. They can
+// therefore share sessions and logins, like sites with a common client at another
+// provider.
 const ClientID = "builtin"
 
-// MFA is the acr of a sign-in with several factors, whose amr has mfa.
+// MFA is the acr of sign-ins with several factors, whose amr contains mfa.
 const MFA = "urn:oidc-idp:mfa"
 
 // Provider is an OpenID Provider in this Caddy.
@@ -25,74 +27,74 @@ type Provider interface {
 	// Issuer returns the issuer. It is known as soon as the app is provisioned.
 	Issuer() string
 
-	// Register makes a client known, until Close. It may be called while sites
-	// are provisioned, before the provider can serve requests. A client of the
-	// same id that another site registered is the same client: it may do what any
-	// of its registrations allows.
+	// Register registers a client until Close is called on the result. It may be
+	// called while sites are provisioned, before the provider can serve requests.
+	// Registrations with the same id are one client, which may do what any of its
+	// registrations allows.
 	Register(Client) (Registration, error)
 
-	// Program returns the program that an access key is of. The error is
-	// ErrUnknownKey for a key that does not count; after another one the provider
-	// may be asked again later.
+	// Program returns the program to which an access key belongs. The error is
+	// ErrUnknownKey if the key is not valid. Other errors are temporary.
 	Program(ctx context.Context, accessKey string) (*Program, error)
 }
 
-// Inspector is a Provider that finds out before it runs whether it can. It changes
-// nothing: neither does it make a database, nor bring one to another version.
+// Inspector is implemented by a Provider that can check, before it runs, whether
+// it would be able to. Inspect changes nothing: it neither creates nor migrates a
+// database.
 type Inspector interface {
 	Inspect(ctx context.Context) []Finding
 }
 
-// Finding is one thing that an Inspector has looked at.
+// Finding is a result of an Inspector.
 type Finding struct {
-	Name    string // what it is about, such as database
+	Name    string // what was checked, such as "database"
 	Message string
-	// Remedy says what to do; empty if all is well.
+	// Remedy is what to do about it, or "" if nothing is wrong.
 	Remedy string
 }
 
-// ErrUnknownKey is the error for an access key that does not exist, has ended, or is
-// of a program that is locked or removed.
+// ErrUnknownKey is the error for an access key that does not exist or has expired,
+// or whose program is locked or removed.
 var ErrUnknownKey = errors.New("the identity provider knows no such access key")
 
-// Program is a user of the provider that is a program: it has access keys and never
+// Program is a user of the provider that is a program. It has access keys and never
 // signs in.
 type Program struct {
 	Name    string
 	Groups  []string
-	Expires time.Time // of the key; zero if it has no end
+	Expires time.Time // expiry of the key; zero if it never expires
 }
 
 // Client is a relying party in this Caddy.
 type Client struct {
-	// ID is the client id. It is the same on all nodes and after a reload.
+	// ID is the client id. It must be the same on all nodes and after a reload.
 	ID string
 
-	// Name is what users see. It may be empty.
+	// Name is the name that users see. It may be empty.
 	Name string
 
-	// Allows reports whether an authorization response may go to an address. It
-	// is asked at each request, since the hosts of a site are known only when
-	// everything runs.
+	// Allows reports whether an authorization response may be sent to a
+	// redirect URI. It is called for each request, because the hosts of a site
+	// are known only once everything runs.
 	Allows func(redirectURI string) bool
 
-	// AllowsAfterLogout reports whether a browser may be sent to an address after
-	// a logout.
+	// AllowsAfterLogout reports whether a browser may be redirected to a URI
+	// after a logout.
 	AllowsAfterLogout func(postLogoutRedirectURI string) bool
 
-	// Initiate returns the address that begins a login at the site of a host
-	// (OpenID Connect Core, section 4), empty if there is no such site.
+	// Initiate returns the URI that begins a login at the site with the given
+	// host (OpenID Connect Core, section 4), or "" if there is no such site.
 	Initiate func(host string) string
 
-	// Ended is called when sessions of a user end at the provider: the one with
-	// the sid, or all of the user's if sid is empty. It returns when the client
-	// has ended its own.
+	// Ended is called when the session sid of a user has ended at the provider,
+	// or all of the user's sessions if sid is empty. It returns when the client
+	// has ended its sessions.
 	Ended func(ctx context.Context, sub, sid string) error
 }
 
-// Registration is a registered client. Its RoundTrip sends a request to the
-// provider without leaving the process, as that client: no request from anywhere
-// else can speak for it.
+// Registration is a registered client. RoundTrip sends a request to the provider
+// as this client, without leaving the process. No other request can act as this
+// client.
 type Registration interface {
 	http.RoundTripper
 	// Close ends the registration.

@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/adminapi"
 )
 
-// This file has the subcommands that speak to the admin API of a running Caddy.
+// This file has the subcommands that use the admin API of a running Caddy.
 
 func providersCommand() *cobra.Command {
 	providers := &cobra.Command{
@@ -104,7 +104,7 @@ type adminCall struct {
 	print func(out io.Writer, response []byte) error
 }
 
-// runs makes a command send a request and print the response.
+// runs makes cmd send the request that call returns, and print the response.
 func runs(cmd *cobra.Command, call func(caddycmd.Flags) adminCall) {
 	cmd.Args = cobra.NoArgs
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -117,7 +117,8 @@ func runs(cmd *cobra.Command, call func(caddycmd.Flags) adminCall) {
 	}
 }
 
-// do sends the request to the Caddy that the flags name, and prints the response.
+// do sends the request to the admin API given by the flags, and prints the
+// response.
 func (c adminCall) do(out io.Writer, fl caddycmd.Flags) error {
 	address, err := caddycmd.DetermineAdminAPIAddress(fl.String("address"), nil, fl.String("config"), fl.String("adapter"))
 	if err != nil {
@@ -133,7 +134,7 @@ func (c adminCall) do(out io.Writer, fl caddycmd.Flags) error {
 	}
 	response, err := caddycmd.AdminAPIRequest(address, method, c.path, nil, body)
 	if err != nil {
-		if strings.HasPrefix(err.Error(), "performing request: ") { // no answer; Caddy does not wrap its cause
+		if strings.HasPrefix(err.Error(), "performing request: ") { // Caddy does not wrap the cause
 			return fmt.Errorf("%w; is Caddy running, with its admin API at %s?", err, address)
 		}
 		return err

@@ -1,8 +1,8 @@
-// Package command has the subcommands of `caddy oidc-rp` that need no module of this
-// plugin: those that speak to the admin API of a running Caddy, and those about access
-// keys. For the others it loads a configuration without running it.
+// Package command has the subcommands of `caddy oidc-rp` that need none of the
+// plugin's modules: those that use the admin API of a running Caddy, and those about
+// access keys. For the others, it can load a configuration without running it.
 //
-// It does not know what is in a configuration.
+// It knows nothing about the content of configurations.
 package command
 
 import (
@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// AddTo adds the flags that subcommands share to the command, and subcommands: those of
-// this package, and readers of a configuration.
+// AddTo adds subcommands to the root command, and the flags that they share. Besides
+// the subcommands of this package, it adds readers, which read a configuration.
 func AddTo(root *cobra.Command, readers ...*cobra.Command) {
 	flags := root.PersistentFlags()
 	flags.String("address", "", "Address of the admin API (if --config is not used)")
@@ -29,8 +29,8 @@ func AddTo(root *cobra.Command, readers ...*cobra.Command) {
 	root.AddCommand(readers...)
 }
 
-// hide leaves flags that all subcommands have out of the help of one that does not use
-// them, and of its subcommands. They are accepted all the same.
+// hide omits shared flags from the help of a command that does not use them, and of
+// its subcommands. The flags are still accepted.
 func hide(cmd *cobra.Command, names ...string) {
 	help := cmd.HelpFunc()
 	cmd.SetHelpFunc(func(cmd *cobra.Command, args []string) {
@@ -43,7 +43,8 @@ func hide(cmd *cobra.Command, names ...string) {
 	})
 }
 
-// group makes a command that does nothing itself print its help.
+// group makes a command print its help. It is for commands that only have
+// subcommands.
 func group(cmd *cobra.Command) {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {

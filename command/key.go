@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/keycommand"
 )
 
-// This file has the subcommand key, which needs no running Caddy.
+// This file has the subcommand key, which does not need a running Caddy.
 
 func keyCommand() *cobra.Command {
 	key := &cobra.Command{
@@ -64,7 +64,7 @@ Exits 0 if the key is valid, 1 if it is not.`,
 	return key
 }
 
-// runsKey makes a command about access keys do something with its argument.
+// runsKey makes cmd call do with its only argument.
 func runsKey(cmd *cobra.Command, do func(c *keycommand.Command, arg string, fl caddycmd.Flags) error) {
 	cmd.Args = cobra.ExactArgs(1)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

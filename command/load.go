@@ -13,27 +13,29 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 )
 
-// Loaded is a configuration that was provisioned, as caddy validate does, and not
-// started.
+// Loaded is a configuration that has been provisioned but not started, as caddy
+// validate does.
 type Loaded struct {
 	Context caddy.Context
-	// File is the configuration's, as the operator named it or as it was found.
+	// File is the name of the configuration file, as the operator named it or
+	// as it was found.
 	File string
-	// Storage is the name of the storage module; empty for Caddy's default.
+	// Storage is the name of the storage module, or "" for Caddy's default.
 	Storage string
-	// Warnings are what modules of this plugin had to say.
+	// Warnings has the warnings and errors that modules of this plugin logged.
 	Warnings []Warning
-	// Close gives back what the modules took.
+	// Close releases the resources of the modules.
 	Close func() error
 }
 
-// Warning is a line of a log.
+// Warning is a log entry.
 type Warning struct {
 	Message string
 	Fields  map[string]any
 }
 
-// Load loads a configuration. The file is known also where that fails.
+// Load provisions a configuration without starting it. If it returns an error,
+// the result is not nil and has File set, as far as that is known.
 func Load(file, adapter string) (*Loaded, error) {
 	l := &Loaded{File: file, Close: func() error { return nil }}
 	text, found, _, err := caddycmd.LoadConfig(file, adapter)
@@ -73,13 +75,13 @@ func Load(file, adapter string) (*Loaded, error) {
 	return l, nil
 }
 
-// collectorName is that of a log writer which is registered in the process of a
-// subcommand alone.
+// collectorName is the name of a log writer. It is registered only in the
+// process of a subcommand.
 const collectorName = "oidc_rp_command"
 
 var registerCollector = sync.OnceFunc(func() { caddy.RegisterModule(collector{}) })
 
-// collected has what was logged while a configuration was loaded.
+// collected has the log entries from loading a configuration.
 var collected lines
 
 type lines struct {
@@ -99,7 +101,7 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
-// warnings returns the lines of this plugin's loggers, each once.
+// warnings returns the entries of this plugin's loggers, without duplicates.
 func (l *lines) warnings() (all []Warning) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -125,7 +127,7 @@ func (l *lines) warnings() (all []Warning) {
 	return all
 }
 
-// collector is the log writer.
+// collector is a log writer module that writes to collected.
 type collector struct{}
 
 func (collector) CaddyModule() caddy.ModuleInfo {

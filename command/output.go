@@ -5,7 +5,8 @@ import (
 	"os"
 )
 
-// IsTerminal reports whether an output is a terminal that wants color.
+// IsTerminal reports whether out is a terminal that supports color. NO_COLOR
+// and TERM=dumb turn colors off.
 func IsTerminal(out io.Writer) bool {
 	file, ok := out.(*os.File)
 	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {

@@ -1,28 +1,28 @@
 // Package directory defines what a directory of known users must do. Directories
-// are guest modules of Caddy in the namespace oidc_rp.directories, which the
-// option known_users names. Each has a package of its own below this one and
+// are Caddy modules in the namespace oidc_rp.directories, and are configured
+// with the option known_users. Each has its own package below this one and
 // passes the test suite in directorytest.
 //
-// A directory knows users by their names. It does not know sessions, requests or
-// responses; what follows from its answers is up to its callers.
+// A directory knows users by their names. It knows nothing about sessions,
+// requests or responses; its callers decide what follows from its answers.
 //
 // # Writing a directory
 //
 // The option known_users accepts any module whose ID is Namespace, a dot and a
-// name, and that implements Directory, wherever its package is. With
-// UnmarshalCaddyfile it also works in a Caddyfile, where the first token is the
-// name.
+// name, and that implements Directory. Its package can be anywhere. If it
+// implements caddyfile.Unmarshaler, it also works in a Caddyfile, where the
+// first token is its name.
 //
-// As with all modules of Caddy, Provision only prepares: it opens no connection,
-// since the configuration may only be validated. During a reload there are two
-// values, so what was learned belongs in a caddy.UsagePool. Requests continue for
-// a while after Cleanup, so Knows must still work then.
+// As with all Caddy modules, Provision must not open connections, because the
+// configuration may only be validated. During a reload there are two values of
+// the module, so cached answers belong in a caddy.UsagePool. Knows must still
+// work after Cleanup, because requests continue for a while.
 //
-// Knows is called for every request that comes with a session, so an answer must
-// usually come from memory. How long an answer is remembered is how long a user
-// who was removed stays signed in.
+// Knows is called for every request with a session, so most answers must come
+// from memory. Users who are removed from the directory stay signed in until the
+// remembered answer expires.
 //
-// directorytest.Run tests every sentence of Directory that a test can.
+// directorytest.Run tests the contract of Directory.
 package directory
 
 import (
@@ -31,53 +31,53 @@ import (
 	"time"
 )
 
-// Namespace is that of the modules, whose ids are the namespace, a dot, and the
-// word that the option known_users takes.
+// Namespace is the namespace of the modules. Their IDs are the namespace, a
+// dot, and the name that the option known_users takes.
 const Namespace = "oidc_rp.directories"
 
-// User is whom a directory is asked about: a user who has signed in, and whose
-// sign-in has passed every check.
+// User is a user who has signed in, and whose sign-in has passed all other
+// checks.
 type User struct {
-	// ID is the user's name at the site, as in {http.auth.user.id}. Two users
-	// never have the same one: where a site has several providers, the id of a
-	// provider that is not the default one comes before the name, and of a
-	// provider with several tenants the tenant. Slashes and percent signs in names
-	// are percent-encoded.
+	// ID is the user's name at the site, as in {http.auth.user.id}. It is unique:
+	// it begins with the id of the provider unless that is the default one of the
+	// site, and with the tenant if the provider has several. Slashes and percent
+	// signs in names are percent-encoded.
 	ID string
-	// Name is the name alone, as the provider gave it. Users of different
-	// providers or tenants can have the same one.
+	// Name is only the name, as the provider gave it. Users of different
+	// providers or tenants can have the same name.
 	Name string
-	// Provider is the id of the provider, and Default whether it is the default
-	// one of the site.
+	// Provider is the id of the provider. Default reports whether it is the
+	// default provider of the site.
 	Provider string
 	Default  bool
-	// Tenant is the user's tenant, at a provider that has several.
+	// Tenant is the user's tenant if the provider has several, or "".
 	Tenant string
 }
 
-// Directory knows users. Caddy calls Knows from many requests at once.
+// Directory knows users. It must be safe for concurrent use.
 type Directory interface {
-	// Knows reports whether the directory knows a user. Names are compared byte
-	// for byte. An error means that the answer is unknown: requests get 503 until
-	// there is one. It returns soon after its context ends, with an error if there
-	// is no answer. Errors contain no secrets. With an UnavailableError, clients
-	// learn when to come back.
+	// Knows reports whether the directory knows a user. It compares names byte for
+	// byte, unless it is configured otherwise. An error means that the answer is
+	// not known: the request gets 503. If there is no answer when ctx is done,
+	// Knows returns an error soon afterwards. Errors must not contain secrets. An
+	// UnavailableError tells clients when to retry.
 	Knows(ctx context.Context, user User) (bool, error)
 }
 
-// Limited is implemented by directories that are only for users of some
+// Limited is implemented by directories that only cover users of certain
 // providers. They are not asked about others.
 type Limited interface {
-	// Providers returns the ids of the providers; none means all. An id that the
-	// site does not have is an error when the configuration is loaded. Calls after
-	// Provision return the same.
+	// Providers returns the ids of the providers; if empty, all. Loading the
+	// configuration fails if the site does not have such a provider. After
+	// Provision, the result never changes.
 	Providers() []string
 }
 
-// UnavailableError is returned while a directory cannot be asked.
+// UnavailableError is the error of a directory that cannot answer at the
+// moment.
 type UnavailableError struct {
 	Err error
-	// RetryAfter is when another attempt can work.
+	// RetryAfter is the time after which another attempt may succeed.
 	RetryAfter time.Duration
 }
 

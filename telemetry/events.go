@@ -14,14 +14,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// This file emits Caddy's events. Handlers of events run before Emit returns, so events
-// about requests are emitted where no lock is held, and those about providers by a
-// goroutine of their own.
+// This file emits events of Caddy. Emit returns only after all event handlers have run.
+// Events about requests are therefore emitted without holding locks, and those about
+// providers in a goroutine.
 
-// maxError bounds the error in an event, in bytes.
+// maxError limits the length of the error in an event, in bytes.
 const maxError = 500
 
-// namespace is what the names of our events begin with.
+// namespace is the prefix of the names of our events.
 const namespace = "oidc_rp."
 
 // Events emits the events of one configuration.
@@ -31,7 +31,7 @@ type Events struct {
 	started atomic.Bool
 }
 
-// NewEvents returns what emits events as those of the module of a context.
+// NewEvents returns an emitter of events, whose origin is the module of ctx.
 func NewEvents(ctx caddy.Context) (*Events, error) {
 	module, err := ctx.App("events")
 	if err != nil {
@@ -40,12 +40,12 @@ func NewEvents(ctx caddy.Context) (*Events, error) {
 	return &Events{ctx: ctx, app: module.(*caddyevents.App)}, nil
 }
 
-// Start has events about providers emitted, which can happen at any time: while a
-// configuration is provisioned, modules still subscribe to events, and one that is only
-// examined has none.
+// Start enables events about providers, which can occur at any time. They are disabled
+// before, because other modules may not have subscribed yet while a configuration is
+// being provisioned, and a configuration that is only examined must not emit any.
 func (e *Events) Start() { e.started.Store(true) }
 
-// Wanted reports whether anything would see an event about a user.
+// Wanted reports whether there is a handler for an event about a user.
 func (e *Events) Wanted(kind audit.Kind) bool { return e.app.ShouldEmit(namespace + string(kind)) }
 
 // Emit emits an event about a user.
@@ -63,7 +63,7 @@ func (e *Events) Emit(event *audit.Event) {
 	call(func() { e.app.Emit(e.ctx, name, data) })
 }
 
-// provider emits an event about a provider, soon.
+// provider emits an event about a provider in the background.
 func (e *Events) provider(id, issuer string, o op.Outage) {
 	name, data := namespace+"provider_up", map[string]any{"provider": id, "issuer": issuer}
 	if !o.Over {
@@ -75,13 +75,14 @@ func (e *Events) provider(id, issuer string, o op.Outage) {
 	}
 }
 
-// later is what is emitted in the background, in order.
+// later emits events in the background, in order.
 var later queue
 
-// maxWaiting bounds the queue, for handlers that never return.
+// maxWaiting limits the length of a queue, in case a handler never returns.
 const maxWaiting = 1000
 
-// queue calls functions one after another. What is added to a full one is dropped.
+// queue calls functions one after another in a goroutine. It drops functions that
+// are added when it is full.
 type queue struct {
 	mu      sync.Mutex
 	waiting []func()
@@ -116,8 +117,9 @@ func (q *queue) run() {
 	}
 }
 
-// call calls a function that calls handlers. One that panics must not end Caddy: logins
-// and refreshes run in goroutines of their own, as the queue does.
+// call calls f, which runs event handlers, and logs panics. A panic must not end Caddy,
+// and the queue, logins and refreshes run in goroutines in which nothing else would
+// recover it.
 func call(f func()) {
 	defer func() {
 		if cause := recover(); cause != nil {

@@ -1,10 +1,9 @@
-// Package telemetry is what operators see of the plugin in their tools: the numbers of
-// package observe as metrics of Prometheus, spans of OpenTelemetry, events of Caddy, and
-// log lines about what outlives a configuration.
+// Package telemetry is what operators see of the plugin in their tools: the metrics of
+// package observe in Prometheus, spans of OpenTelemetry, events of Caddy, and log
+// messages about objects that outlive a configuration.
 //
-// It knows Caddy, its registry, its events and its loggers, and how other packages say
-// that something happened. It knows nothing of requests, and nothing that a browser or a
-// provider keeps secret.
+// It connects Caddy's metrics registry, events and loggers with the notifications of
+// other packages. It does not see requests or secrets.
 package telemetry
 
 import (
@@ -19,23 +18,26 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/placeholder"
 )
 
-// This file logs what happens to providers, which outlive a configuration, and to
-// the files of options.
+// This file logs events of providers, which outlive a configuration, and of the
+// files of options.
 
-// Listener is who learns what happens to a provider of one configuration.
+// Listener receives the log messages and events about a provider of one
+// configuration.
 type Listener struct {
-	Provider string // the id there
+	Provider string // the provider's id in this configuration
 	Logger   *zap.Logger
 	Events   *Events
 }
 
-// Listeners are those of the configurations that use something which outlives them.
+// Listeners has a Listener for each configuration that uses a shared object, such
+// as a provider.
 type Listeners struct {
 	mu  sync.Mutex
 	all []*Listener
 }
 
-// Add adds a listener, and returns what removes it. The last one stays.
+// Add adds a listener, and returns a function that removes it. The last
+// remaining listener is not removed.
 func (l *Listeners) Add(listener Listener) (remove func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -50,7 +52,8 @@ func (l *Listeners) Add(listener Listener) (remove func()) {
 	}
 }
 
-// Logger returns the newest logger, or that of Caddy.
+// Logger returns the logger of the newest listener, or Caddy's logger if there
+// is none.
 func (l *Listeners) Logger() *zap.Logger {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -60,8 +63,9 @@ func (l *Listeners) Logger() *zap.Logger {
 	return l.all[len(l.all)-1].Logger
 }
 
-// EmitOutage returns what emits the events about outages of a provider: one for each id
-// that it has, by the newest running configuration that has it.
+// EmitOutage returns a function that emits the events about outages of a provider: one
+// event for each id of the provider, from the newest running configuration that has
+// this id.
 func (l *Listeners) EmitOutage(issuer string) func(op.Outage) {
 	return func(o op.Outage) {
 		l.mu.Lock()
@@ -77,8 +81,8 @@ func (l *Listeners) EmitOutage(issuer string) func(op.Outage) {
 	}
 }
 
-// LogProviderOutage returns what logs that a provider does not answer, and that
-// what was learned before serves.
+// LogProviderOutage returns a function that logs when a provider stops
+// answering and earlier documents are used instead, and when it answers again.
 func LogProviderOutage(logger func() *zap.Logger) func(op.Notice) {
 	return func(n op.Notice) {
 		part := zap.String("of", n.Part)
@@ -90,7 +94,7 @@ func LogProviderOutage(logger func() *zap.Logger) func(op.Notice) {
 	}
 }
 
-// LogFiles returns what logs what happens to the files of an option.
+// LogFiles returns a function that logs events of the files of an option.
 func LogFiles(logger func() *zap.Logger, option string) func(livefile.Event) {
 	return func(e livefile.Event) {
 		fields := []zap.Field{zap.String("option", option), zap.Strings("files", e.Files)}
@@ -105,7 +109,8 @@ func LogFiles(logger func() *zap.Logger, option string) func(livefile.Event) {
 	}
 }
 
-// WarnOfFileName warns that the value of an option is the name of a file.
+// WarnOfFileName logs a warning if the value of an option is the name of an
+// existing file.
 func WarnOfFileName(logger *zap.Logger, option, value string) {
 	if placeholder.NamesFile(value) {
 		logger.Warn("the value of this option looks like a file name, and is used literally; to use the content of the file, write a placeholder", zap.String("event", "option_names_file"),

@@ -12,29 +12,29 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/streams"
 )
 
-// This file shows what package observe counts to Prometheus, through Caddy's registry.
-// Caddy makes a registry for each configuration; the numbers are the process's, so
-// each collector reads the same ones.
+// This file exports the metrics of package observe to Prometheus, through Caddy's
+// registry. Caddy creates a registry for each configuration, while the metrics belong
+// to the process, so all collectors read the same values.
 
-// Sources are where the values of gauges are found out when they are read. Functions
-// may be called at any time.
+// Sources provides the values of gauges when they are read. Its functions may be
+// called at any time.
 type Sources struct {
-	// Providers calls a function with the id of each provider of the configuration, and
-	// what is known of the provider.
+	// Providers calls do for each provider of the configuration.
 	Providers func(do func(id string, discovery *op.Discovery))
-	// Keys calls a function with what keys are for, and since when the one that seals
-	// has existed.
+	// Keys calls do for each set of keys, with its name and the time since when its
+	// sealing key has existed.
 	Keys func(do func(name string, since time.Time))
 	Now  func() time.Time
 }
 
-// collector is the metrics of one configuration.
+// collector is the collector of one configuration.
 type collector struct {
 	Sources
-	descriptions map[string]*prometheus.Desc // by the names of metrics
+	descriptions map[string]*prometheus.Desc // by name of the metric
 }
 
-// Register shows the metrics in a registry.
+// Register registers the metrics. It does nothing if registry is nil or has
+// them already.
 func Register(registry *prometheus.Registry, sources Sources) error {
 	if registry == nil {
 		return nil
@@ -50,7 +50,7 @@ func Register(registry *prometheus.Registry, sources Sources) error {
 	return err
 }
 
-// allMetrics yields what is known of each metric.
+// allMetrics yields the description of each metric.
 func allMetrics(yield func(observe.Metric) bool) {
 	for _, v := range observe.Counters {
 		if !yield(v.Metric) {
@@ -100,7 +100,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	})
 }
 
-// collectGauges finds out the values of the gauges.
+// collectGauges calls show with the value of each gauge.
 func (c *collector) collectGauges(show func(m observe.Metric, value float64, labels ...string)) {
 	up := make(map[string]float64)
 	c.Providers(func(id string, discovery *op.Discovery) {
@@ -112,7 +112,7 @@ func (c *collector) collectGauges(show func(m observe.Metric, value float64, lab
 		if answers {
 			value = 1
 		}
-		if before, seen := up[id]; !seen || value < before { // several sites may have a provider of one id
+		if before, seen := up[id]; !seen || value < before { // several sites may have a provider with this id
 			up[id] = value
 		}
 	})

@@ -8,10 +8,10 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// NewLogger returns a logger of a module whose lines have no stack traces. Caddy's adds
-// them to errors where a request has further log fields, such as those of its handler
-// tracing; our errors are about what others do, and a stack says nothing of that. The
-// fields of the trace are added here.
+// NewLogger returns a logger for a module that logs no stack traces. Caddy's handler
+// adds them to errors if the request has extra log fields, such as those of its tracing
+// handler. They are of no use for our errors, which have their causes elsewhere.
+// NewLogger adds the trace fields itself.
 func NewLogger(logger *slog.Logger) *slog.Logger { return slog.New(plainHandler{logger.Handler()}) }
 
 type plainHandler struct{ slog.Handler }
@@ -35,7 +35,7 @@ func (h plainHandler) WithGroup(name string) slog.Handler {
 	return plainHandler{h.Handler.WithGroup(name)}
 }
 
-// plainContext is a context without further log fields.
+// plainContext hides the extra log fields of a context.
 type plainContext struct{ context.Context }
 
 func (c plainContext) Value(key any) any {

@@ -10,11 +10,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/observe"
 )
 
-// This file makes spans of OpenTelemetry. Their provider is that of the span in the
-// request's context, which Caddy's handler tracing begins: without that handler there
-// is none, and nothing is recorded.
+// This file creates OpenTelemetry spans. They have the tracer provider of the span in
+// the request's context, which Caddy's tracing handler begins. Without that handler,
+// nothing is recorded.
 
-// scope is the name of our spans' instrumentation.
+// scope is the name of the instrumentation scope of our spans.
 const scope = "github.com/caddy-oidc-rp/caddy-oidc-rp"
 
 func init() { observe.SetTracer(tracer{}) }

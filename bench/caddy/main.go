@@ -1,4 +1,4 @@
-// Command caddy is the Caddy that is measured: with its standard modules, this
+// Command caddy is the Caddy to be measured, with its standard modules, this
 // plugin and all of its session stores.
 package main
 

@@ -9,20 +9,20 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
-	_ "github.com/caddyserver/caddy/v2/modules/standard" // all that the Caddyfile names, and its adapter
+	_ "github.com/caddyserver/caddy/v2/modules/standard" // the modules of the Caddyfile, and its adapter
 
 	_ "github.com/caddy-oidc-rp/caddy-oidc-rp" // the plugin
 	oidcidp "github.com/caddy-oidc-rp/caddy-oidc-rp/idp"
 )
 
-// caddyfile is the configuration, to be read by people as well.
+// caddyfile is the configuration, which is meant to be read by people as well.
 //
 //go:embed Caddyfile
 var caddyfile []byte
 
-// startCaddy runs Caddy in this process with the embedded Caddyfile and returns
-// when its sites are served. The variables are what the Caddyfile takes from the
-// environment.
+// startCaddy runs Caddy in this process with the embedded Caddyfile, and returns
+// when it serves its sites. variables are environment variables for the
+// Caddyfile.
 func startCaddy(variables map[string]string) error {
 	for name, value := range variables {
 		if err := os.Setenv(name, value); err != nil {
@@ -42,8 +42,8 @@ func startCaddy(variables map[string]string) error {
 	return nil
 }
 
-// addUsers adds the users of the demo to the identity provider, unless they are there
-// from the last time.
+// addUsers adds the users of the demo to the identity provider, unless they exist
+// from an earlier run.
 func addUsers() error {
 	module, err := caddy.ActiveContext().App("oidc_idp")
 	if err != nil {
@@ -62,7 +62,7 @@ func addUsers() error {
 	return nil
 }
 
-// stopCaddy ends what startCaddy began.
+// stopCaddy stops the Caddy that startCaddy started.
 func stopCaddy() error {
 	if err := caddy.Stop(); err != nil {
 		return fmt.Errorf("stopping Caddy: %w", err)

@@ -16,11 +16,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/cmd/demo/internal/app"
 )
 
-// defaultAddr is where the site is, unless the flag -addr says otherwise.
+// defaultAddr is the default of the flag -addr.
 const defaultAddr = "127.0.0.1:9090"
 
-// siteFiles are the public pages. Caddy serves them from a copy on disk, as it
-// does the pages of a real site.
+// siteFiles has the public pages. Caddy serves them from a copy on disk, like
+// the pages of a real site.
 //
 //go:embed site
 var siteFiles embed.FS
@@ -33,7 +33,7 @@ type user struct {
 	Groups                             []string
 }
 
-// users are those of the identity provider.
+// users are the users of the identity provider.
 var users = []user{{
 	Name: "alice", Password: "wonderland",
 	DisplayName: "Alice Adams", GivenName: "Alice", FamilyName: "Adams", Email: "alice@example.com",
@@ -44,30 +44,30 @@ var users = []user{{
 	Groups: []string{"staff"},
 }}
 
-// Options are what the command line says.
+// Options are the options of the command line.
 type Options struct {
-	// Addr is the site's host and port; the host is on loopback, the port 0
-	// means any that is free.
+	// Addr is the host and port of the site. The host must be on loopback. Port
+	// 0 means any free port.
 	Addr string
-	// ProviderPort is the identity provider's port, 0 any that is free.
+	// ProviderPort is the port of the identity provider. 0 means any free port.
 	ProviderPort int
-	// Storage is the folder of Caddy's storage; a temporary one if empty.
+	// Storage is the folder of Caddy's storage. Default: a temporary folder.
 	Storage string
-	// Verbose has Caddy log everything, not only warnings.
+	// Verbose makes Caddy log everything, not only warnings and errors.
 	Verbose bool
 }
 
 // Demo is a running demo.
 type Demo struct {
-	// URL and ProviderURL are where a browser finds the site and the provider.
+	// URL and ProviderURL are the addresses of the site and the provider.
 	URL, ProviderURL string
 
-	closers []func() error // the last one first
+	closers []func() error // called in reverse order
 }
 
-// Start starts the application and Caddy, which has the identity provider in it, and
-// returns when both can be used. There is one Caddy in a process, hence one demo at a
-// time.
+// Start starts the application, and Caddy with the identity provider, and returns
+// when both can be used. A process can have only one Caddy, and therefore only one
+// demo at a time.
 func Start(opts Options) (_ *Demo, err error) {
 	host, port, err := siteAddress(opts.Addr)
 	if err != nil {
@@ -124,7 +124,7 @@ func Start(opts Options) (_ *Demo, err error) {
 	return d, addUsers()
 }
 
-// Close ends everything in the opposite order and removes the temporary files.
+// Close stops everything in reverse order and removes the temporary files.
 func (d *Demo) Close() error {
 	var errs []error
 	for len(d.closers) > 0 {
@@ -135,11 +135,12 @@ func (d *Demo) Close() error {
 	return errors.Join(errs...)
 }
 
-// onClose has Close call a function.
+// onClose registers a function for Close to call.
 func (d *Demo) onClose(closer func() error) { d.closers = append(d.closers, closer) }
 
-// providerAddress returns the host and port of the identity provider. It gets another
-// host name than the site: cookies know no ports, and those of the two would mix.
+// providerAddress returns the host and port of the identity provider. The host
+// differs from that of the site, because cookies do not distinguish ports and the two
+// would get each other's cookies.
 func providerAddress(siteHost string, wanted int) (host, port string, err error) {
 	host = "localhost"
 	if siteHost == host {
@@ -153,8 +154,8 @@ func providerAddress(siteHost string, wanted int) (host, port string, err error)
 	return host, port, errors.Join(err, listener.Close())
 }
 
-// serve starts an HTTP server whose handler may depend on the address it got,
-// and returns this address.
+// serve starts an HTTP server and returns its address. The handler may depend
+// on that address.
 func (d *Demo) serve(addr string, handler func(addr string) (http.Handler, error)) (string, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -178,9 +179,9 @@ func (d *Demo) serve(addr string, handler func(addr string) (http.Handler, error
 	return listener.Addr().String(), nil
 }
 
-// siteAddress checks the address of the flag -addr and that it is free, and
-// returns its host and port. Caddy would share a port with another Caddy, and
-// every second request would go astray.
+// siteAddress checks the address of the flag -addr and returns its host and
+// port. It returns an error if the port is in use: Caddy would share it with
+// another Caddy, which would get some of the requests.
 func siteAddress(addr string) (host, port string, err error) {
 	host, _, err = net.SplitHostPort(addr)
 	if err != nil {

@@ -1,11 +1,11 @@
-// Command demo shows the plugin at work, on a machine that has only Go:
+// Command demo shows the plugin at work. It needs nothing but Go:
 //
 //	go run ./cmd/demo
 //
-// One process is everything: a Caddy with this plugin and the Caddyfile beside
-// this file, a site with a public home page, an application behind it, and the
-// identity provider, which is a part of that Caddy, with the users alice and bob. All of it listens on loopback,
-// in plain HTTP, and leaves nothing behind.
+// Everything is in one process: a Caddy with this plugin and the Caddyfile in
+// this folder, a site with a public home page, an application behind it, and an
+// identity provider, which is part of that Caddy, with the users alice and bob.
+// Everything listens on loopback, in plain HTTP, and leaves nothing behind.
 package main
 
 import (
@@ -26,8 +26,7 @@ func main() {
 	}
 }
 
-// run is the program: it starts the demo, says where it is, and ends it when
-// the user does.
+// run starts the demo, prints its address, and stops it when it is interrupted.
 func run() error {
 	var opts Options
 	flag.StringVar(&opts.Addr, "addr", defaultAddr, "loopback `address` of the demo site")
@@ -52,12 +51,12 @@ func run() error {
 	}
 	fmt.Print(d.welcome())
 	<-ctx.Done()
-	stop() // a second Ctrl-C ends it the hard way
+	stop() // a second Ctrl-C ends the process immediately
 	fmt.Println("\nGood-bye.")
 	return d.Close()
 }
 
-// welcome is what the terminal shows once everything is up.
+// welcome returns the text that is printed once everything runs.
 func (d *Demo) welcome() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nThe demo is running. Open\n\n    %s\n\nand sign in as\n\n", d.URL)

@@ -1,7 +1,8 @@
-// Package directorytest is the one suite that every directory of known users has
-// to pass.
+// Package directorytest is the test suite that every directory of known users
+// must pass.
 //
-// It knows the contract of directory.Directory, and no directory.
+// It tests the contract of directory.Directory, and knows no particular
+// directory.
 package directorytest
 
 import (
@@ -16,11 +17,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/directory"
 )
 
-// Open returns a directory that knows exactly these users, all of them of the
-// default provider, and is ready to be asked.
+// Open returns a provisioned directory that knows exactly these users, all of
+// which are users of the default provider.
 type Open func(t *testing.T, users ...directory.User) directory.Directory
 
-// Run tests a directory. Each check opens one of its own, at once with the others.
+// Run tests a directory. Each check opens its own directory and runs in parallel
+// with the others.
 func Run(t *testing.T, open Open) {
 	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) {
@@ -30,7 +32,7 @@ func Run(t *testing.T, open Open) {
 	}
 }
 
-// checks are the sentences of the contract.
+// checks has a check for each sentence of the contract.
 var checks = []struct {
 	name string
 	run  func(*testing.T, Open)
@@ -44,8 +46,8 @@ var checks = []struct {
 	{"it answers after Cleanup", afterCleanup},
 }
 
-// User returns a user of the default provider. The id is the name with its
-// percent signs and slashes encoded.
+// User returns a user of the default provider. Percent signs and slashes in its
+// ID are percent-encoded.
 func User(name string) directory.User {
 	id := ""
 	for _, c := range name {
@@ -64,7 +66,8 @@ func User(name string) directory.User {
 // patience is how long an answer may take.
 const patience = 10 * time.Second
 
-// knows returns the answer about a user, and fails the test if there is none.
+// knows returns the answer about a user. It fails the test if there is an
+// error.
 func knows(t *testing.T, d directory.Directory, user directory.User) bool {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -95,7 +98,8 @@ func wholeNames(t *testing.T, open Open) {
 	}
 }
 
-// oddNames are names that some form, filter or encoding could mistake.
+// oddNames are names that could be misread by a file format, a filter or an
+// encoding.
 var oddNames = []string{
 	`Doe, Jane`, `o'brien`, `quo"te`, `back\slash`, `two words`, `a/b`, `100%`, `a+b@corp.example`, `müller`, `用户`, `x" or userName pr or userName eq "y`, `{env.HOME}`,
 	`a&b=c`, `a#b`, `<b>`, `userName eq 1`, `true`, `null`,
@@ -103,7 +107,7 @@ var oddNames = []string{
 
 func anyCharacters(t *testing.T, open Open) {
 	for i, name := range oddNames {
-		t.Run(fmt.Sprint("name ", i), func(t *testing.T) { // names of folders are made of it
+		t.Run(fmt.Sprint("name ", i), func(t *testing.T) { // the name of the test is used in the names of folders
 			t.Parallel()
 			d := open(t, User("alice"), User(name))
 			expect(t, d, User("alice"), true)

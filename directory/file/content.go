@@ -12,20 +12,22 @@ import (
 )
 
 const (
-	// keptFor is how long the last content of a file counts that cannot be read.
+	// keptFor is how long the last content is used after the file has become
+	// unreadable.
 	keptFor = time.Hour
-	// settling is the time between two reads that have to agree before users are
-	// gone: a file that is being written seems to have lost some.
+	// settling is the time between reads when users are missing. Two consecutive
+	// reads must agree, because a file that is being written seems to have lost
+	// users.
 	settling = 200 * time.Millisecond
-	// settlingReads is how often the file is read until two reads agree.
+	// settlingReads is how often the file is read again before giving up.
 	settlingReads = 5
-	// loggedLines is how many lines that cannot be read are logged one by one.
+	// loggedLines is the number of invalid lines that are logged individually.
 	loggedLines = 10
 )
 
 var errUnsettled = errors.New("its content changes from one moment to the next")
 
-// content is what a file holds, read again when it changes.
+// content is the content of a file. It is read again when it changes.
 type content struct {
 	path   string
 	now    func() time.Time
@@ -33,14 +35,15 @@ type content struct {
 	sleep  func(time.Duration)
 
 	value *livefile.Value[users]
-	last  users // that were read; owned by the look of value
-	// unreadable is since when the file cannot be read, in Unix nanoseconds; zero if
-	// it can. over reports whether its last content has stopped to count.
+	last  users // the last users that were read; owned by the check of value
+	// unreadable is when the file became unreadable, in Unix nanoseconds, or zero if
+	// it can be read. over reports whether it has been logged that the last content
+	// has expired.
 	unreadable atomic.Int64
 	over       atomic.Bool
 }
 
-// open reads a file, which has to be there.
+// open reads a file. It returns an error if the file cannot be read.
 func open(path string, now func() time.Time, logger *zap.Logger, sleep func(time.Duration)) (*content, error) {
 	c := &content{path: path, now: now, logger: logger.With(zap.String("file", path)), sleep: sleep}
 	var err error
@@ -50,7 +53,8 @@ func open(path string, now func() time.Time, logger *zap.Logger, sleep func(time
 	return c, err
 }
 
-// read reads the file, and again if it has lost users.
+// read reads the file. If users are missing, it waits until the content no
+// longer changes.
 func (c *content) read(read livefile.Read) (users, error) {
 	text, err := read(c.path)
 	if err != nil {
@@ -68,7 +72,7 @@ func (c *content) read(read livefile.Read) (users, error) {
 	return found, nil
 }
 
-// lostSome reports whether users of before are gone.
+// lostSome reports whether any of the users are missing from now.
 func (u users) lostSome(now users) bool {
 	for name := range u {
 		if !now[name] {
@@ -78,7 +82,8 @@ func (u users) lostSome(now users) bool {
 	return false
 }
 
-// settled returns the content once two reads agree.
+// settled reads the file again until two consecutive reads agree, and returns
+// that content.
 func (c *content) settled(text []byte) ([]byte, error) {
 	for range settlingReads {
 		c.sleep(settling)
@@ -104,7 +109,7 @@ func (c *content) logBad(bad []badLine) {
 	}
 }
 
-// notify logs what happens to the file, and notes since when it cannot be read.
+// notify logs events of the file, and records when it became unreadable.
 func (c *content) notify(e livefile.Event) {
 	switch e.Kind {
 	case livefile.Changed:
@@ -119,7 +124,8 @@ func (c *content) notify(e livefile.Event) {
 	}
 }
 
-// users returns the names that count now.
+// users returns the current names, or nil if the file has been unreadable for
+// too long.
 func (c *content) users() users {
 	all := c.value.Get()
 	since := c.unreadable.Load()

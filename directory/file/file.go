@@ -1,8 +1,8 @@
-// Package file is the directory whose users stand in a file: one name a line, or
-// CSV.
+// Package file is the directory of the users that a file lists: one name per
+// line, or CSV.
 //
-// It knows the form of such files, and how long what was read counts. It does not
-// know where users come from.
+// It knows the format of such files, and how long their content stays valid when
+// they become unreadable. It knows nothing about sign-ins.
 package file
 
 import (
@@ -71,12 +71,13 @@ func (f *File) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	})
 }
 
-// Knows reports whether the file has the user's name; one map lookup.
+// Knows reports whether the file has the user's ID. It is a map lookup and
+// never returns an error.
 func (f *File) Knows(_ context.Context, user directory.User) (bool, error) {
 	return f.content.users()[user.ID], nil
 }
 
-// Providers returns the ids of the providers whose users the file is for.
+// Providers implements directory.Limited.
 func (f *File) Providers() []string { return f.ProviderIDs }
 
 // Interface guards

@@ -9,25 +9,24 @@ import (
 	"unicode/utf8"
 )
 
-// users are the names that a file holds.
+// users has the names in a file.
 type users map[string]bool
 
-// badLine is a line that counts as absent.
+// badLine is an invalid line, which is ignored.
 type badLine struct {
 	number int
 	reason string
 }
 
-// Columns of a file that has a header.
+// The columns of a CSV file.
 const (
 	nameColumn   = "userName"
 	activeColumn = "active"
 )
 
-// parse reads a file: names, one a line, or CSV with a header that has the column
-// userName. Blank lines, and lines that begin with #, say nothing. A line that
-// cannot be read counts as absent, and so does one that names a user who is not
-// active.
+// parse parses a file: one name per line, or CSV with a header that has the
+// column userName. It ignores blank lines and lines that begin with #. It returns
+// the active users and the invalid lines.
 func parse(text string) (users, []badLine) {
 	p := &parser{users: make(users), inactive: make(map[string]bool)}
 	text = strings.TrimPrefix(text, "\ufeff")
@@ -37,7 +36,7 @@ func parse(text string) (users, []badLine) {
 		p.readLines(text)
 	}
 	for name := range p.inactive {
-		delete(p.users, name) // also where another line says that the user is active
+		delete(p.users, name) // even if another line has the user as active
 	}
 	return p.users, p.bad
 }
@@ -47,15 +46,16 @@ type parser struct {
 	inactive map[string]bool
 	bad      []badLine
 
-	// The columns of a table; active is -1 if there is none. header is the line of
-	// the header.
+	// The indexes of the columns; active is -1 if there is no such column. header
+	// is the line number of the header.
 	name, active, header int
 }
 
 func (p *parser) refuse(line int, reason string) { p.bad = append(p.bad, badLine{line, reason}) }
 
-// readHeader reports whether the first line that says something is a header: the
-// name of the column alone, or beside others in any case.
+// readHeader reports whether the first line that is not silent is a header. A
+// header has the column userName: exactly that if it is the only column, and in
+// any letter case otherwise.
 func (p *parser) readHeader(text string) bool {
 	number := 0
 	for line := range strings.Lines(text) {
@@ -82,13 +82,13 @@ func (p *parser) readHeader(text string) bool {
 	return false
 }
 
-// isSilent reports whether a line says nothing.
+// isSilent reports whether a line is blank or a comment.
 func isSilent(line string) bool {
 	line = strings.TrimSpace(line)
 	return line == "" || line[0] == '#'
 }
 
-// readLines reads names, one a line.
+// readLines reads one name per line.
 func (p *parser) readLines(text string) {
 	number := 0
 	for line := range strings.Lines(text) {
@@ -100,9 +100,9 @@ func (p *parser) readLines(text string) {
 	}
 }
 
-// readTable reads the records after the header. Where one cannot be read, such as
-// for a quotation mark too many, its first line counts as absent, and reading goes
-// on with the next line.
+// readTable reads the records after the header. If a record is malformed, for
+// example because of a stray quotation mark, only its first line is ignored, and
+// reading continues with the next line.
 func (p *parser) readTable(text string) {
 	done := p.header
 	text = afterLines(text, done)
@@ -116,9 +116,9 @@ func (p *parser) readTable(text string) {
 	}
 }
 
-// readRecords reads records up to one that cannot be read, and returns the number
-// of its first line; zero if there is none. done is how many lines of the file
-// come before the text.
+// readRecords reads records up to the first malformed one, and returns the number
+// of its first line in text, or zero if there is none. done is the number of
+// lines of the file before text.
 func (p *parser) readRecords(text string, done int) (failed int) {
 	r := newReader(text)
 	for {
@@ -143,14 +143,14 @@ func (p *parser) readRecords(text string, done int) (failed int) {
 	}
 }
 
-// newReader returns a reader of records of any length.
+// newReader returns a CSV reader for records of any length.
 func newReader(text string) *csv.Reader {
 	r := csv.NewReader(strings.NewReader(text))
 	r.FieldsPerRecord, r.TrimLeadingSpace, r.Comment = -1, true, '#'
 	return r
 }
 
-// afterLines returns a text without its first lines.
+// afterLines returns text without its first count lines.
 func afterLines(text string, count int) string {
 	for range count {
 		_, text, _ = strings.Cut(text, "\n")
@@ -158,7 +158,7 @@ func afterLines(text string, count int) string {
 	return text
 }
 
-// column returns a field of a record; empty if the record is too short.
+// column returns a field of a record, or "" if the record is too short.
 func column(record []string, i int) string {
 	if i < 0 || i >= len(record) {
 		return ""
@@ -166,7 +166,8 @@ func column(record []string, i int) string {
 	return strings.TrimSpace(record[i])
 }
 
-// add adds the user of a line, if the line says that they are active.
+// add adds the user of a line. Users count as active if active is empty or
+// true.
 func (p *parser) add(line int, name, active string) {
 	switch {
 	case name == "":

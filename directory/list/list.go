@@ -1,6 +1,6 @@
-// Package list is the directory whose users stand in the configuration.
+// Package list is the directory of the users that the configuration lists.
 //
-// It knows their names, and nothing about where users come from.
+// It knows only their names, and nothing about sign-ins.
 package list
 
 import (
@@ -70,12 +70,13 @@ func (l *List) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	})
 }
 
-// Knows reports whether the list has the user's name; one map lookup.
+// Knows reports whether the list has the user's ID. It is a map lookup and
+// never returns an error.
 func (l *List) Knows(_ context.Context, user directory.User) (bool, error) {
 	return l.names[user.ID], nil
 }
 
-// Providers returns the ids of the providers whose users the list is for.
+// Providers implements directory.Limited.
 func (l *List) Providers() []string { return l.ProviderIDs }
 
 // Interface guards

@@ -11,19 +11,19 @@ import (
 	"strings"
 )
 
-// filterQuery returns the query that asks for a user (RFC 7644 3.4.2.2). The value
-// of a filter is a JSON string.
+// filterQuery returns the query that asks for a user (RFC 7644, section 3.4.2.2).
+// The value in the filter is a JSON string.
 func filterQuery(name string) string {
 	var value bytes.Buffer
 	encoder := json.NewEncoder(&value)
-	encoder.SetEscapeHTML(false) // servers that know no \u escapes know these characters
-	_ = encoder.Encode(name)     // a string always encodes
+	encoder.SetEscapeHTML(false) // some servers do not support \u escapes
+	_ = encoder.Encode(name)     // encoding a string cannot fail
 	filter := "userName eq " + strings.TrimSuffix(value.String(), "\n")
 	return "filter=" + strings.ReplaceAll(url.QueryEscape(filter), "+", "%20")
 }
 
-// Reasons why an answer is negative although the server returned something. An
-// operator wants to know of them.
+// Reasons for negative answers that may be due to a misconfiguration, and are
+// therefore logged.
 const (
 	oddSeveral  = "several resources were returned; the server may not know filters"
 	oddPartial  = "a part of several resources was returned"
@@ -31,14 +31,14 @@ const (
 	oddName     = "the returned resource has a different userName"
 	oddNameCase = "the returned resource has the name in a different case; see ignore_case"
 	oddActive   = "active is neither true nor false"
-	// RFC 7644, section 3.4.2: a server that has no such user answers with an empty list.
+	// Per RFC 7644, section 3.4.2, a server that has no such user returns an empty list.
 	oddNotFound = "status 404, which is no answer to a filter; check that the URL is that of the SCIM service, without /Users"
 )
 
-// readAnswer reads a list of resources (RFC 7644 3.4.2) that a filter returned.
-// Known is only a user who is the one and only resource. odd is why another
-// answer is negative, if it is not that there is no such user. An error means
-// that the answer is none.
+// readAnswer reads the list of resources that a filter returned (RFC 7644,
+// section 3.4.2). A user is known only if the list has exactly one resource. If
+// known is false, odd is the reason, or "" if the server simply has no such
+// active user. An error means that the response is not an answer.
 func readAnswer(body []byte, name string, ignoreCase bool) (known bool, odd string, err error) {
 	resources, total, err := readList(body)
 	switch {
@@ -54,7 +54,7 @@ func readAnswer(body []byte, name string, ignoreCase bool) (known bool, odd stri
 	return readResource(resources[0], name, ignoreCase)
 }
 
-// readList returns the resources of a list, and how many there are at the server.
+// readList returns the resources of a list, and their total number at the server.
 func readList(body []byte) (resources []json.RawMessage, total int, err error) {
 	list, err := members(bytes.TrimPrefix(body, []byte("\ufeff")))
 	if err != nil {
@@ -79,7 +79,8 @@ func readList(body []byte) (resources []json.RawMessage, total int, err error) {
 	return resources, total, nil
 }
 
-// readResource judges the only resource of an answer.
+// readResource decides whether the only resource of an answer is the active
+// user. The results are those of readAnswer.
 func readResource(raw json.RawMessage, name string, ignoreCase bool) (known bool, odd string, err error) {
 	resource, err := members(raw)
 	if err != nil {
@@ -106,8 +107,8 @@ func readResource(raw json.RawMessage, name string, ignoreCase bool) (known bool
 	return false, oddActive, nil
 }
 
-// lower returns a text with its ASCII letters in lower case. Other letters stay:
-// what is a small letter of which differs from place to place.
+// lower converts ASCII letters to lower case. It leaves other letters alone,
+// because their case mapping depends on the language.
 func lower(text string) string {
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {
@@ -117,9 +118,9 @@ func lower(text string) string {
 	}, text)
 }
 
-// members returns the members of a JSON object, by their names in lower case:
-// names of attributes have no case (RFC 7643 2.1). A name that is there twice is
-// an error, since readers differ in which one counts.
+// members returns the members of a JSON object by their names in lower case,
+// since the names of attributes are case-insensitive (RFC 7643, section 2.1). A
+// duplicate name is an error, because parsers differ in which one counts.
 func members(raw []byte) (map[string]json.RawMessage, error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	if token, err := d.Token(); err != nil || token != json.Delim('{') {

@@ -13,20 +13,20 @@ import (
 )
 
 const (
-	// maxAnswers bounds how many users are remembered.
+	// maxAnswers is the maximum number of users that are remembered.
 	maxAnswers = 10000
-	// maxNegative is how long a negative answer counts at most.
+	// maxNegative is how long a negative answer is valid at most.
 	maxNegative = 30 * time.Second
-	// failuresToPause is how many requests in a row have to fail before the server is
-	// left alone for a while, except for one trial after each pause. A pause doubles
-	// from the shortest to the longest.
+	// failuresToPause is the number of consecutive failures after which requests
+	// pause. After each pause there is one trial request. Pauses double from
+	// shortestPause to longestPause.
 	failuresToPause = 3
 	shortestPause   = time.Second
 	longestPause    = 30 * time.Second
-	// failedFor is how long the server is not asked again about a user of whom there
-	// was no answer.
+	// failedFor is how long the server is not asked again about a user after a
+	// request for this user failed.
 	failedFor = 5 * time.Second
-	// maxFlights is how many requests are under way at once.
+	// maxFlights is the maximum number of concurrent requests.
 	maxFlights = 32
 )
 
@@ -35,51 +35,54 @@ var (
 	errSlow   = errors.New("it answers too slowly")
 )
 
-// who is whom an answer is about.
+// who identifies the user that an answer is about.
 type who struct{ provider, name string }
 
 // answer is what is remembered about a user.
 type answer struct {
 	known bool
-	at    time.Time // when it was asked for; zero if there was no answer yet
-	// The last failure since then.
+	at    time.Time // when the request began; zero if there has been no answer
+	// The last failure since at, if there was one.
 	failed time.Time
 	err    error
 }
 
-// flight is a request that all who want its answer wait for.
+// flight is a request in progress. All callers that need its answer wait for
+// it.
 type flight struct {
 	done  chan struct{}
 	known bool
 	err   error
 }
 
-// answers is what a server has said. There is one flight for a user at a time, so
-// that an answer never replaces a newer one. It is safe for concurrent use.
+// answers caches the answers of a server. There is at most one flight per user,
+// so an answer never replaces a newer one. It is safe for concurrent use.
 type answers struct {
-	slots chan struct{} // of requests that are under way
+	slots chan struct{} // limits concurrent requests
 
 	mu       sync.Mutex
 	users    *simplelru.LRU[who, answer]
 	flights  map[who]*flight
-	failures int // in a row
+	failures int // consecutive
 	until    time.Time
-	trial    bool // one request finds out whether the server is back
+	trial    bool // a trial request is in progress
 	last     error
 }
 
 func newAnswers() *answers {
 	users, err := simplelru.NewLRU[who, answer](maxAnswers, nil)
 	if err != nil {
-		panic(err) // the size is a constant above zero
+		panic(err) // cannot happen: the size is positive
 	}
 	return &answers{slots: make(chan struct{}, maxFlights), users: users, flights: make(map[who]*flight)}
 }
 
-// Destruct does nothing: answers hold no connection.
+// Destruct implements caddy.Destructor. It does nothing, since answers has no
+// connections.
 func (a *answers) Destruct() error { return nil }
 
-// terms are how long answers count in a configuration, and how it asks.
+// terms has a configuration's validity periods of answers, and how it asks the
+// server.
 type terms struct {
 	cache, grace time.Duration
 	now          func() time.Time
@@ -88,18 +91,18 @@ type terms struct {
 	notify       func(event, error)
 }
 
-// event is what an operator wants to know of.
+// event is an event for the operator.
 type event int
 
 const (
-	failed event = iota // a request
-	down                // the server is left alone
+	failed event = iota // a request failed
+	down                // the server is down; requests pause
 	back                // the server answers again
 )
 
-// knows reports whether the server knows a user: from memory while an answer
-// counts, else by asking. While the server gives no answer, the last one counts
-// for the grace if it was positive.
+// knows reports whether the server knows a user. It uses the remembered answer
+// while that is valid, and asks the server otherwise. If the server does not
+// answer, a positive answer stays valid for the grace period.
 func (a *answers) knows(ctx context.Context, user who, t *terms) (bool, error) {
 	now := t.now()
 	a.mu.Lock()
@@ -107,7 +110,7 @@ func (a *answers) knows(ctx context.Context, user who, t *terms) (bool, error) {
 	age := remembered.age(now)
 	if remembered.counts(age, t) {
 		if remembered.known && age >= t.cache/4*3 {
-			_, _ = a.begin(user, now, t) // so that the next answer is there in time
+			_, _ = a.begin(user, now, t) // refresh the answer before it expires
 		}
 		a.mu.Unlock()
 		return remembered.known, nil
@@ -127,8 +130,8 @@ func (a *answers) knows(ctx context.Context, user who, t *terms) (bool, error) {
 	return false, a.unavailable(err, now)
 }
 
-// age returns how old an answer is; an hour too much if there is none, or if the
-// clock was set back.
+// age returns the age of an answer. It is the maximum duration if there is no
+// answer, or if the clock was set back.
 func (r answer) age(now time.Time) time.Duration {
 	age := now.Sub(r.at)
 	if r.at.IsZero() || age < 0 {
@@ -137,7 +140,7 @@ func (r answer) age(now time.Time) time.Duration {
 	return age
 }
 
-// counts reports whether an answer of an age still counts.
+// counts reports whether an answer of the given age is still valid.
 func (r answer) counts(age time.Duration, t *terms) bool {
 	if r.known {
 		return age < t.cache
@@ -145,10 +148,12 @@ func (r answer) counts(age time.Duration, t *terms) bool {
 	return age < min(t.cache, maxNegative)
 }
 
-// excused reports whether an answer counts while the server gives none.
+// excused reports whether an answer of the given age is valid while the server
+// does not answer.
 func (r answer) excused(age time.Duration, t *terms) bool { return r.known && age < t.grace }
 
-// isLast reports whether there was no other answer since one.
+// isLast reports whether the user is still known according to the latest
+// answer, which is the remembered one or newer.
 func (a *answers) isLast(user who, remembered answer) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -156,11 +161,13 @@ func (a *answers) isLast(user who, remembered answer) bool {
 	return ok && last.known && !last.at.Before(remembered.at)
 }
 
-// isDown reports whether the server is left alone. The caller holds the mutex.
+// isDown reports whether requests pause because of failures. The caller must
+// hold the mutex.
 func (a *answers) isDown() bool { return a.failures >= failuresToPause }
 
-// begin returns the flight for a user, and begins it if there is none. It returns
-// the last error if the server is not to be asked now. The caller holds the mutex.
+// begin returns the flight for a user, and starts one if there is none. If the
+// server must not be asked now, it returns the last error. The caller must hold
+// the mutex.
 func (a *answers) begin(user who, now time.Time, t *terms) (*flight, error) {
 	if f := a.flights[user]; f != nil {
 		return f, nil
@@ -181,13 +188,14 @@ func (a *answers) begin(user who, now time.Time, t *terms) (*flight, error) {
 	return f, nil
 }
 
-// recent reports whether a time is at most so long ago.
+// recent reports whether a time is less than within ago, and not in the future.
 func recent(now, at time.Time, within time.Duration) bool {
 	age := now.Sub(at)
 	return 0 <= age && age < within
 }
 
-// fly makes a request, which goes on when those who wait for it have gone.
+// fly makes a request. It does not end when the callers that wait for it give
+// up.
 func (a *answers) fly(user who, f *flight, trial bool, t *terms) {
 	a.slots <- struct{}{}
 	began := t.now()
@@ -206,7 +214,7 @@ func (a *answers) fly(user who, f *flight, trial bool, t *terms) {
 	close(f.done)
 }
 
-// record keeps the result of a request. The caller holds the mutex.
+// record stores the result of a request. The caller must hold the mutex.
 func (a *answers) record(user who, got answer, err error, t *terms) {
 	if err == nil {
 		a.users.Add(user, got)
@@ -223,7 +231,7 @@ func (a *answers) record(user who, got answer, err error, t *terms) {
 	t.notify(failed, err)
 	var failure *answerError
 	if !errors.As(err, &failure) || !failure.down {
-		return // others may get an answer
+		return // requests for other users may succeed
 	}
 	a.failures++
 	a.last = err
@@ -239,9 +247,9 @@ func (a *answers) record(user who, got answer, err error, t *terms) {
 	}
 }
 
-// wait waits for the answer.
+// wait waits for the end of the flight, for at most twice the patience.
 func (f *flight) wait(ctx context.Context, patience time.Duration) error {
-	timer := time.NewTimer(2 * patience) // in case that many requests are under way
+	timer := time.NewTimer(2 * patience) // the flight may have to wait for a slot first
 	defer timer.Stop()
 	select {
 	case <-f.done:
@@ -253,7 +261,7 @@ func (f *flight) wait(ctx context.Context, patience time.Duration) error {
 	}
 }
 
-// unavailable returns the error of a user about whom there is no answer.
+// unavailable returns the error of knows if there is no answer.
 func (a *answers) unavailable(err error, now time.Time) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -21,13 +21,13 @@ import (
 )
 
 const (
-	// maxAnswer is the most that an answer may hold, in bytes.
+	// maxAnswer is the maximum size of a response body, in bytes.
 	maxAnswer = 1 << 20
-	// maxRetryAfter bounds how long a server may have us stay away.
+	// maxRetryAfter limits the Retry-After of a server.
 	maxRetryAfter = 10 * time.Minute
 )
 
-// parseURL reads the base URL of a server.
+// parseURL parses and checks the base URL of a server.
 func parseURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
@@ -44,28 +44,29 @@ func parseURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// isLoopback reports whether a host is this machine by its name.
+// isLoopback reports whether a host is localhost or a loopback address.
 func isLoopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return strings.EqualFold(host, "localhost") || err == nil && addr.Unmap().IsLoopback()
 }
 
-// client sends the requests for one configuration.
+// client sends the requests of one configuration.
 type client struct {
 	base       *url.URL
-	token      func() (string, error) // empty: none is sent
+	token      func() (string, error) // if it returns "", no token is sent
 	http       http.RoundTripper
 	ignoreCase bool
-	// odd is called with why an answer is negative, if an operator wants to know.
+	// odd is called with the reason of a negative answer that may be due to a
+	// misconfiguration.
 	odd func(reason string)
 }
 
-// answerError is an error of one request.
+// answerError is the error of a request.
 type answerError struct {
 	error
-	// down reports whether requests for other users would fail as well.
+	// down reports whether requests for other users would probably fail, too.
 	down bool
-	// retryAfter is how long the server has us stay away; zero if it does not say.
+	// retryAfter is the Retry-After of the server, or zero if it sent none.
 	retryAfter time.Duration
 }
 
@@ -85,7 +86,7 @@ func (c *client) ask(ctx context.Context, name string, now time.Time) (bool, err
 	if err != nil {
 		return false, err
 	}
-	response, err := c.http.RoundTrip(request) // which follows no redirect
+	response, err := c.http.RoundTrip(request) // does not follow redirects
 	if err != nil {
 		return false, downErrorf("%w", logtext.WithoutAddress(err, "ca <file>"))
 	}
@@ -141,8 +142,9 @@ func (c *client) request(ctx context.Context, name string) (*http.Request, error
 	return request, nil
 }
 
-// checkStatus reports whether the status is that of an answer. Without an error
-// and an answer there is no such user.
+// checkStatus reports whether the response has an answer in its body. It
+// returns false and no error for status 404, which means that there is no such
+// user.
 func checkStatus(response *http.Response, now time.Time) (answered bool, err error) {
 	switch status := response.StatusCode; {
 	case status == http.StatusOK:
@@ -160,7 +162,8 @@ func checkStatus(response *http.Response, now time.Time) (answered bool, err err
 	}
 }
 
-// retryAfter reads the header of this name: seconds or a date.
+// retryAfter parses a Retry-After header, which is a number of seconds or a
+// date. The result is between zero and maxRetryAfter.
 func retryAfter(value string, now time.Time) time.Duration {
 	after := time.Duration(0)
 	if seconds, err := strconv.Atoi(value); err == nil {
@@ -171,7 +174,7 @@ func retryAfter(value string, now time.Time) time.Duration {
 	return min(max(after, 0), maxRetryAfter)
 }
 
-// transport sends requests with the present authorities.
+// transport sends requests with the current certificate authorities.
 type transport struct {
 	current *livefile.Value[*http.Transport]
 }
@@ -180,8 +183,9 @@ func (t transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	return t.current.Get().RoundTrip(request)
 }
 
-// newTransport returns a transport that trusts the authorities in some files, which
-// are read again when they change; without files, those of the system.
+// newTransport returns a transport that trusts the certificate authorities in
+// files, which are read again when they change. Without files, it trusts those of
+// the system.
 func newTransport(base *url.URL, files []string, now func() time.Time, notify func(livefile.Event)) (transport, error) {
 	var previous *http.Transport
 	current, err := livefile.New(now, notify, func(read livefile.Read) (*http.Transport, error) {
@@ -220,7 +224,8 @@ func connect(base *url.URL, config *tls.Config) *http.Transport {
 	return t
 }
 
-// requireLoopback refuses connections to other machines, wherever a name leads.
+// requireLoopback refuses connections to other machines, whatever address a
+// name resolves to.
 func requireLoopback(_, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil || !to.Addr().Unmap().IsLoopback() {

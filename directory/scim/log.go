@@ -9,12 +9,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/livefile"
 )
 
-// logEvery is how often the same kind of trouble is logged at most: every request
-// can meet it.
+// logEvery is the minimum time between log messages about the same kind of
+// problem, since every request may have it.
 const logEvery = 10 * time.Second
 
-// throttle says when something is due to be logged again. The zero value is
-// ready, and safe for concurrent use.
+// throttle limits how often something is logged. The zero value is ready to
+// use. It is safe for concurrent use.
 type throttle struct{ last atomic.Int64 }
 
 func (t *throttle) due(now time.Time) bool {
@@ -23,7 +23,7 @@ func (t *throttle) due(now time.Time) bool {
 	return (age >= int64(logEvery) || age < 0) && t.last.CompareAndSwap(last, now.UnixNano())
 }
 
-// logOdd returns what logs why an answer is negative although it has something.
+// logOdd returns a function that logs the reason of a negative answer.
 func (s *SCIM) logOdd(now func() time.Time) func(reason string) {
 	logged := new(throttle)
 	return func(reason string) {
@@ -33,7 +33,8 @@ func (s *SCIM) logOdd(now func() time.Time) func(reason string) {
 	}
 }
 
-// logEvent returns what logs failed requests, and the begin and end of an outage.
+// logEvent returns a function that logs failed requests, and the beginning and
+// end of outages.
 func (s *SCIM) logEvent(now func() time.Time) func(event, error) {
 	logged := new(throttle)
 	return func(e event, err error) {
@@ -49,7 +50,7 @@ func (s *SCIM) logEvent(now func() time.Time) func(event, error) {
 	}
 }
 
-// logFile logs what happens to the files of ca.
+// logFile logs events of the files in the option ca.
 func (s *SCIM) logFile(e livefile.Event) {
 	fields := []zap.Field{zap.String("option", "known_users scim: ca"), zap.Strings("files", e.Files)}
 	switch e.Kind {

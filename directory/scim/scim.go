@@ -1,7 +1,7 @@
-// Package scim is the directory whose users are at a SCIM server (RFC 7644).
+// Package scim is the directory of the users of a SCIM server (RFC 7644).
 //
 // It knows how to ask such a server, what its answers mean, and how long they
-// count. It does not know where users come from.
+// are valid. It knows nothing about sign-ins.
 package scim
 
 import (
@@ -31,7 +31,7 @@ func init() { caddy.RegisterModule(SCIM{}) }
 const (
 	defaultCache = 5 * time.Minute
 	defaultGrace = time.Hour
-	// timeout is how long the server may take for an answer.
+	// timeout is how long the server may take to answer.
 	timeout = 5 * time.Second
 )
 
@@ -74,7 +74,7 @@ type SCIM struct {
 	logger  *zap.Logger
 	answers *answers
 	terms   terms
-	tenants *sync.Once // logs that tenants are not supported
+	tenants *sync.Once // for logging that tenants are not supported
 	release func() error
 }
 
@@ -83,15 +83,14 @@ func (SCIM) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: directory.Namespace + ".scim", New: func() caddy.Module { return new(SCIM) }}
 }
 
-// pool holds what servers have said while a configuration asks them: a reload
-// forgets nothing.
+// pool has the answers of servers, which survive a reload.
 var pool = caddy.NewUsagePool()
 
 var placeholders = placeholder.Expander{Replace: func(text string) (string, error) {
 	return caddy.NewReplacer().ReplaceOrErr(text, true, true)
 }}
 
-// Provision prepares the requests, and makes none.
+// Provision checks the options. It makes no request.
 func (s *SCIM) Provision(ctx caddy.Context) error {
 	s.logger, s.tenants = ctx.Logger(), new(sync.Once)
 	clock := clock.ForConfig()
@@ -129,7 +128,7 @@ func (s *SCIM) Provision(ctx caddy.Context) error {
 	return s.join(base)
 }
 
-// newTransport returns how requests are sent.
+// newTransport returns the transport for the option ca.
 func (s *SCIM) newTransport(base *url.URL, now func() time.Time) (transport, error) {
 	var files []string
 	for _, text := range s.CA {
@@ -142,11 +141,11 @@ func (s *SCIM) newTransport(base *url.URL, now func() time.Time) (transport, err
 	return newTransport(base, files, now, s.logFile)
 }
 
-// token returns the bearer token as it is now.
+// token returns the current bearer token.
 func (s *SCIM) token() (string, error) { return placeholders.Expand(s.Token) }
 
-// checkToken refuses a token that cannot be read, and warns of one that is the name
-// of a file.
+// checkToken returns an error if the token cannot be read, and logs a warning if it
+// is the name of a file.
 func (s *SCIM) checkToken() error {
 	token, err := s.token()
 	if err != nil {
@@ -159,8 +158,8 @@ func (s *SCIM) checkToken() error {
 	return nil
 }
 
-// join takes part in what the server has said to configurations that ask it in the
-// same way. With another token it may be another server.
+// join sets s.answers, which are shared by configurations that ask the server in
+// the same way. The token is part of that, because the answers may depend on it.
 func (s *SCIM) join(base *url.URL) error {
 	way, err := json.Marshal([]any{base.String(), s.Token, s.IgnoreCase, s.CA})
 	if err != nil {
@@ -179,7 +178,7 @@ func (s *SCIM) join(base *url.URL) error {
 	return nil
 }
 
-// Cleanup gives back what Provision took. Requests that are under way go on.
+// Cleanup releases the answers. Requests in progress continue.
 func (s *SCIM) Cleanup() error {
 	if s.release == nil {
 		return nil
@@ -203,7 +202,7 @@ func (s *SCIM) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directory's name
 	err := caddyargs.CheckedArg(d, &s.URL, func(text string) error {
 		if strings.Contains(text, "{") {
-			return nil // it is checked when it is resolved
+			return nil // Provision checks it after resolving placeholders
 		}
 		_, err := parseURL(text)
 		return err
@@ -221,15 +220,16 @@ func (s *SCIM) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	})
 }
 
-// Knows reports whether the server knows a user: a map lookup while an answer
-// counts.
+// Knows reports whether the server knows a user. It is a map lookup while the
+// remembered answer is valid. It returns an UnavailableError if the server does
+// not answer.
 func (s *SCIM) Knows(ctx context.Context, user directory.User) (bool, error) {
 	switch {
 	case user.Name == "" || len(s.ProviderIDs) == 0 && !user.Default:
 		return false, nil
 	case user.Tenant != "":
-		// Users of two tenants can have the same name, which is all that the server
-		// is asked for.
+		// Users of different tenants can have the same name, and the server is
+		// asked only for the name.
 		s.tenants.Do(func() {
 			s.logger.Warn("a SCIM directory cannot know users of a provider with several tenants, because their names may be the same", zap.String("event", "directory_useless"), zap.String("provider", user.Provider))
 		})
@@ -238,7 +238,8 @@ func (s *SCIM) Knows(ctx context.Context, user directory.User) (bool, error) {
 	return s.answers.knows(ctx, who{user.Provider, user.Name}, &s.terms)
 }
 
-// Providers returns the ids of the providers whose users the directory is for.
+// Providers implements directory.Limited. Without ids, Knows covers only the
+// default provider.
 func (s *SCIM) Providers() []string { return s.ProviderIDs }
 
 // MarshalLogObject keeps the token out of logs that print whole modules.

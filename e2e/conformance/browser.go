@@ -227,10 +227,10 @@ var (
 )
 
 // frontchannel does what the scripts of the suite's page for a front-channel
-// logout do: it loads the frame, says that it is loaded, and names the page
-// that follows. The suite escapes the frame's address as HTML, though scripts
-// do not read it so: a browser asks for «amp;sid». The frame is loaded both
-// ways, as the page has it and as it was meant.
+// logout do: it loads the frame, reports that it is loaded, and returns the
+// next page. The suite escapes the frame's address as HTML, though scripts do
+// not read it so: a browser asks for «amp;sid». The frame is loaded both ways,
+// as the page has it and as it was meant.
 func (b *browser) frontchannel(ctx context.Context, p *page) (next string, err error) {
 	source, loaded := frameSource.FindStringSubmatch(p.body), frameLoaded.FindStringSubmatch(p.body)
 	if source == nil || loaded == nil {

@@ -36,9 +36,9 @@ func (j *jar) set(u *url.URL, all []*http.Cookie) {
 	}
 }
 
-// add puts on a request the cookies that a browser would send with it.
-// crossSite says that another site began it, topLevel that it is a navigation
-// of the whole window.
+// add adds the cookies to a request that a browser would send with it.
+// crossSite reports whether another site initiated the request, and topLevel
+// whether it is a navigation of the whole window.
 func (j *jar) add(r *http.Request, crossSite, topLevel bool) {
 	for _, c := range j.cookies[r.URL.Hostname()] {
 		if c.Secure && r.URL.Scheme != "https" || !covers(c.Path, r.URL.Path) {

@@ -135,7 +135,7 @@ func (s *suite) listed(ctx context.Context, id string) ([]string, error) {
 	return b.URLs, err
 }
 
-// visited says that such a page is being opened.
+// visited reports to the suite that a page is being opened.
 func (s *suite) visited(ctx context.Context, id, page string) error {
 	return s.call(ctx, "POST", "api/runner/browser/"+url.PathEscape(id)+"/visit", url.Values{"url": {page}}, nil, nil)
 }

@@ -1,13 +1,12 @@
 // Package caddyargs reads the arguments of Caddyfile options.
 //
-// All Caddyfile parsers of this project use it: those of the directive, the
-// global option, and the session stores. Each function is called with the
-// dispenser on the option's name and reads the rest of its line, or its block.
-// Errors name the file, the line, the option and the rule. Those of StringArg
-// and ListArg do not repeat arguments, which may be secrets.
+// All Caddyfile parsers of this project use it. Each function expects the
+// dispenser to be on the option's name, and reads the rest of its line, or its
+// block. Errors name the file, the line, the option and the rule. Those of
+// StringArg and ListArg do not repeat arguments, because they may be secrets.
 //
-// It knows Caddy's tokens and how options are written, but no option. It is the
-// only package under internal that imports Caddy.
+// It knows Caddy's tokens and the forms of options, but no particular option.
+// Besides caddycel, it is the only package under internal that imports Caddy.
 package caddyargs
 
 import (
@@ -35,7 +34,7 @@ func StringArg(d *caddyfile.Dispenser, field *string) error {
 	return nil
 }
 
-// CheckedArg reads one argument that check accepts.
+// CheckedArg reads exactly one argument, which check must accept.
 func CheckedArg(d *caddyfile.Dispenser, field *string, check func(string) error) error {
 	option := d.Val()
 	if err := StringArg(d, field); err != nil {
@@ -47,7 +46,7 @@ func CheckedArg(d *caddyfile.Dispenser, field *string, check func(string) error)
 	return nil
 }
 
-// EnumArg reads one argument that is one of a few words.
+// EnumArg reads exactly one argument, which must be one of words.
 func EnumArg(d *caddyfile.Dispenser, field *string, words ...string) error {
 	option := d.Val()
 	if d.NextArg() {
@@ -75,7 +74,8 @@ func ListArg(d *caddyfile.Dispenser, field *[]string) error {
 	return nil
 }
 
-// CheckedListArg reads one or more arguments, each of which check accepts.
+// CheckedListArg reads one or more arguments, as ListArg does. check must
+// accept each of them.
 func CheckedListArg(d *caddyfile.Dispenser, field *[]string, check func(string) error) error {
 	option := d.Val()
 	if err := ListArg(d, field); err != nil {
@@ -89,7 +89,8 @@ func CheckedListArg(d *caddyfile.Dispenser, field *[]string, check func(string) 
 	return nil
 }
 
-// WholeListArg reads one or more arguments, which check accepts together.
+// WholeListArg reads one or more arguments, as ListArg does. check must accept
+// the list as a whole.
 func WholeListArg(d *caddyfile.Dispenser, field *[]string, check func([]string) error) error {
 	if err := ListArg(d, field); err != nil {
 		return err
@@ -100,7 +101,7 @@ func WholeListArg(d *caddyfile.Dispenser, field *[]string, check func([]string) 
 	return nil
 }
 
-// FlagArg reads an option without arguments, which sets the field to true.
+// FlagArg reads an option without arguments and sets the field to true.
 func FlagArg(d *caddyfile.Dispenser, field *bool) error {
 	if d.NextArg() {
 		return d.ArgErr()
@@ -109,7 +110,8 @@ func FlagArg(d *caddyfile.Dispenser, field *bool) error {
 	return nil
 }
 
-// BoolArg reads «on» or «off».
+// BoolArg reads "on" or "off". The field is a pointer to distinguish off from
+// unset.
 func BoolArg(d *caddyfile.Dispenser, field **bool) error {
 	var word string
 	if err := EnumArg(d, &word, "on", "off"); err != nil {
@@ -120,8 +122,8 @@ func BoolArg(d *caddyfile.Dispenser, field **bool) error {
 	return nil
 }
 
-// IntArg reads a whole number from low to high. The error says that the
-// argument breaks the rule, as in "is not from 1 to 4".
+// IntArg reads an integer from low to high. broken is the part of the error
+// message that follows the argument, as in "is not from 1 to 4".
 func IntArg(d *caddyfile.Dispenser, field *int, low, high int, broken string) error {
 	option, text := d.Val(), ""
 	if err := StringArg(d, &text); err != nil {
@@ -135,8 +137,8 @@ func IntArg(d *caddyfile.Dispenser, field *int, low, high int, broken string) er
 	return nil
 }
 
-// DurationArg reads a duration that is not negative. The field is a pointer so
-// that zero differs from an option that is not set.
+// DurationArg reads a duration of zero or more. The field is a pointer to
+// distinguish zero from unset.
 func DurationArg(d *caddyfile.Dispenser, field **caddy.Duration) error {
 	option, text := d.Val(), ""
 	if err := StringArg(d, &text); err != nil {

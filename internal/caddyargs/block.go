@@ -7,11 +7,11 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-// Options are the options of a block, each with the function that reads it.
+// Options maps the names of a block's options to the functions that read them.
 type Options map[string]func() error
 
-// Block reads a block of options, each at most once. The block's name is part
-// of the error about an option that it does not have.
+// Block reads a block of options, each of which may appear once. The errors
+// about unknown options contain name, the name of the block.
 func Block(d *caddyfile.Dispenser, name string, options Options) error {
 	seen := make(Seen)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
@@ -36,8 +36,8 @@ func MapBlock(d *caddyfile.Dispenser, field *map[string]string) error {
 	return EachName(d, func(name string) error { return mapValue(d, *field, name) })
 }
 
-// ListAndMap reads one or more arguments, a block of names with one value each, or
-// both.
+// ListAndMap reads one or more arguments, or a block of names with one value each,
+// or both.
 func ListAndMap(d *caddyfile.Dispenser, list *[]string, field *map[string]string) error {
 	if d.CountRemainingArgs() == 0 {
 		return MapBlock(d, field)
@@ -64,8 +64,8 @@ func mapValue(d *caddyfile.Dispenser, field map[string]string, name string) erro
 	return nil
 }
 
-// EachName reads a block of names, which must differ. For each it calls read,
-// with the dispenser on the name. The block must not be empty.
+// EachName reads a block of unique names, which must not be empty. It calls
+// read for each name, with the dispenser on it.
 func EachName(d *caddyfile.Dispenser, read func(name string) error) error {
 	option := d.Val()
 	if d.NextArg() {
@@ -78,7 +78,8 @@ func EachName(d *caddyfile.Dispenser, read func(name string) error) error {
 	return err
 }
 
-// eachName returns how many names there were.
+// eachName is EachName for a block that may be empty. It returns the number of
+// names.
 func eachName(d *caddyfile.Dispenser, option string, read func(name string) error) (count int, err error) {
 	seen := make(Seen)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {

@@ -7,11 +7,12 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-// Seen holds the options of a block that were read so far, and where they are.
+// Seen has the options of a block that have been read so far, with their
+// tokens.
 type Seen map[string]caddyfile.Token
 
-// Once returns an error if the option was read before in this block. The
-// dispenser is on its name.
+// Once records an option. It returns an error if the block already had it. The
+// dispenser must be on its name.
 func (s Seen) Once(d *caddyfile.Dispenser, option string) error {
 	if _, twice := s[option]; twice {
 		return d.Errf("%s appears twice", option)
@@ -20,9 +21,10 @@ func (s Seen) Once(d *caddyfile.Dispenser, option string) error {
 	return nil
 }
 
-// PlaceOf returns a dispenser at the option that an error is about: the one that
-// its method Option names, else the one that its text begins with, else the last
-// one in the file that it mentions, else otherwise.
+// PlaceOf returns a dispenser at the option that an error is about: the option
+// that its method Option returns, or the first word of its text, or the
+// mentioned option that is last in the file. If there is none, it returns
+// otherwise.
 func (s Seen) PlaceOf(err error, otherwise *caddyfile.Dispenser) *caddyfile.Dispenser {
 	var named interface{ Option() string }
 	if errors.As(err, &named) {
@@ -47,8 +49,9 @@ func (s Seen) PlaceOf(err error, otherwise *caddyfile.Dispenser) *caddyfile.Disp
 	return otherwise
 }
 
-// At returns a dispenser whose errors name the place of a token that was read
-// earlier. An error found after a block would otherwise name its last line.
+// At returns a dispenser whose errors name the line of a token that was read
+// earlier. Without it, errors that are found after a block would name the
+// block's last line.
 func At(token caddyfile.Token) *caddyfile.Dispenser {
 	d := caddyfile.NewDispenser([]caddyfile.Token{token})
 	d.Next()

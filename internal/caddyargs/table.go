@@ -10,15 +10,15 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
-// Table lists the options of a block: by name, the function that reads the rest
-// of an option into a T. The dispenser is on the option's name.
+// Table maps the names of a block's options to the functions that read them
+// into a T. These are called with the dispenser on the option's name.
 type Table[T any] map[string]func(*caddyfile.Dispenser, T) error
 
 // Names returns the names of the options, sorted.
 func (t Table[T]) Names() []string { return slices.Sorted(maps.Keys(t)) }
 
 // Read reads the option that the dispenser is on. It returns an error if the
-// option is not in the table, or was read before in this block.
+// option is not in the table, or has been read before and must not repeat.
 func (t Table[T]) Read(d *caddyfile.Dispenser, kind *Kind, into T, seen Seen) error {
 	option := d.Val()
 	parse, known := t[option]
@@ -31,8 +31,8 @@ func (t Table[T]) Read(d *caddyfile.Dispenser, kind *Kind, into T, seen Seen) er
 	return parse(d, into)
 }
 
-// ReadBlock reads a block of options, each at most once unless it repeats, and
-// returns which there were.
+// ReadBlock reads a block of options and returns those that it had. An option
+// may appear only once unless it is in kind.Repeats.
 func (t Table[T]) ReadBlock(d *caddyfile.Dispenser, kind *Kind, into T) (Seen, error) {
 	seen := make(Seen)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
@@ -43,26 +43,26 @@ func (t Table[T]) ReadBlock(d *caddyfile.Dispenser, kind *Kind, into T) (Seen, e
 	return seen, nil
 }
 
-// Kind is a kind of block, as error messages speak of it.
+// Kind describes a kind of block for error messages.
 type Kind struct {
-	// Name follows an option that the block does not have, as in "of session". It
-	// may be empty.
+	// Name follows the name of an unknown option, as in "of session". It may be
+	// empty.
 	Name string
-	// Place says where the block's options belong, for errors about one that is
-	// somewhere else.
+	// Place tells where options of this kind belong, for errors about such an
+	// option in another block.
 	Place string
-	// Options are the names of the block's options. If there are none, errors
-	// suggest nothing.
+	// Options are the names of the block's options. If empty, errors contain no
+	// suggestions.
 	Options []string
-	// Repeats are the names of those that may be there more than once.
+	// Repeats are the names of the options that may appear more than once.
 	Repeats []string
-	// Others are the kinds of blocks where an option may belong that is not one of
-	// these, in the order in which they are searched.
+	// Others are the kinds of blocks in which to look for an unknown option, in
+	// this order.
 	Others []*Kind
 }
 
-// Once returns an error if the option was read before in this block and does not
-// repeat. The dispenser is on its name.
+// Once records an option. It returns an error if the block already had it and it
+// is not in Repeats. The dispenser must be on its name.
 func (k *Kind) Once(d *caddyfile.Dispenser, option string, seen Seen) error {
 	if slices.Contains(k.Repeats, option) {
 		seen[option] = d.Token()
@@ -71,9 +71,9 @@ func (k *Kind) Once(d *caddyfile.Dispenser, option string, seen Seen) error {
 	return seen.Once(d, option)
 }
 
-// Unrecognized returns the error about an option that a block does not have: with
-// the place where it belongs, else with the option that was probably meant. The
-// dispenser is on the option's name.
+// Unrecognized returns the error about an unknown option. It names the place
+// where the option belongs, or otherwise the option that was probably meant. The
+// dispenser must be on the option's name.
 func (k *Kind) Unrecognized(d *caddyfile.Dispenser) error {
 	option, of := d.Val(), ""
 	if k.Name != "" {

@@ -1,10 +1,11 @@
-// Package compact makes a session's claims small before they are sealed: the
-// browser sends them with every request.
+// Package compact compresses a session's claims before they are sealed, since
+// the browser sends them with every request.
 //
-// Known claims get short names, random identifiers are lifted out of the text, and
-// the rest is compressed by DEFLATE (RFC 1951) with a dictionary of common claims.
-// What is secret must stay outside: the size of compressed text reveals something of
-// it to those who choose some of the text.
+// Known claims get short names, random identifiers are lifted out of the text as raw
+// bytes, and the rest is compressed by DEFLATE (RFC 1951) with a dictionary of
+// common claims. Secrets must not be compressed together with claims: the size of
+// the compressed text reveals something about a secret to anyone who can choose part
+// of the text.
 package compact
 
 import (
@@ -18,20 +19,21 @@ import (
 	"github.com/klauspost/compress/flate"
 )
 
-// MaxSize is the largest text in bytes that is compressed, and that Expand
-// makes: about three times what four cookies can hold as it is.
+// MaxSize is the size, in bytes, of the largest text that Append compresses and
+// Expand returns. It is about three times what four cookies can hold
+// uncompressed.
 const MaxSize = 32 << 10
 
-// ErrMalformed is returned for what Append did not make.
+// ErrMalformed is returned for input that is not the output of Append.
 var ErrMalformed = errors.New("malformed compressed text")
 
-// The forms, by their first byte. Forms and dictionaries never change: what was ever
-// sealed is to be opened. The dictionaries were made by the command in the folder
-// dictionary.
+// The forms of compressed text, as its first byte. Forms and dictionaries never
+// change, so that everything that was ever sealed can still be opened. The command
+// in the folder dictionary made the dictionaries.
 const (
-	// form1Number is a text; no release writes it any more.
+	// form1Number is a text without short names. It is no longer written.
 	form1Number = 1
-	// form2Number is a text whose claims have short names.
+	// form2Number is a text with short names of claims.
 	form2Number = 2
 )
 
@@ -45,9 +47,9 @@ var (
 // level is the DEFLATE level. The text is compressed once per session.
 const level = 7
 
-// Append appends the compressed form of two texts to dst, if that is shorter than
-// both: any text, and then claims. What is wrong with the claims makes them larger,
-// not wrong.
+// Append appends the compressed form of two texts to dst: any text, followed by
+// claims. If the result would not be shorter than the texts, it returns dst and
+// false. Malformed claims are preserved, but compress less well.
 func Append(dst []byte, head, set string) (packed []byte, ok bool) {
 	if size := len(head) + len(set); size == 0 || size > MaxSize {
 		return dst, false
@@ -56,7 +58,7 @@ func Append(dst []byte, head, set string) (packed []byte, ok bool) {
 	defer encoders.Put(e)
 	e.short = shorten(append(e.short[:0], head...), set)
 	e.text, e.raw = lift(e.text[:0], e.raw[:0], string(e.short))
-	if len(e.short) > MaxSize || len(e.text) > MaxSize { // made longer
+	if len(e.short) > MaxSize || len(e.text) > MaxSize { // marks made it longer
 		return dst, false
 	}
 	packed = e.append(dst, len(head))
@@ -72,11 +74,12 @@ type encoder struct {
 	deflate          *flate.Writer
 }
 
-// append appends the parts of a text whose claims begin at the given place.
+// append appends the parts of a compressed text. head is the offset of the
+// claims.
 func (e *encoder) append(dst []byte, head int) []byte {
 	e.out.Reset()
 	e.deflate.ResetDict(&e.out, dictionary2)
-	e.deflate.Write(e.text) // to memory: it cannot fail
+	e.deflate.Write(e.text) // cannot fail: writes to memory
 	e.deflate.Close()
 	dst = append(dst, form2Number)
 	dst = binary.AppendUvarint(dst, uint64(head))
@@ -87,13 +90,13 @@ func (e *encoder) append(dst []byte, head int) []byte {
 var encoders = sync.Pool{New: func() any {
 	w, err := flate.NewWriterDict(io.Discard, level, dictionary2)
 	if err != nil {
-		panic(err) // the level is a constant
+		panic(err) // cannot happen: the level is valid
 	}
 	return &encoder{deflate: w}
 }}
 
-// Expand returns the texts that Append made packed of, as one. It never makes more
-// than MaxSize bytes.
+// Expand returns the concatenation of the texts that were given to Append, at most
+// MaxSize bytes.
 func Expand(packed string) (string, error) {
 	if packed == "" {
 		return "", ErrMalformed
@@ -113,7 +116,7 @@ func Expand(packed string) (string, error) {
 }
 
 func expand1(packed string) (string, bool) {
-	var sizes [3]int // of the text, of what is compressed, and of what was lifted out
+	var sizes [3]int // of the text, its compressed part, and its lifted bytes
 	packed, ok := cutSizes(packed, sizes[:])
 	if !ok || sizes[2] > len(packed) {
 		return "", false
@@ -129,7 +132,7 @@ func expand1(packed string) (string, bool) {
 }
 
 func expand2(packed string) (string, bool) {
-	var sizes [2]int // of the text before the claims, and of what was lifted out
+	var sizes [2]int // of the text before the claims, and the lifted bytes
 	packed, ok := cutSizes(packed, sizes[:])
 	if !ok || sizes[1] > len(packed) {
 		return "", false
@@ -148,7 +151,8 @@ func expand2(packed string) (string, bool) {
 	return string(d.text), ok
 }
 
-// cutSizes reads sizes, none of which is over MaxSize, from the beginning of a text.
+// cutSizes reads sizes from the beginning of a text. It returns false if one of them
+// is above MaxSize.
 func cutSizes(text string, sizes []int) (rest string, ok bool) {
 	for i := range sizes {
 		size, n := uvarint(text)
@@ -160,9 +164,9 @@ func cutSizes(text string, sizes []int) (rest string, ok bool) {
 	return text, true
 }
 
-// uvarint is binary.Uvarint of a string.
+// uvarint is like binary.Uvarint, but reads a string and at most four bytes.
 func uvarint(s string) (n uint64, size int) {
-	for i := 0; i < len(s) && i < 4; i++ { // what is allowed has three bytes at most
+	for i := 0; i < len(s) && i < 4; i++ { // MaxSize takes three bytes
 		n |= uint64(s[i]&0x7f) << (7 * i)
 		if s[i] < 0x80 {
 			return n, i + 1

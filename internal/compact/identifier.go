@@ -2,11 +2,12 @@ package compact
 
 import "strings"
 
-// This file packs an identifier that is kept apart from all other text: a session's
-// name at the provider, for instance, which is next to a secret. The size depends on
-// its length and on the kinds of its characters alone.
+// This file packs identifiers that must not be compressed together with other text,
+// such as a session's id at the provider, which is stored next to a secret. The
+// packed size depends only on the length of the identifier and the kinds of its
+// characters.
 
-// The forms of a packed identifier, in its first byte but for the lowest bit.
+// The forms of a packed identifier, in the upper seven bits of its first byte.
 const (
 	identifierPlain = iota
 	identifierGUID  // lower-case, 16 bytes
@@ -15,8 +16,8 @@ const (
 	identifierBase64
 )
 
-// alphabets are the characters of identifiers by form, the fewest first. Their sizes
-// are powers of two.
+// alphabets are the characters of each form, the smallest alphabet first. Their
+// sizes are powers of two.
 var alphabets = [...]struct {
 	form       byte
 	bits       int
@@ -27,8 +28,8 @@ var alphabets = [...]struct {
 	{identifierBase64, 6, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"},
 }
 
-// PackIdentifier returns an identifier in fewer bytes, if it is hexadecimal, a GUID,
-// Base32 or Base64, and else as it is with one more.
+// PackIdentifier packs an identifier that is a GUID, hexadecimal, Base32 or Base64
+// into fewer bytes. It prefixes any other identifier with one byte.
 func PackIdentifier(id string) string {
 	if len(id) == guidSize && guidAt(id, hexRun(id)) == markGUID {
 		return string(appendGUID([]byte{identifierGUID << 1}, id))
@@ -41,8 +42,8 @@ func PackIdentifier(id string) string {
 	return string(byte(identifierPlain<<1)) + id
 }
 
-// packBits joins the bits of characters. The lowest bit of the first byte says that
-// after the last one there is room for another, which is none.
+// packBits joins the bits of the characters. The lowest bit of the first byte is
+// set if the padding has room for another character, which unpacking must drop.
 func packBits(id string, form byte, size int, characters string) string {
 	packed := make([]byte, 1, 1+(len(id)*size+7)/8)
 	word, has := 0, 0
@@ -64,8 +65,7 @@ func packBits(id string, form byte, size int, characters string) string {
 	return string(packed)
 }
 
-// UnpackIdentifier returns what PackIdentifier made smaller. It reports false for
-// anything else.
+// UnpackIdentifier reverses PackIdentifier. It returns false for malformed input.
 func UnpackIdentifier(packed string) (id string, ok bool) {
 	if packed == "" {
 		return "", false
@@ -90,7 +90,7 @@ func UnpackIdentifier(packed string) (id string, ok bool) {
 }
 
 func unpackBits(packed string, size int, characters string) string {
-	id := make([]byte, 0, 64) // on the stack, if it is not longer
+	id := make([]byte, 0, 64) // stays on the stack if it is not longer
 	word, has := 0, 0
 	for i := range len(packed) {
 		word, has = word<<8|int(packed[i]), has+8

@@ -8,8 +8,8 @@ import (
 	"github.com/klauspost/compress/flate"
 )
 
-// inflater decompresses what was compressed with one dictionary. It is used
-// again and again, since a decoder takes 40 KiB.
+// inflater decompresses texts that were compressed with a dictionary. It is
+// pooled, because a decoder takes 40 KiB.
 type inflater struct {
 	dictionary []byte
 	in         strings.Reader
@@ -23,7 +23,7 @@ func newInflater(dictionary []byte) *inflater {
 	return f
 }
 
-// inflate returns the text, which is good until the next call. It reports false
+// inflate returns the text, which is valid until the next call. It reports false
 // for malformed input, for bytes after its end, and for more than MaxSize bytes of
 // text.
 func (f *inflater) inflate(deflated string) (text []byte, ok bool) {

@@ -5,31 +5,32 @@ import (
 	"strconv"
 )
 
-// Random identifiers do not compress: a GUID takes more than half of its 36
-// characters in any text. They are lifted out of the text, each as the bytes
-// that it stands for, and a mark stays in its place.
+// Random identifiers do not compress well: a GUID takes more than half of its
+// 36 bytes. They are lifted out of the text, each as the bytes that it
+// represents, and replaced by a mark.
 
-// The marks in what is left of a text.
+// The marks that replace lifted identifiers.
 const (
-	markTime      = 0x1b // ten decimal digits, as Unix times have today: 4 bytes; form 2 alone
-	markGUID      = 0x1c // a GUID of lower-case letters: 16 bytes
-	markUpperGUID = 0x1d // one of upper-case letters
-	markHex       = 0x1e // lower-case hexadecimal digits: the count of their bytes follows in the text
-	markByte      = 0x1f // the byte that follows stands for itself
+	markTime      = 0x1b // ten decimal digits, like a Unix time: 4 bytes; only in form 2
+	markGUID      = 0x1c // a GUID with lower-case letters: 16 bytes
+	markUpperGUID = 0x1d // a GUID with upper-case letters: 16 bytes
+	markHex       = 0x1e // lower-case hexadecimal digits: the number of bytes follows in the text
+	markByte      = 0x1f // escapes the following byte
 )
 
 const (
 	guidSize = 36
-	// timeSize is how many digits make a time, and the only count that does.
+	// timeSize is the number of digits of a time.
 	timeSize = 10
-	// minHex is how many digits are worth a mark.
+	// minHex is the minimum number of digits for which a mark is worthwhile.
 	minHex = 16
 	maxHex = 2 * 255
 )
 
-// lift appends to text what is left of s, and to raw what was lifted out.
+// lift appends s to text with identifiers replaced by marks, and appends the
+// bytes of these identifiers to raw.
 func lift(text, raw []byte, s string) (left, lifted []byte) {
-	plain := 0 // where what was not yet appended begins
+	plain := 0 // start of what has not been appended yet
 	for i := 0; i < len(s); {
 		c := s[i]
 		switch {
@@ -77,7 +78,7 @@ func hexRun(s string) int {
 	return n
 }
 
-// hasLetter reports whether one of the six digits from first is in s.
+// hasLetter reports whether s contains any of the six letters from first on.
 func hasLetter(s string, first byte) bool {
 	for i := range len(s) {
 		if first <= s[i] && s[i] < first+6 {
@@ -87,8 +88,8 @@ func hasLetter(s string, first byte) bool {
 	return false
 }
 
-// guidAt returns the mark of the GUID that s begins with, after a run of n
-// digits; 0 if it does not.
+// guidAt returns the mark for the GUID at the beginning of s, or 0 if there is
+// none. n is the number of hexadecimal digits that s begins with.
 func guidAt(s string, n int) byte {
 	if n != 8 || len(s) < guidSize {
 		return 0
@@ -108,8 +109,9 @@ func guidAt(s string, n int) byte {
 	return 0
 }
 
-// timeAt returns the number of ten decimal digits that s begins with, after a run of
-// n digits. A number that four bytes cannot hold, or that begins with zeros, is none.
+// timeAt returns the number of ten decimal digits that s begins with. n is the number
+// of hexadecimal digits that s begins with. It returns false if the number begins
+// with a zero or does not fit into four bytes.
 func timeAt(s string, n int) (uint32, bool) {
 	if n != timeSize || s[0] == '0' {
 		return 0, false
@@ -147,8 +149,9 @@ const (
 	upperDigits = "0123456789ABCDEF"
 )
 
-// restore appends the text that lift took apart, up to the limit of dst in all, with
-// the marks from first on. It reports false for what lift did not make.
+// restore reverses lift and appends the text to dst. Marks are the bytes from first
+// to markByte. It returns false if the input is malformed, or if dst becomes longer
+// than limit.
 func restore(dst, left []byte, lifted string, first byte, limit int) ([]byte, bool) {
 	for len(left) > 0 {
 		plain := nextMark(left, first)
@@ -188,11 +191,12 @@ func restore(dst, left []byte, lifted string, first byte, limit int) ([]byte, bo
 	return dst, lifted == "" && len(dst) <= limit
 }
 
-// nextMark returns where the next mark from first on is, or the size of the text.
+// nextMark returns the index of the first byte from first to markByte, or the
+// size of the text if there is none.
 func nextMark(text []byte, first byte) int {
 	const low, high = 0x0101010101010101, 0x8080808080808080
 	i := 0
-	for ; i+8 <= len(text); i += 8 { // most have no byte with the upper bits of a mark
+	for ; i+8 <= len(text); i += 8 { // most words have no byte with the upper five bits of a mark
 		word := binary.LittleEndian.Uint64(text[i:])&(0xf8*low) ^ (markByte&0xf8)*low
 		if (word-low)&^word&high != 0 {
 			if at := markIn(text[i:i+8], first); at < 8 {

@@ -5,19 +5,20 @@ import (
 	"strings"
 )
 
-// Claims that many providers send begin with one byte in the place of their name and
-// kind. A text of claims is, for each, its name and its value with their lengths before
-// them, and the kind between (package claims).
+// For claims that many providers send, one byte replaces the name and the kind. Package
+// claims encodes a claim as the length of its name, the name, the kind, the length of
+// the value, and the value.
 
 const (
-	// firstShort is the first of the bytes that stand for known claims.
+	// firstShort is the byte for the first known claim.
 	firstShort = 0x80
-	// markVerbatim says that all that follows stands for itself.
+	// markVerbatim precedes text that is stored unchanged up to its end.
 	markVerbatim = 0x00
 )
 
-// knownClaims are names and kinds. The list is part of form 2 and never changes. The
-// fixed codes of DEFLATE are shorter for the first sixteen.
+// knownClaims are names and kinds of claims. The list is part of form 2 and never
+// changes. The most common claims are first, because the fixed codes of DEFLATE are
+// shorter for the first sixteen.
 const knownClaims = `
 	email:s email_verified:j name:s given_name:s family_name:s preferred_username:s groups:j locale:s nickname:s picture:s updated_at:j zoneinfo:s
 	auth_time:j amr:j roles:j acr:s title:s department:s phone_number:s phone_number_verified:j profile:s website:s gender:s birthdate:s
@@ -32,8 +33,8 @@ const knownClaims = `
 	object_id:s object_guid:s sam_account_name:s sAMAccountName:s memberOf:j member_of:j
 `
 
-// shortNames are the beginnings of known claims: the length of the name, the name and
-// the kind.
+// shortNames are the encoded beginnings of known claims: the length of the name, the
+// name and the kind.
 var shortNames = func() (names [128]string) {
 	for i, known := range strings.Fields(knownClaims) {
 		at := strings.LastIndexByte(known, ':')
@@ -50,8 +51,8 @@ var shortByName = func() map[string]byte {
 	return known
 }()
 
-// Shorten returns claims with short names, as they are compressed. The command in the
-// folder dictionary needs it.
+// Shorten returns claims with short names, as they are before compression. It is for
+// the command in the folder dictionary.
 func Shorten(set string) string { return string(shorten(nil, set)) }
 
 // shorten appends claims with short names.
@@ -71,8 +72,9 @@ func shorten(dst []byte, set string) []byte {
 	return dst
 }
 
-// entrySize returns the size of the claim that a text begins with; 0 if there is none,
-// or if its first byte would mean something else in the short form.
+// entrySize returns the size of the encoded claim that a text begins with. It returns
+// 0 if the claim is malformed, or if its first byte has another meaning in the short
+// form.
 func entrySize(set string) int {
 	name := int(set[0])
 	if name == markVerbatim || name >= firstShort || len(set) < name+3 {
@@ -85,11 +87,11 @@ func entrySize(set string) int {
 	return 0
 }
 
-// lengthen appends what shorten made shorter, up to the limit of dst in all. It reports
-// false for what shorten did not make.
+// lengthen reverses shorten and appends the claims to dst. It returns false if the
+// input is malformed, or if dst becomes longer than limit.
 func lengthen(dst, short []byte, limit int) ([]byte, bool) {
 	for len(short) > 0 {
-		head := 0 // the bytes of the claim before its value
+		head := 0 // size of the claim before the length of its value
 		switch first := short[0]; {
 		case first == markVerbatim:
 			dst = append(dst, short[1:]...)

@@ -1,8 +1,7 @@
-// Package diagram draws the diagrams of the documentation from text: who sends what to
-// whom, one line a message.
+// Package diagram draws the sequence diagrams of the documentation from text that has
+// one line per message.
 //
-// It knows the form of the text and how an SVG is made of it. It reads and writes no
-// files.
+// It parses the text and returns an SVG. It does not read or write files.
 package diagram
 
 import (
@@ -11,21 +10,21 @@ import (
 	"strings"
 )
 
-// Diagram is what a text says.
+// Diagram is a parsed text.
 type Diagram struct {
 	Title string
 	Lanes []string
 	Steps []Step
 }
 
-// Step is a message, or the title of a part if it has no text.
+// Step is a message, or the title of a part if Part is set.
 type Step struct {
 	Part     string
-	From, To int // lanes
+	From, To int // indexes into Lanes
 	Text     string
 }
 
-// Parse reads a text. Blank lines, and lines that begin with #, say nothing.
+// Parse parses a text. It ignores blank lines and lines that begin with #.
 //
 //	title How it works
 //	lanes Browser | Caddy
@@ -76,7 +75,8 @@ func (d *Diagram) read(line string) error {
 	return nil
 }
 
-// wrap breaks a text into lines of at most so many characters, where words allow.
+// wrap breaks a text between words into lines of at most width characters. Longer
+// words get a line of their own.
 func wrap(text string, width int) (lines []string) {
 	for word := range strings.FieldsSeq(text) {
 		last := len(lines) - 1

@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// The measures of a drawing, which fits the screen of a phone.
+// The dimensions of a drawing in pixels, which fits the screen of a phone.
 const (
 	width      = 360
 	margin     = 14
 	lineHeight = 17
-	characters = 45 // in a line of text
-	arrowSpace = 24 // below a text
+	characters = 45 // per line of text
+	arrowSpace = 24 // below the text of a message
 	headHeight = 66
 )
 
-// style is for light and dark pages.
+// style suits both light and dark pages.
 const style = `
 		svg { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
 		.paper { fill: #fff; } .ink { fill: #1f2328; } .soft { fill: #59636e; }
@@ -30,7 +30,7 @@ const style = `
 		}
 	`
 
-// SVG draws a diagram.
+// SVG returns the diagram as an SVG document.
 func (d *Diagram) SVG() string {
 	var body strings.Builder
 	y, number := headHeight+10, 0
@@ -58,7 +58,8 @@ func (d *Diagram) SVG() string {
 	return svg.String() + body.String() + "</svg>\n"
 }
 
-// drawStep draws a message from a height on, and returns where the next one begins.
+// drawStep draws a message at the vertical position y, and returns the position of
+// the next one.
 func (d *Diagram) drawStep(svg *strings.Builder, step Step, number, y int) int {
 	lines := wrap(step.Text, characters)
 	fmt.Fprintf(svg, "\t<rect class=\"paper\" x=\"6\" y=\"%d\" width=\"%d\" height=\"%d\"/>\n", y, width-12, len(lines)*lineHeight+3)
@@ -68,7 +69,7 @@ func (d *Diagram) drawStep(svg *strings.Builder, step Step, number, y int) int {
 		y += lineHeight
 	}
 	from, to, at := d.lane(step.From), d.lane(step.To), y+13
-	back := 8 // from the point of the arrow
+	back := 8 // distance of the line's end from the tip of the arrow
 	if from > to {
 		back = -8
 	}
@@ -77,13 +78,13 @@ func (d *Diagram) drawStep(svg *strings.Builder, step Step, number, y int) int {
 	return y + arrowSpace
 }
 
-// lane returns where a lane is.
+// lane returns the horizontal position of a lane.
 func (d *Diagram) lane(i int) int {
 	step := (width - 2*margin) / len(d.Lanes)
 	return margin + step/2 + i*step
 }
 
-// inWords is the diagram for users who do not see it.
+// inWords describes the diagram for users of screen readers.
 func (d *Diagram) inWords() string {
 	var all []string
 	for _, step := range d.Steps {
@@ -98,6 +99,6 @@ func (d *Diagram) inWords() string {
 
 func escape(text string) string {
 	var b strings.Builder
-	_ = xml.EscapeText(&b, []byte(text)) // writes to memory
+	_ = xml.EscapeText(&b, []byte(text)) // cannot fail: writes to memory
 	return b.String()
 }

@@ -11,17 +11,17 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 )
 
-// Places of a file in the errors of Caddy's parsers.
+// These match a file and a line in the errors of Caddy's parsers.
 var (
 	placeAfter  = regexp.MustCompile(`, at ([^\s,]+):(\d+)(?:$|(: ))`)
 	placeBefore = regexp.MustCompile(`^([^\s,:]+):(\d+)(?: -|:) `)
 )
 
-// provisioned are the words before the error of a module of ours in an error of Caddy,
-// which lists all modules on the way there.
+// provisioned matches the part of an error of Caddy that precedes the error of one of
+// our modules: the list of all modules around it.
 var provisioned = regexp.MustCompile(`^.*provision (?:http\.handlers\.|http\.matchers\.)?(oidc_rp[a-z_.]*): `)
 
-// adapted are the words that Caddy puts before errors of a parser.
+// adapted matches what Caddy puts before the errors of config adapters.
 var adapted = regexp.MustCompile(`^adapting config using [a-z]+: (?:parsing caddyfile tokens for '[a-z_]+': )?(?:Error during parsing: )?`)
 
 // CannotLoad returns the report on a configuration that cannot be loaded.
@@ -52,7 +52,7 @@ func CannotLoad(config string, err error) *Report {
 	return r
 }
 
-// remedies are for errors that do not say what to do.
+// remedies has remedies for errors that do not contain one.
 var remedies = []struct {
 	error  *regexp.Regexp
 	remedy string
@@ -64,8 +64,7 @@ var remedies = []struct {
 	{regexp.MustCompile(`permission denied`), "Run this as the user that runs Caddy, who must be able to read the file."},
 }
 
-// remedyFor returns what to do about an error, where it is known and the error does not
-// say it.
+// remedyFor returns the remedy for an error from remedies, or "".
 func remedyFor(message string) string {
 	for _, r := range remedies {
 		if m := r.error.FindStringSubmatchIndex(message); m != nil {
@@ -75,14 +74,14 @@ func remedyFor(message string) string {
 	return ""
 }
 
-// AddWarning adds a line that the configuration logged when it was loaded. It is about
-// the site that its fields name, or about the whole configuration. Most of these lines
-// name the remedy themselves.
+// AddWarning adds a message that was logged while the configuration was loaded. It is
+// about the site in the field "site", or about the whole configuration if there is no
+// such site. It has no remedy, because most of these messages contain one.
 func (r *Report) AddWarning(message string, fields map[string]any) {
 	r.addTo(Check{Name: "load", Status: Warning, Message: message}, fields)
 }
 
-// AddFindings adds what is wrong with sites as they are written.
+// AddFindings adds the findings of package loadcheck as warnings.
 func (r *Report) AddFindings(findings []loadcheck.Finding) {
 	for _, f := range findings {
 		fields := make(map[string]any)
@@ -93,7 +92,8 @@ func (r *Report) AddFindings(findings []loadcheck.Finding) {
 	}
 }
 
-// addTo adds a check to the site that some fields name, or to the whole configuration.
+// addTo adds a check to the site in the field "site", or to the whole configuration if
+// there is no such site. The other fields become details.
 func (r *Report) addTo(c Check, fields map[string]any) {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if name != "site" && name != "event" {
@@ -111,7 +111,8 @@ func (r *Report) addTo(c Check, fields map[string]any) {
 	r.Sites[n].Checks = append(r.Sites[n].Checks, c)
 }
 
-// valueText writes the value of a field.
+// valueText returns the value of a field as text. Elements of lists are
+// separated by commas.
 func valueText(value any) string {
 	list, ok := value.([]any)
 	if !ok {

@@ -17,20 +17,21 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// This file says why a provider cannot be reached, and what to do about it.
+// This file explains why a provider cannot be reached, and what to do about it.
 
-// within is how long one check waits for an answer.
+// within is how long a check waits for an answer.
 const within = 10 * time.Second
 
-// expiresSoon is the part of its life that is left of a certificate which is reported.
-// Those that are renewed by themselves are so when a third is left.
+// expiresSoon is the fraction 1/expiresSoon of a certificate's lifetime: certificates
+// that expire within it are reported. Automatic renewal usually happens earlier, when
+// a third of the lifetime is left.
 const expiresSoon = 8
 
-// day is how certificates' times are written.
+// day is the layout of the dates of certificates.
 const day = "2006-01-02"
 
-// trouble is what kept a request from being answered. ok is false for an error of
-// another kind.
+// trouble explains an error of the network, and what to do about it. ok is false
+// for any other error.
 func trouble(err error, now time.Time) (message, remedy string, ok bool) {
 	for _, explain := range []func(error, time.Time) (string, string){explainName, explainCertificate, explainRefused, explainTimeout} {
 		if message, remedy = explain(err, now); message != "" {
@@ -74,7 +75,7 @@ func explainCertificate(err error, now time.Time) (message, remedy string) {
 	return "", ""
 }
 
-// namesOf lists the first names that a certificate is for.
+// namesOf lists the first three names that a certificate is for.
 func namesOf(c *x509.Certificate) string {
 	names := c.DNSNames
 	for _, ip := range c.IPAddresses {
@@ -118,7 +119,8 @@ func explainTimeout(err error, _ time.Time) (message, remedy string) {
 	return "", ""
 }
 
-// checkConnection says how the provider was reached. It returns false if it was not.
+// checkConnection reports how the provider was reached. It returns false if it was
+// not.
 func (e *Examination) checkConnection(i *op.Inspection, now time.Time) bool {
 	const name = "connection"
 	for _, err := range []error{i.Err, i.KeysErr} {

@@ -8,7 +8,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// checkDPoP reports whether tokens can be bound to a key of ours, where they are to be.
+// checkDPoP reports whether the provider can bind tokens to our key (RFC 9449), unless
+// DPoP is off.
 func (e *Examination) checkDPoP(i *op.Inspection, c *op.Client) {
 	const name = "DPoP"
 	offered := i.Metadata.DPoPAlgs

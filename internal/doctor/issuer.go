@@ -8,8 +8,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// failIssuer reports that the provider has another issuer than the configured one, and
-// points at the characters that differ.
+// failIssuer reports that the provider's issuer differs from the configured one, and
+// marks the characters that differ.
 func (e *Examination) failIssuer(name string, err *op.IssuerError) {
 	remedy := "Write issuer " + err.Found + ", if that is the provider."
 	if hostOf(err.Found) == hostOf(err.Configured) {
@@ -29,7 +29,8 @@ func hostOf(address string) string {
 	return u.Host
 }
 
-// difference returns lines that show where two texts differ.
+// difference returns lines with both texts, and a line that marks where they
+// differ.
 func difference(configured, found string) []string {
 	a, b := []rune(configured), []rune(found)
 	same := 0

@@ -10,7 +10,8 @@ import (
 
 const profileCheck = "profile"
 
-// failProfile reports metadata that the profile of a provider cannot be kept to with.
+// failProfile reports that the provider's metadata does not meet the requirements of
+// its profile.
 func (e *Examination) failProfile(err error) {
 	message := err.Error()
 	var unfit *op.ProfileError
@@ -20,8 +21,8 @@ func (e *Examination) failProfile(err error) {
 	e.fail(profileCheck, message, "Have the provider set up the client for FAPI 2.0. Without profile, sign-ins work but are less well protected.")
 }
 
-// checkProfile reports whether the provider is fit for the profile that its
-// configuration has.
+// checkProfile reports whether the provider meets the requirements of the
+// configured profile, if there is one.
 func (e *Examination) checkProfile(i *op.Inspection, c *op.Client) {
 	p := c.Profile()
 	if p == "" {
@@ -40,8 +41,8 @@ func (e *Examination) checkProfile(i *op.Inspection, c *op.Client) {
 	}
 }
 
-// checkBinding reports whether access tokens are bound to the certificate that the
-// client shows, where they are not bound by DPoP.
+// checkBinding reports whether the provider binds access tokens to the client
+// certificate (RFC 8705, section 3).
 func (e *Examination) checkBinding(i *op.Inspection) {
 	if i.Said.BindsToCertificates {
 		e.ok(profileCheck, "access tokens are bound to the client certificate")

@@ -17,22 +17,25 @@ import (
 // Subject is a provider to examine, as one site uses it.
 type Subject struct {
 	Client *op.Client
-	// RedirectURIs are those that are to be registered, as far as they are known.
+	// RedirectURIs are the known redirect URIs that have to be registered.
 	RedirectURIs []string
-	// Rules are those that users of the provider have to satisfy.
+	// Rules are the rules that users of the provider have to satisfy.
 	Rules []*authz.Rule
-	// SkipEndSession reports whether a logout stays at the site.
+	// SkipEndSession reports whether logouts do not end the session at the
+	// provider.
 	SkipEndSession bool
-	// Disabled reports whether the provider signs no one in.
+	// Disabled reports whether the provider is disabled.
 	Disabled bool
-	// TryCredentials reports whether the credentials of the client may be tried.
+	// TryCredentials reports whether to try the client's credentials.
 	TryCredentials bool
-	// Inspect looks at the identity provider of this Caddy, before it runs.
+	// Inspect examines the identity provider of this Caddy before it runs; may
+	// be nil.
 	Inspect func(context.Context) []builtin.Finding
 	Now     func() time.Time
 }
 
-// Examine examines a provider. It returns after a bounded time, or soon after ctx ends.
+// Examine examines a provider. It returns after a limited time, or soon after ctx is
+// done.
 func (s *Subject) Examine(ctx context.Context) []Check {
 	e := new(Examination)
 	if s.Disabled {
@@ -67,7 +70,8 @@ func (s *Subject) Examine(ctx context.Context) []Check {
 	return e.Checks
 }
 
-// inspect reports what the identity provider of this Caddy says of itself.
+// inspect reports the findings of the identity provider of this Caddy about
+// itself.
 func (s *Subject) inspect(ctx context.Context, e *Examination) {
 	if s.Inspect == nil {
 		return
@@ -83,12 +87,13 @@ func (s *Subject) inspect(ctx context.Context, e *Examination) {
 	}
 }
 
-// order is that of the checks of a provider.
+// order is the order of the checks of a provider, by name.
 var order = []string{
 	"connection", "discovery", "keys", "clock", "client authentication", signedName, "credentials", "redirect URI", profileCheck, "PKCE", "DPoP", "scopes", "rules", "logout",
 }
 
-// checkDiscovery reports on the metadata. It returns false if there is none.
+// checkDiscovery reports on the metadata. It returns false if it cannot be
+// used.
 func (e *Examination) checkDiscovery(i *op.Inspection) bool {
 	const name = "discovery"
 	var issuer *op.IssuerError
@@ -118,7 +123,8 @@ func (e *Examination) checkDiscovery(i *op.Inspection) bool {
 	return false
 }
 
-// checkKeys reports whether the provider has a key for signatures that are accepted.
+// checkKeys reports whether the provider has a key for one of the signature
+// algorithms that we accept.
 func (e *Examination) checkKeys(i *op.Inspection, c *op.Client) {
 	const name = "keys"
 	accepted := c.AcceptedAlgs(i.Metadata)
@@ -164,7 +170,8 @@ func (e *Examination) checkKeys(i *op.Inspection, c *op.Client) {
 	}
 }
 
-// odd is from which difference on clocks are reported. The header has whole seconds.
+// odd is the difference between clocks above which they are reported. The Date
+// header has a precision of one second.
 const odd = 5 * time.Second
 
 // checkClock compares the provider's clock with that of this machine.
@@ -195,7 +202,7 @@ func (e *Examination) checkClock(i *op.Inspection, skew time.Duration) {
 	}
 }
 
-// short writes a duration without units that are zero at its end.
+// short formats a duration without trailing zero seconds.
 func short(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {
@@ -204,7 +211,8 @@ func short(d time.Duration) string {
 	return text
 }
 
-// offeredAs are names that providers have for methods of client authentication.
+// offeredAs has the names under which providers may list methods of client
+// authentication, where they differ from ours.
 var offeredAs = map[string][]string{
 	op.MTLS:          {op.MTLS, "self_signed_tls_client_auth"},
 	op.AssertionFile: {"private_key_jwt"},
@@ -234,7 +242,7 @@ func (e *Examination) checkClientAuth(m *op.Metadata, c *op.Client) {
 	}
 }
 
-// checkPKCE reports whether the provider takes the code challenge.
+// checkPKCE reports whether the provider supports PKCE with S256 (RFC 7636).
 func (e *Examination) checkPKCE(i *op.Inspection, c *op.Client) {
 	const name = "PKCE"
 	methods := i.Said.CodeChallengeMethods
@@ -255,8 +263,8 @@ func (e *Examination) checkPKCE(i *op.Inspection, c *op.Client) {
 	}
 }
 
-// checkScopes reports scopes that the provider does not list. Those that are addresses
-// are of resources, which no provider lists.
+// checkScopes reports requested scopes that the provider does not list. It ignores
+// scopes in the form of URIs: those belong to resources, which providers do not list.
 func (e *Examination) checkScopes(i *op.Inspection, c *op.Client) {
 	const name = "scopes"
 	requested := append([]string{"openid"}, c.Scopes...)
@@ -278,7 +286,7 @@ func (e *Examination) checkScopes(i *op.Inspection, c *op.Client) {
 	e.ok(name, strings.Join(requested, " "))
 }
 
-// checkLogout says which logouts the provider has.
+// checkLogout reports which kinds of logout the provider supports.
 func (e *Examination) checkLogout(i *op.Inspection, s *Subject) {
 	const name = "logout"
 	var kinds []string

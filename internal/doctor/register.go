@@ -2,7 +2,7 @@ package doctor
 
 import "github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 
-// AddressesOf returns what a provider has to know of a site.
+// AddressesOf returns the URIs of a site to register at the provider.
 func AddressesOf(r loadcheck.Registration) []Address {
 	endpoint := r.Origin + r.Prefix + "/" + r.Provider
 	all := []Address{

@@ -1,67 +1,69 @@
-// Package doctor examines what a configuration needs to work: its providers, as they
-// answer over the network, and the places where it keeps things. It reports what it
-// finds to an operator, each time with a line that says what to do.
+// Package doctor examines what a configuration needs in order to work: its
+// providers, over the network, and its session stores, directories and storage. It
+// reports problems to the operator, with what to do about them.
 //
-// It asks providers by the clients of package op, so that proxies, authorities and
-// client certificates are those of logins. What it tries there names no user, brings
-// no token and changes nothing. It does not know Caddy, nor how a configuration is
-// written; its caller describes that. It prints no secret.
+// It connects to providers with the clients of package op, so proxies, certificate
+// authorities and client certificates are the same as for logins. Its requests there
+// involve no user, yield no token and change nothing. It does not import Caddy or
+// read configurations; its caller describes them. It never prints a secret.
 package doctor
 
 import "slices"
 
-// Status is what a check found.
+// Status is the result of a check.
 type Status string
 
 const (
 	OK      Status = "ok"
-	Failed  Status = "failed"  // logins, or a part of them, cannot work
-	Warning Status = "warning" // is likely to be a mistake
-	// Info is what nothing is wrong with, and what could not be found out.
+	Failed  Status = "failed"  // some or all logins cannot work
+	Warning Status = "warning" // probably a mistake
+	// Info is for facts that are neither right nor wrong, and for what could
+	// not be determined.
 	Info Status = "info"
 )
 
-// Check is one thing that was looked at.
+// Check is one result of an examination.
 type Check struct {
-	// Name is that of the check. It does not change between releases.
+	// Name identifies the check. It does not change between releases.
 	Name   string `json:"check"`
 	Status Status `json:"status"`
-	// Message is what was found, and Details are lines that belong to it.
+	// Message is what was found. Details are additional lines.
 	Message string   `json:"message"`
 	Details []string `json:"details,omitempty"`
 	// Remedy is what to do about it.
 	Remedy string `json:"remedy,omitempty"`
-	// File and Line are where a configuration is wrong, as far as that is known.
+	// File and Line locate the mistake in the configuration, if that is known.
 	File string `json:"file,omitempty"`
 	Line int    `json:"line,omitempty"`
 }
 
-// Address is something to register at a provider.
+// Address is a URI to register at a provider.
 type Address struct {
 	Name string `json:"name"`
 	URL  string `json:"url"`
 }
 
-// Provider is what was found of a provider of a site.
+// Provider has the results for a provider of a site.
 type Provider struct {
 	ID     string `json:"id"`
 	Issuer string `json:"issuer"`
-	// As is the site at which the checks of the same provider are, if it is another
-	// one.
+	// As is the name of another site that already has the checks of the same
+	// provider, or "".
 	As     string  `json:"as,omitempty"`
 	Checks []Check `json:"checks"`
-	// Register are the addresses that the provider has to know.
+	// Register has the URIs to register at the provider.
 	Register []Address `json:"register"`
 }
 
-// Site is what was found of a site.
+// Site has the results for a site.
 type Site struct {
 	Name      string     `json:"site"`
 	Providers []Provider `json:"providers"`
 	Checks    []Check    `json:"checks"`
 }
 
-// Add adds checks, each once: several instances of a site may need the same.
+// Add adds checks that the site does not have yet. Several instances of a site
+// may have the same.
 func (s *Site) Add(checks []Check) {
 	for _, c := range checks {
 		if !slices.ContainsFunc(s.Checks, func(other Check) bool { return other.Name == c.Name && other.Message == c.Message }) {
@@ -70,9 +72,9 @@ func (s *Site) Add(checks []Check) {
 	}
 }
 
-// Report is all that was found.
+// Report has all results.
 type Report struct {
-	// Config is the configuration as the operator named it.
+	// Config is the name of the configuration, as given by the operator.
 	Config string `json:"config"`
 	Sites  []Site `json:"sites"`
 	// Checks are about the whole configuration.
@@ -92,7 +94,7 @@ func (r *Report) all() (all []Check) {
 	return append(all, r.Checks...)
 }
 
-// Count counts what is wrong.
+// Count sets Failures and Warnings.
 func (r *Report) Count() {
 	r.Failures, r.Warnings = 0, 0
 	for _, check := range r.all() {
@@ -112,7 +114,8 @@ const (
 	exitFailures = 2
 )
 
-// ExitCode returns the exit code of the command. Warnings matter if it is strict.
+// ExitCode returns the exit code of the command. Warnings count only if strict is
+// set.
 func (r *Report) ExitCode(strict bool) int {
 	switch {
 	case r.Failures > 0:
@@ -123,7 +126,7 @@ func (r *Report) ExitCode(strict bool) int {
 	return exitFine
 }
 
-// Examination collects the checks of one subject.
+// Examination collects checks.
 type Examination struct{ Checks []Check }
 
 func (e *Examination) add(status Status, name, message, remedy string, details ...string) {

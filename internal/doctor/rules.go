@@ -9,8 +9,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// checkRules reports rules that users of the provider cannot satisfy, as far as the
-// provider says what it has.
+// checkRules reports rules that users of the provider probably cannot satisfy,
+// judging by the requested scopes and the provider's metadata.
 func (e *Examination) checkRules(i *op.Inspection, s *Subject) {
 	const name = "rules"
 	requested := append([]string{"openid"}, s.Client.Scopes...)

@@ -9,8 +9,9 @@ import (
 
 const signedName = "signed requests and responses"
 
-// checkSigned reports whether the provider takes requests as the client makes them, and
-// responds as it expects. It says nothing where neither is signed.
+// checkSigned reports whether the provider supports the client's request objects (RFC
+// 9101) and its response mode. It adds no check if neither requests nor responses are
+// signed and nothing is wrong.
 func (e *Examination) checkSigned(m *op.Metadata, c *op.Client) {
 	fine := true
 	if err := c.CheckRequestObject(m); err != nil {

@@ -11,29 +11,30 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/knownusers"
 )
 
-// Place is what one instance of a site needs beside its providers.
+// Place is what an instance needs in addition to its providers.
 type Place struct {
-	// Sessions is where sessions are kept: cookie, or the name of a store. Ready returns
-	// an error if none can be kept there.
+	// Sessions is where sessions are kept: "cookie", or the name of a store. Ready
+	// returns an error if the store cannot be used.
 	Sessions string
 	Ready    func(context.Context) error
-	// Directories are those of known_users, and Provider is the id of one whose users
-	// they are asked about.
+	// Directories are the directories of known_users. Provider is the id of a
+	// provider whose users they are asked about.
 	Directories knownusers.Directories
 	Provider    string
-	// Guarded reports whether the instance guards pages, Public whether pages are public
-	// that no route names, and Partial whether it guards some pages alone.
+	// Guarded reports whether the instance guards pages, Public whether pages that no
+	// route matches are public, and Partial whether its matcher limits it to some pages.
 	Guarded, Public, Partial bool
-	// Routes are its routes, as messages name them.
+	// Routes are the instance's routes as text, such as "public /a".
 	Routes []string
-	// Forecast returns how many bytes, in how many cookies, a session takes; nil if no
-	// claims are known.
+	// Forecast returns the size of a session in bytes, and the number of cookies that
+	// it takes. It is nil if the claims of a user are not known.
 	Forecast func() (bytes, cookies int, err error)
-	// Missing is what the configuration names and those claims do not have.
+	// Missing are the claims that the configuration uses but that user does not
+	// have.
 	Missing []identity.Finding
 }
 
-// Examine examines the place. It returns after a bounded time.
+// Examine examines the place. It returns after a limited time.
 func (p *Place) Examine(ctx context.Context) []Check {
 	e := new(Examination)
 	e.checkSessions(ctx, p)
@@ -44,7 +45,7 @@ func (p *Place) Examine(ctx context.Context) []Check {
 	return e.Checks
 }
 
-// checkSessions asks the store.
+// checkSessions reports where sessions are kept, and whether the store answers.
 func (e *Examination) checkSessions(ctx context.Context, p *Place) {
 	const name = "sessions"
 	switch p.Sessions {
@@ -63,7 +64,7 @@ func (e *Examination) checkSessions(ctx context.Context, p *Place) {
 	e.ok(name, "in the store "+p.Sessions+", which answers")
 }
 
-// checkCookie forecasts the size of sessions in cookies.
+// checkCookie reports the expected size of a session in cookies.
 func (e *Examination) checkCookie(p *Place) {
 	const name = "cookie"
 	if p.Sessions != "cookie" {
@@ -81,7 +82,8 @@ func (e *Examination) checkCookie(p *Place) {
 	e.ok(name, fmt.Sprintf("a session with these claims takes %d bytes in %s; tokens that are kept come on top", bytes, count(cookies, "cookie")))
 }
 
-// checkClaims says what the claims of a user lack.
+// checkClaims reports claims that the configuration uses and the user does not
+// have.
 func (e *Examination) checkClaims(missing []identity.Finding) {
 	const name = "claims"
 	for _, f := range missing {
@@ -95,11 +97,12 @@ func (e *Examination) checkClaims(missing []identity.Finding) {
 	}
 }
 
-// someUser is whom directories are asked about. It does not matter whether they know
-// such a user.
+// someUser is the name that directories are asked about. It does not matter
+// whether they know it.
 const someUser = "oidc-rp-check"
 
-// checkDirectories asks the directories, all at once.
+// checkDirectories reports whether the directories answer. It asks them
+// concurrently.
 func (e *Examination) checkDirectories(ctx context.Context, p *Place) {
 	const name = "directories"
 	errs := make([]error, len(p.Directories))
@@ -123,7 +126,7 @@ func (e *Examination) checkDirectories(ctx context.Context, p *Place) {
 	}
 }
 
-// reportPublic says which pages need no session, and why.
+// reportPublic reports which pages need no session, and why.
 func (e *Examination) reportPublic(p *Place) {
 	const name = "public"
 	var public, private []string

@@ -12,17 +12,18 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 )
 
-// Storage is the storage of a configuration.
+// Storage is Caddy's storage, as configured.
 type Storage struct {
 	clusterstore.Storage
-	// Kind is the name of its module, and Folder where it is, of one that is a folder.
+	// Kind is the name of its module. Folder is its path if it is a folder.
 	Kind, Folder string
-	// Missing reports whether the folder is not there. Then nothing is tried: the user
-	// who runs Caddy has to own it.
+	// Missing reports whether the folder does not exist. It is then not created for a
+	// trial, because it must belong to the user that runs Caddy.
 	Missing bool
 }
 
-// Examine writes, reads and deletes a key of its own.
+// Examine reports whether the storage works, by writing, reading and deleting a
+// key.
 func (s *Storage) Examine(ctx context.Context) Check {
 	e := new(Examination)
 	const name = "storage"
@@ -45,7 +46,7 @@ func (s *Storage) Examine(ctx context.Context) Check {
 	return e.Checks[0]
 }
 
-// probe writes a key that nothing else uses.
+// probe writes, reads and deletes a key that nothing else uses.
 func (s *Storage) probe(ctx context.Context) (err error) {
 	key := "oidc_rp_check_" + rand.Text()
 	value := []byte(key)

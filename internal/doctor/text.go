@@ -13,14 +13,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 )
 
-// maxText bounds one text of a report for people, in bytes: a provider may list
-// thousands of scopes.
+// maxText limits each text of a report for people, in bytes. A provider may
+// list thousands of scopes.
 const maxText = 2000
 
-// width is that of the text.
+// width is the width of the text in characters.
 const width = 80
 
-// marks stand before checks, and colors are those of the marks.
+// marks precede checks, in these colors.
 var (
 	marks  = map[Status]string{OK: "✔", Failed: "✘", Warning: "!", Info: "·"}
 	colors = map[Status]string{OK: "\x1b[32m", Failed: "\x1b[31m", Warning: "\x1b[33m", Info: "\x1b[2m"}
@@ -31,8 +31,8 @@ const (
 	plain = "\x1b[0m"
 )
 
-// WriteJSON writes the report as JSON. Texts of providers may have characters that a
-// terminal acts on: they are escaped, as JSON can.
+// WriteJSON writes the report as JSON. It escapes characters that are not printable,
+// because texts of providers may contain control sequences for terminals.
 func (r *Report) WriteJSON(out io.Writer) error {
 	var text, visible bytes.Buffer
 	encoder := json.NewEncoder(&text)
@@ -54,8 +54,8 @@ func (r *Report) WriteJSON(out io.Writer) error {
 	return err
 }
 
-// WriteText writes the report for people, in color for a terminal. What a terminal would
-// act on in the texts of providers is escaped.
+// WriteText writes the report for people, with colors if color is set. It escapes
+// control characters in the texts of providers.
 func (r *Report) WriteText(out io.Writer, color bool) error {
 	w := &writer{color: color}
 	for _, site := range r.Sites {
@@ -76,7 +76,7 @@ func (r *Report) WriteText(out io.Writer, color bool) error {
 	return err
 }
 
-// summary says how many things are wrong.
+// summary returns the number of failures and warnings in words.
 func (r *Report) summary() string {
 	if r.Failures+r.Warnings == 0 {
 		return "Nothing is wrong."
@@ -84,7 +84,7 @@ func (r *Report) summary() string {
 	return count(r.Failures, "failure") + ", " + count(r.Warnings, "warning")
 }
 
-// count writes a number of things.
+// count returns a number with its noun in the singular or plural.
 func count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
@@ -97,10 +97,11 @@ type writer struct {
 	color bool
 }
 
-// line writes a line as it is.
+// line writes a line without trailing spaces, and does not escape it.
 func (w *writer) line(text string) { w.text.WriteString(strings.TrimRight(text, " ") + "\n") }
 
-// shown returns a text with what a terminal would act on escaped.
+// shown returns a text with control characters escaped, of at most maxText
+// bytes.
 func shown(text string) string { return logtext.Clean(text, maxText) }
 
 func (w *writer) colored(code, text string) string {
@@ -153,7 +154,8 @@ func (w *writer) checks(indent string, checks []Check) {
 	}
 }
 
-// wrap breaks a text into lines of at most so many characters, between words.
+// wrap breaks a text between words into lines of at most the given number of
+// characters.
 func wrap(text string, most int) (lines []string) {
 	line := ""
 	for _, word := range strings.Fields(shown(strings.Join(strings.Fields(text), " "))) {

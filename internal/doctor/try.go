@@ -14,10 +14,13 @@ import (
 
 // This file tries the credentials and the redirect URI at a provider.
 
-// someRedirectURI stands for an unknown one where a provider looks at the code first.
+// someRedirectURI is sent if no redirect URI is known. It makes no difference to
+// providers that check the code first.
 const someRedirectURI = "https://localhost/code"
 
-// try tries both at once. A pushed authorization request is made with the credentials.
+// try tries the credentials and the redirect URIs concurrently. Pushed authorization
+// requests require the credentials, so in that case the redirect URIs are tried only
+// if credentials may be tried.
 func (s *Subject) try(ctx context.Context, m *op.Metadata) []Check {
 	if m.Pushed && !s.TryCredentials {
 		return s.tryCredentials(ctx)
@@ -28,8 +31,8 @@ func (s *Subject) try(ctx context.Context, m *op.Metadata) []Check {
 	return append(checks, <-done...)
 }
 
-// tryRedirectURIs tries all redirect URIs, one after the other, and reports each thing
-// once.
+// tryRedirectURIs tries all redirect URIs, one after the other, and merges equal
+// results.
 func (s *Subject) tryRedirectURIs(ctx context.Context) (all []Check) {
 	for _, uri := range s.RedirectURIs {
 		for _, c := range s.tryRedirectURI(ctx, uri) {
@@ -51,7 +54,8 @@ func (s *Subject) tryRedirectURIs(ctx context.Context) (all []Check) {
 	return all
 }
 
-// tryCredentials tries the credentials of the client with a code that was never issued.
+// tryCredentials tries the client's credentials by redeeming a code that was never
+// issued.
 func (s *Subject) tryCredentials(ctx context.Context) []Check {
 	const name = "credentials"
 	e := new(Examination)
@@ -75,8 +79,9 @@ func (s *Subject) tryCredentials(ctx context.Context) []Check {
 	return e.Checks
 }
 
-// judgeCredentials judges what became of the code. apart reports whether the provider
-// answers in another way where the credentials are wrong.
+// judgeCredentials adds the check of the credentials, given the error from redeeming
+// the code. apart reports whether the provider answers differently if the credentials
+// are wrong.
 func (e *Examination) judgeCredentials(err error, apart bool, c *op.Client, now time.Time) {
 	const name = "credentials"
 	var refused *op.Refusal
@@ -112,7 +117,8 @@ func (e *Examination) judgeCredentials(err error, apart bool, c *op.Client, now 
 	}
 }
 
-// words are those of the provider, which hold nothing that was sent.
+// words returns the provider's description of the error in quotation marks, or
+// "". It contains nothing that was sent.
 func words(r *op.Refusal) string {
 	text := r.Description
 	if text == "" {
@@ -124,7 +130,7 @@ func words(r *op.Refusal) string {
 	return ` ("` + logtext.Clean(text, 160) + `")`
 }
 
-// remedyOf says what to look at for a client that the provider does not know.
+// remedyOf returns what to check if the provider does not accept the client.
 func remedyOf(c *op.Client) string {
 	needs, _, _ := op.AuthMethod(c.AuthMethod)
 	switch {
@@ -140,8 +146,8 @@ func remedyOf(c *op.Client) string {
 	return "Check client_id, and copy the secret from the provider into client_secret again. It may have expired."
 }
 
-// tryRedirectURI asks for a login without a user: a provider that knows the redirect
-// URI sends the error login_required there.
+// tryRedirectURI makes an authorization request without a user. A provider that
+// knows the redirect URI redirects to it with the error login_required.
 func (s *Subject) tryRedirectURI(ctx context.Context, uri string) []Check {
 	const name = "redirect URI"
 	e := new(Examination)

@@ -1,8 +1,9 @@
-// Package explain writes for an operator what the rules of a site make of a user at
-// a path: the readings of the path with their routes, each rule, and the verdict.
+// Package explain writes a report for the operator on how the rules of a site apply
+// to a user at a path: the readings of the path with their routes, each rule, and
+// the verdict.
 //
-// It writes what it gets. Reading a configuration, making a user of claims, and
-// evaluating rules are up to its caller.
+// It only writes the report. Its caller reads the configuration, creates the
+// user from claims, and evaluates the rules.
 package explain
 
 import (
@@ -12,39 +13,39 @@ import (
 	"text/tabwriter"
 )
 
-// Report is what rules make of a user at a path.
+// Report is the result of applying the rules to a user at a path.
 type Report struct {
 	Site     string    `json:"site"`
 	Path     string    `json:"path"`
 	User     string    `json:"user,omitempty"`     // {http.auth.user.id}
-	Provider string    `json:"provider,omitempty"` // where the user signs in
+	Provider string    `json:"provider,omitempty"` // id of the user's provider
 	Readings []Reading `json:"readings"`
 	Rules    []Rule    `json:"rules"`
 	Verdict  Verdict   `json:"verdict"`
-	// Reason is why, in words.
+	// Reason explains the verdict in words.
 	Reason string `json:"reason"`
 }
 
-// Reading is one way in which an application could read the path.
+// Reading is one way in which an application might interpret the path.
 type Reading struct {
 	Path  string `json:"path"`
-	Route string `json:"route"` // that applies to it, as in "private /admin /admin/*"
+	Route string `json:"route"` // the route for it, as in "private /admin /admin/*"
 }
 
-// Rule is a rule that applies.
+// Rule is a rule that applies, and its result.
 type Rule struct {
-	Rule   string `json:"rule"` // as it is written
+	Rule   string `json:"rule"` // as written in the configuration
 	Place  string `json:"place"`
 	Result Result `json:"result"`
 }
 
-// Result is what a rule makes of the user.
+// Result is the result of a rule for the user.
 type Result string
 
 const (
 	Satisfied Result = "satisfied"
 	Refuses   Result = "refuses"
-	// Asks: a new sign-in may satisfy the rule.
+	// Asks means that a new sign-in may satisfy the rule.
 	Asks Result = "asks"
 )
 
@@ -54,11 +55,12 @@ type Verdict string
 const (
 	Allowed Verdict = "allowed"
 	Refused Verdict = "refused"
-	// SignIn: the user has to sign in again, in a stronger way or more recently.
+	// SignIn means that the user has to sign in again, in a stronger way or more
+	// recently.
 	SignIn Verdict = "sign_in"
 )
 
-// marks stand before rules.
+// marks precede rules in the text.
 var marks = map[Result]string{Satisfied: "✔", Refuses: "✘", Asks: "!"}
 
 // WriteJSON writes the report as JSON.

@@ -62,7 +62,7 @@ func countAudited(e *audit.Event) {
 	}
 }
 
-// countRefusal counts a user whom a rule refused.
+// countRefusal counts a user who was refused by a rule.
 func countRefusal(rule *authz.Line) { observe.Refusals.With(rule.Kind).Inc() }
 
 // Results of verifying the credential of a program.

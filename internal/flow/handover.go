@@ -18,7 +18,7 @@ import (
 //	handover_give.go    at the login host: a ticket, after a confirmation for a new site
 //	handover_take.go    at the site: a session of its own
 //	handover_logout.go  logout at both
-//	handover_known.go   users whom the login host's directories no longer know
+//	handover_known.go   users that the login host's directories no longer know
 
 // LoginHost configures where logins are served, or for which sites this instance
 // serves them.

@@ -65,8 +65,8 @@ func (in *Instance) WatchPeople(ctx context.Context) {
 	})
 }
 
-// endUnknown ends the sessions of handed-over users whom the directories no longer
-// know, here and at all sites.
+// endUnknown ends the sessions, here and at all sites, of handed-over users that
+// the directories no longer know.
 func (in *Instance) endUnknown(ctx context.Context) error {
 	for _, name := range handover.ListNames() {
 		if err := in.endUnknownOf(ctx, name); err != nil {

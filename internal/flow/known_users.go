@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// This file refuses users whom no directory of known users knows.
+// This file refuses users that are not in any directory of known users.
 
 var errUnknownUser = errors.New("no directory of known_users knows the user")
 

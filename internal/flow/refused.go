@@ -19,7 +19,8 @@ func (e *ruleError) Error() string { return "the rule is not satisfied: " + e.ru
 
 func (e *ruleError) Unwrap() error { return errorcode.ErrRule }
 
-// RespondRefused responds with 403 to a signed-in user whom a rule refuses.
+// RespondRefused responds with 403 to a signed-in user who does not satisfy a
+// rule.
 func (x *Exchange) RespondRefused(rule *authz.Line, explain bool) error {
 	countRefusal(rule)
 	pages.BaseSecurityHeaders(x.header())

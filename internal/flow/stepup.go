@@ -147,8 +147,8 @@ func (l *login) wasInVain() bool {
 	return demands.Check(s.AuthTime, s.ACR, s.SignedIn, skew) != nil || demands.Proof.Check(s.AuthTime, user.ACR(), s.SignedIn, skew) != nil
 }
 
-// Causes of a 403 for users for whom no further login begins automatically. They
-// can still follow a login link.
+// Causes of a 403 if no further login begins automatically. The user can still
+// follow a login link.
 var (
 	errNoStepUp       = fmt.Errorf("%w, and no login is begun", errorcode.ErrUnproved)
 	errInVain         = fmt.Errorf("%w: the user has just signed in for this page; does the provider take acr away from refreshed ID tokens", errNoStepUp)

@@ -1,12 +1,12 @@
 // Package httpconfig reads the configuration of Caddy's HTTP app: which sites
-// it has, which handlers of one kind are on each, and which requests come to
-// them, as far as matchers decide by host and path alone.
+// it has, which handlers of one kind each site has, and which requests reach
+// those handlers, judged by the host and path matchers.
 //
 // It knows the JSON of Caddy's routes, of its subroute and invoke handlers, and
-// of the host, path, path_regexp, not and expression matchers. It does not know
-// Caddy: the caller reads the values from JSON, or fills them in where Caddy has
-// loaded the JSON already. What cannot be read is left out; the module that it
-// belongs to refuses it.
+// of the host, path, path_regexp, not and expression matchers. It does not
+// import Caddy: the caller reads the values from JSON, or fills them in where
+// Caddy has already loaded the JSON. JSON that cannot be read is left out, since
+// the module that it belongs to refuses it anyway.
 package httpconfig
 
 import (
@@ -14,7 +14,7 @@ import (
 	"encoding/json"
 )
 
-// Ports that Caddy uses where the configuration names none.
+// Ports that Caddy uses if the configuration does not set them.
 const (
 	DefaultHTTPPort  = 80
 	DefaultHTTPSPort = 443
@@ -23,21 +23,21 @@ const (
 // App is the configuration of the HTTP app.
 type App struct {
 	// HTTPPort and HTTPSPort are the ports that browsers use without naming
-	// them. Zero stands for Caddy's defaults, 80 and 443.
+	// them. Zero means Caddy's default: 80 or 443.
 	HTTPPort, HTTPSPort int
 	Servers             map[string]*Server
 }
 
 // Server is one server of the app.
 type Server struct {
-	// Listen has the addresses as they are written.
+	// Listen has the listener addresses as they are in the configuration.
 	Listen []string
-	// Ports has the first port of each address, or zero where there is none,
-	// as on a Unix socket.
+	// Ports has the first port of each address, or zero if it has none, as with
+	// a Unix socket.
 	Ports []int
 	// TLS reports whether the server speaks TLS.
 	TLS bool
-	// TrustsProxies reports whether some peers may speak for clients.
+	// TrustsProxies reports whether the server has trusted proxies.
 	TrustsProxies bool
 	Routes        []Route
 	// Errors has the routes that run when a request ends with an error.
@@ -46,11 +46,12 @@ type Server struct {
 	Named map[string]*Route
 }
 
-// MatcherSet has the JSON of matchers by module name. A request must match all.
+// MatcherSet maps module names to the JSON of their matchers. A request must
+// match all of them.
 type MatcherSet map[string]json.RawMessage
 
 // Route is a route of a server or a subroute. Its handlers run for requests that
-// any of the matcher sets matches, or for all requests if there are no sets.
+// match any of the matcher sets, or for all requests if there are none.
 type Route struct {
 	Match  []MatcherSet `json:"match"`
 	Handle []Handler    `json:"handle"`
@@ -58,11 +59,11 @@ type Route struct {
 
 // Handler is one handler of a route.
 type Handler struct {
-	// Name is that of its module, like "subroute".
+	// Name is the name of the handler's module, such as "subroute".
 	Name string
 	// JSON is its configuration, or nil once Caddy has loaded it.
 	JSON json.RawMessage
-	// Loaded is the handler itself once Caddy has loaded it, or nil.
+	// Loaded is the handler itself once Caddy has loaded it, and nil before.
 	Loaded any
 	// Routes has the routes of a subroute.
 	Routes []Route
@@ -76,8 +77,8 @@ const (
 	invoke   = "invoke"
 )
 
-// UnmarshalJSON reads a handler. It returns no error: one handler that cannot be
-// read must not hide the rest of the configuration.
+// UnmarshalJSON reads a handler. It never returns an error: one handler that
+// cannot be read must not hide the rest of the configuration.
 func (h *Handler) UnmarshalJSON(raw []byte) error {
 	*h = Handler{}
 	var options map[string]json.RawMessage
@@ -103,7 +104,7 @@ func routesOf(raw json.RawMessage) []Route {
 	return routes
 }
 
-// textOf reads a JSON string, or returns "" if it is something else.
+// textOf reads a JSON string. It returns "" for any other value.
 func textOf(raw json.RawMessage) (text string) {
 	_ = json.Unmarshal(raw, &text)
 	return text

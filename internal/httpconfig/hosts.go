@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Hosts returns the names that matcher sets are for, or nil if they are for
-// other hosts as well.
+// Hosts returns the hosts that matcher sets are limited to, or nil if any of
+// the sets is not limited to hosts.
 func Hosts(sets []MatcherSet) (hosts []string) {
 	for _, set := range sets {
 		var names []string
@@ -21,8 +21,8 @@ func Hosts(sets []MatcherSet) (hosts []string) {
 	return hosts
 }
 
-// withoutHosts returns the conditions of a route beside its hosts, or nil where a
-// host alone is enough.
+// withoutHosts returns matcher sets without their host matchers, or nil if one of
+// the sets has no other matcher.
 func withoutHosts(sets []MatcherSet) (others []MatcherSet) {
 	for _, set := range sets {
 		other := maps.Clone(set)
@@ -35,11 +35,12 @@ func withoutHosts(sets []MatcherSet) (others []MatcherSet) {
 	return others
 }
 
-// HasPlaceholder reports whether a host is known only when a request comes.
+// HasPlaceholder reports whether a host contains a placeholder, whose value is
+// known only at run time.
 func HasPlaceholder(host string) bool { return strings.Contains(host, "{") }
 
-// Scheme returns how browsers reach the servers of the site: the scheme, and the
-// port or "" where that is the scheme's own.
+// Scheme returns the scheme and port at which browsers reach the site. The port
+// is "" if it is the default port of the scheme.
 func (s *Site) Scheme() (scheme, port string) {
 	scheme, usual := "http", s.App.HTTPPort
 	if usual == 0 {
@@ -62,7 +63,7 @@ func (s *Site) Scheme() (scheme, port string) {
 	return scheme, port
 }
 
-// JoinPort returns a host with a port as it is in a URL. The port may be "".
+// JoinPort joins a host and a port as in a URL. The port may be "".
 func JoinPort(host, port string) string {
 	host = strings.Trim(host, "[]")
 	switch {

@@ -8,30 +8,34 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 )
 
-// AnyHost is the host that stands for all.
+// AnyHost matches every host.
 const AnyHost = "*"
 
-// Links tells which handlers of one name meet on a site. Handlers have numbers:
-// the other lists have one element for each of Handlers, or hold their numbers.
+// Links describes which handlers of one name share a site. A handler's number
+// is its index in Handlers. Hosts, Listen, Siblings and SharesHost are parallel
+// to Handlers; Siblings and Sites contain handler numbers.
 type Links struct {
-	// Handlers has each handler once, however many routes invoke it.
+	// Handlers has each handler once, even if several routes invoke it.
 	Handlers []*Handler
-	// Hosts are those that a handler is for.
+	// Hosts has the hosts of each handler.
 	Hosts [][]string
-	// Listen are the addresses that the first server of a handler listens on.
+	// Listen has the addresses of the first server that each handler is in.
 	Listen [][]string
-	// Siblings are the others in the same route of a server.
+	// Siblings has the other handlers in the same top-level route of the
+	// server.
 	Siblings [][]int
-	// SharesHost reports whether another handler of the server may see the same
-	// request.
+	// SharesHost reports whether another handler of the same server may see the
+	// same requests.
 	SharesHost []bool
-	// Sites has the handlers of each site, those in error routes among them:
-	// they are in one route of a server or have a host in common.
+	// Sites groups the handlers by site, including those in error routes.
+	// Handlers are on the same site if they are in one top-level route of a
+	// server or have a host in common.
 	Sites [][]int
 }
 
-// Links links the handlers of a name. home returns the host that a handler stands
-// for in a route for any host, or AnyHost.
+// Links returns how the handlers with the given module name are related. home
+// returns the host that a handler serves in a route without a host matcher, or
+// AnyHost if it is not known.
 func (a *App) Links(name string, home func(*Handler) string) *Links {
 	l := linker{name: name, home: home, numbers: make(map[*Handler]int)}
 	for _, server := range slices.Sorted(maps.Keys(a.Servers)) {
@@ -46,7 +50,7 @@ type linker struct {
 	name    string
 	home    func(*Handler) string
 	numbers map[*Handler]int
-	groups  [][]int // by route of a server
+	groups  [][]int // one group for each top-level route of a server
 }
 
 func (l *linker) server(server *Server) {
@@ -61,8 +65,8 @@ func (l *linker) server(server *Server) {
 		}
 	}
 	markSharedHosts(l.groups[first:], l.Hosts, l.SharesHost)
-	// Handlers in error routes have no siblings: they see requests that no
-	// other handler of the site may have seen.
+	// Handlers in error routes have no siblings, because they may see requests
+	// that no other handler of the site has seen.
 	for n := range server.Errors {
 		group := l.read(server, server.Errors[n:n+1])
 		if len(group) > 0 && Hosts(server.Errors[n].Match) == nil {
@@ -72,7 +76,7 @@ func (l *linker) server(server *Server) {
 	}
 }
 
-// read returns the numbers of the handlers in some routes.
+// read returns the numbers of the handlers in the given routes.
 func (l *linker) read(server *Server, routes []Route) (group []int) {
 	reader := siteReader{server: server, handler: l.name, site: new(Site)}
 	reader.routes(routes, nil, nil)
@@ -106,8 +110,9 @@ func (l *linker) linkSiblings(group []int) {
 }
 
 // markSharedHosts marks the handlers of one server that may see each other's
-// requests: those of one group for overlapping hosts, and those of all groups for
-// the same host. Groups hold indexes into hosts.
+// requests: handlers in one group if their hosts overlap, and handlers in
+// different groups if they have a host in common. Groups contain indexes into
+// hosts.
 func markSharedHosts(groups [][]int, hosts [][]string, shared []bool) {
 	mark := func(i, other int) {
 		if i != other {
@@ -133,7 +138,7 @@ func markSharedHosts(groups [][]int, hosts [][]string, shared []bool) {
 	}
 }
 
-// hostsOverlap reports whether two lists of hosts stand for a common one.
+// hostsOverlap reports whether any host can match both lists.
 func hostsOverlap(hosts, others []string) bool {
 	return slices.ContainsFunc(hosts, func(host string) bool {
 		return slices.ContainsFunc(others, func(other string) bool {
@@ -142,9 +147,9 @@ func hostsOverlap(hosts, others []string) bool {
 	})
 }
 
-// mergeByHost joins groups that have an instance or a host in common. Groups hold
-// indexes into hosts. AnyHost joins nothing. The result is in the order of the
-// groups' first members.
+// mergeByHost merges groups that have an instance or a host in common. Groups
+// contain indexes into hosts. AnyHost does not count as a common host. The result
+// is in the order of the groups' first members.
 func mergeByHost(groups [][]int, hosts [][]string) (merged [][]int) {
 	parent := make([]int, len(groups))
 	root := func(n int) int {
@@ -178,7 +183,7 @@ func mergeByHost(groups [][]int, hosts [][]string) (merged [][]int) {
 			}
 		}
 	}
-	position := make(map[int]int) // in merged, of a root
+	position := make(map[int]int) // index in merged of each root
 	for n, group := range groups {
 		r := root(n)
 		at, ok := position[r]

@@ -6,19 +6,21 @@ import (
 	"strings"
 )
 
-// Answer is what is known about a request without running a matcher.
+// Answer is what can be said, without running the matchers, about whether
+// requests for a path match.
 type Answer int
 
 const (
-	// No request for the path matches.
+	// No means that no request for the path matches.
 	No Answer = iota
-	// Unknown: it depends on more than the path, or on what only Caddy knows.
+	// Unknown means that the result depends on more than the path, or on
+	// something that only Caddy can evaluate.
 	Unknown
-	// Yes: every request for the path matches.
+	// Yes means that every request for the path matches.
 	Yes
 )
 
-// Reaches returns whether requests for a path come to the instance.
+// Reaches returns whether requests for a path reach the instance.
 func (i *Instance) Reaches(path string) Answer {
 	reached := Yes
 	for _, sets := range i.Path {
@@ -85,21 +87,21 @@ func regexpMatches(raw json.RawMessage, path string) Answer {
 	return No
 }
 
-// namesOtherPaths reports whether an expression is about some paths, of which
-// the given one is none: no part of it could be this path's, and it excludes no
-// path.
+// namesOtherPaths reports whether an expression matches only paths other than
+// the given one: it reads the path, does not contain the path's first segment,
+// and negates nothing. This is a heuristic on the text of the expression.
 func namesOtherPaths(expression, path string) bool {
 	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	return strings.Contains(expression, "path") && !strings.Contains(expression, "/"+first) &&
 		!strings.Contains(expression, "!") && !strings.Contains(expression, "false")
 }
 
-// Expression returns the CEL of the set's expression matcher, or "" if it has
-// none.
+// Expression returns the CEL expression of the set's expression matcher, or ""
+// if it has none.
 func (set MatcherSet) Expression() string { return expressionOf(set["expression"]) }
 
-// expressionOf returns the CEL of an expression matcher, which is a string or an
-// object with one.
+// expressionOf returns the CEL expression of an expression matcher, which is a
+// string or an object with the member expr.
 func expressionOf(raw json.RawMessage) string {
 	if text := textOf(raw); text != "" {
 		return text
@@ -112,8 +114,8 @@ func expressionOf(raw json.RawMessage) string {
 }
 
 // MatchPath returns whether any of Caddy's path patterns matches a path. It
-// compares patterns as Caddy does; for those with asterisks or placeholders in
-// the middle the answer is Unknown.
+// compares patterns as Caddy does. For patterns with wildcards, placeholders or
+// escapes in the middle, the answer is Unknown.
 func MatchPath(patterns []string, path string) Answer {
 	best := No
 	for _, pattern := range patterns {
@@ -155,8 +157,9 @@ func Paths(sets []MatcherSet) (patterns []string) {
 	return patterns
 }
 
-// Folder returns the folder that a pattern like /x/* matches everything in, and
-// false for other patterns. Such a pattern does not match the folder itself.
+// Folder returns the folder /x for a pattern of the form /x/*, and false for
+// other patterns. Such a pattern matches everything in the folder, but not the
+// folder itself.
 func Folder(pattern string) (folder string, ok bool) {
 	folder, ok = strings.CutSuffix(pattern, "/*")
 	return folder, ok && folder != "" && strings.HasPrefix(folder, "/")

@@ -9,35 +9,38 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 )
 
-// maxDepth bounds how deep routes are read: named routes can invoke each other.
+// maxDepth limits how deeply nested routes are read, since named routes can
+// invoke each other.
 const maxDepth = 32
 
-// Site is what one or more routes of a server serve under the same host names.
+// Site is all the top-level routes of a server that have the same hosts.
 type Site struct {
 	App       *App
 	Server    *Server
 	Hosts     []string // nil: any
 	Instances []*Instance
-	// RouteLists are the lists of routes that Caddy runs one after the other:
-	// those of the site's subroutes in the order of the file, then its own.
+	// RouteLists has each list of routes that Caddy runs in sequence: first
+	// those of the site's subroutes, in the order of the configuration, and
+	// then the site's own.
 	RouteLists [][]Route
 }
 
-// Instance is one handler of the kind that Sites looks for.
+// Instance is one occurrence of the handler that Sites looks for.
 type Instance struct {
 	Site    *Site
 	Handler *Handler
-	// Hosts are those of the site's names that it is for. Nil: any.
+	// Hosts are the hosts that the instance is limited to, or nil for any.
 	Hosts []string
-	// Route is the position of the server's route that it is in.
+	// Route is the index of the top-level route of the server that it is in.
 	Route int
-	// Path has the matcher sets of the routes that lead to it, without hosts.
-	// A request must match each element, and does so by any set of it.
+	// Path has the matcher sets of the routes that lead to the instance,
+	// without host matchers. A request must match every element, that is, at
+	// least one set of each.
 	Path [][]MatcherSet
 }
 
-// Sites returns the sites on which there are handlers of a name, server by server
-// in the order of their names, and as the routes are in order.
+// Sites returns the sites that have a handler with the given module name, ordered
+// by the name of the server and then by the position of their first route.
 func (a *App) Sites(handler string) (sites []*Site) {
 	for _, name := range slices.Sorted(maps.Keys(a.Servers)) {
 		server := a.Servers[name]
@@ -60,12 +63,12 @@ func (a *App) Sites(handler string) (sites []*Site) {
 	return sites
 }
 
-// Name is what an operator calls the site: its hosts, else where its server
-// listens.
+// Name returns what an operator calls the site: its hosts, or the addresses of
+// its server if it has none.
 func (s *Site) Name() string { return SiteName(s.Hosts, s.Server.Listen) }
 
-// SiteName names a site by its hosts, or without any by the addresses that its
-// server listens on.
+// SiteName names a site by its hosts, or, if it has none, by the addresses that
+// its server listens on.
 func SiteName(hosts, listen []string) string {
 	const shown = 3
 	names := hosts
@@ -78,9 +81,9 @@ func SiteName(hosts, listen []string) string {
 	return strings.Join(names, ", ")
 }
 
-// SharesRequests reports whether one request may be for two instances. Those of
-// one site for different hosts are apart, as in a wildcard site with a handle
-// block for each host.
+// SharesRequests reports whether one request may reach both instances.
+// Instances of one site with different hosts do not share requests, as in a
+// wildcard site that has a handle block for each host.
 func (i *Instance) SharesRequests(other *Instance) bool {
 	if i.Site.Server != other.Site.Server {
 		return false
@@ -103,14 +106,15 @@ type siteReader struct {
 	app     *App
 	server  *Server
 	handler string
-	sites   map[string]*Site // by their hosts
+	sites   map[string]*Site // by their sorted hosts
 	order   []*Site
-	site    *Site // that is being read
-	route   int   // of the server, that is being read
+	site    *Site // the site being read
+	route   int   // index of the top-level route being read
 	depth   int
 }
 
-// enter continues with the site for some hosts.
+// enter makes the site with the given hosts the current one, and adds it if it
+// is new.
 func (s *siteReader) enter(hosts []string) {
 	key := strings.Join(slices.Sorted(slices.Values(hosts)), " ")
 	if s.sites[key] == nil {
@@ -120,7 +124,8 @@ func (s *siteReader) enter(hosts []string) {
 	s.site = s.sites[key]
 }
 
-// routes reads routes and what they contain. hosts and path are what led to them.
+// routes reads routes and everything nested in them. hosts and path are the
+// conditions of the routes around them.
 func (s *siteReader) routes(routes []Route, hosts []string, path [][]MatcherSet) {
 	if s.depth++; s.depth > maxDepth {
 		return
@@ -153,8 +158,8 @@ func (s *siteReader) read(h *Handler, hosts []string, path [][]MatcherSet) {
 			s.routes([]Route{*named}, hosts, path)
 		}
 	default:
-		// Other handlers run routes as well, as reverse_proxy does with
-		// responses. Which requests get there is unknown.
+		// Other handlers may have routes too, as reverse_proxy does for
+		// responses. Which requests reach those is unknown.
 		var options map[string]json.RawMessage
 		if json.Unmarshal(h.JSON, &options) == nil {
 			s.options(options, hosts, append(slices.Clone(path), unknowable))
@@ -162,7 +167,7 @@ func (s *siteReader) read(h *Handler, hosts []string, path [][]MatcherSet) {
 	}
 }
 
-// unknowable is a condition about which nothing is known.
+// unknowable is a condition for which matches always returns Unknown.
 var unknowable = []MatcherSet{{"unknown": nil}}
 
 // options looks for routes in the options of a handler of another module.

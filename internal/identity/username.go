@@ -14,9 +14,9 @@ import (
 var ErrNoUsername = errors.New("no claim names the user")
 
 // Username returns the user's name. It tries the claims in order, each in the ID
-// token and then in userinfo. An e-mail address is used only if the same source
-// says that it is verified. The error is ErrNoUsername, with what is wrong with
-// each claim, or that of a claim that is not JSON.
+// token and then in userinfo. An e-mail address is used only if it is verified
+// according to the same source. The error is ErrNoUsername, with what is wrong
+// with each claim, or that of a claim that is not JSON.
 func (m *Mapping) Username(from Sources) (string, error) {
 	var why []string
 	for _, path := range m.Usernames {

@@ -6,13 +6,14 @@ import (
 	"strings"
 )
 
-// The lines between which the page is generated.
+// The lines around the generated part of the page.
 const (
 	Begin = "<!-- The fields are generated: go test ./internal/jsondoc -update -->\n"
 	End   = "<!-- End of the generated fields. -->\n"
 )
 
-// Page returns a page with the fields as the source below root has them.
+// Page returns the page with its generated part updated from the source below
+// root.
 func Page(root, page string) (string, error) {
 	head, rest, begins := strings.Cut(page, Begin)
 	_, tail, ends := strings.Cut(rest, End)
@@ -27,7 +28,7 @@ func Page(root, page string) (string, error) {
 }
 
 // Fields returns the generated part of the page: its sections, with an entry for
-// each field.
+// each field. It returns an error if a field has no comment.
 func Fields(root string) (string, error) {
 	source, err := read(root, folders)
 	if err != nil {
@@ -71,8 +72,8 @@ func writeFields(page *strings.Builder, section Section, s Struct) error {
 	return nil
 }
 
-// OptionsOf returns the options that a Caddyfile has for the fields of a type of
-// Sections, by the page.
+// OptionsOf returns the names of the Caddyfile options that the page gives for
+// the fields of a type in Sections.
 func OptionsOf(root, of string) ([]string, error) {
 	source, err := read(root, folders)
 	if err != nil {
@@ -98,8 +99,8 @@ func OptionsOf(root, of string) ([]string, error) {
 	return names, nil
 }
 
-// asOption writes what a Caddyfile has: options as code, and descriptions as they
-// are.
+// asOption formats a value of Section.Caddyfile: options as code, and
+// descriptions, which begin with "the", as they are.
 func asOption(option string) string {
 	if strings.HasPrefix(option, "the ") {
 		return option
@@ -107,8 +108,8 @@ func asOption(option string) string {
 	return "`" + strings.ReplaceAll(option, " and ", "` and `") + "`"
 }
 
-// withoutName has the comment of a type begin with what it does: «Upstream
-// configures what …» is «Configures what …» on a page that has another title.
+// withoutName removes the name of a type from the beginning of its comment:
+// "Upstream configures …" becomes "Configures …".
 func withoutName(doc string) string {
 	_, rest, _ := strings.Cut(doc, " ")
 	rest = strings.TrimPrefix(rest, "is ")
@@ -118,7 +119,7 @@ func withoutName(doc string) string {
 	return strings.ToUpper(rest[:1]) + rest[1:]
 }
 
-// typeOf says in words, and with links, what a field holds.
+// typeOf describes the type of a field in words, with links.
 func typeOf(section Section, field Field) string {
 	if field.Tag != "" {
 		return moduleOf(field)
@@ -126,7 +127,7 @@ func typeOf(section Section, field Field) string {
 	return inWords(section, strings.TrimPrefix(field.Type, "*"))
 }
 
-// plainTypes are what JSON has for types of Go and Caddy.
+// plainTypes describes the JSON values for types of Go and Caddy.
 var plainTypes = map[string]string{
 	"string": "text", "bool": "true or false", "int": "number", "caddy.Duration": "duration", "[]string": "list", "Parameter": "texts or lists",
 	"map[string]string": "object of texts",
@@ -154,7 +155,8 @@ func inWords(section Section, goType string) string {
 	return goType
 }
 
-// lower begins a title in lower case, unless its first word is a name.
+// lower returns a title with a lower-case initial, unless its first word is a
+// name.
 func lower(title string) string {
 	if strings.HasPrefix(title, "TLS") || strings.HasPrefix(title, "Sentinels") {
 		return title
@@ -162,7 +164,7 @@ func lower(title string) string {
 	return strings.ToLower(title[:1]) + title[1:]
 }
 
-// moduleOf says which modules a field holds.
+// moduleOf describes the modules that a field accepts.
 func moduleOf(field Field) string {
 	switch {
 	case strings.Contains(field.Tag, "http.matchers"):

@@ -1,16 +1,16 @@
 package jsondoc
 
-// Section is one type, as the page presents it.
+// Section is a section of the page, about one type.
 type Section struct {
 	Title string
-	Of    string // the type, with the folder that it is in
-	Intro string // in place of the type's comment
-	// Caddyfile is what a Caddyfile has for fields whose option has not the name of
-	// the field.
+	Of    string // the type, preceded by its folder and a dot
+	Intro string // replaces the type's comment; may be empty
+	// Caddyfile maps the names of fields to their Caddyfile options, where these
+	// have a different name.
 	Caddyfile map[string]string
 }
 
-// folders are where the types are.
+// folders are the folders that contain the types.
 var folders = []string{".", "siteconfig", "ruleconfig", "store/memory", "store/storage", "store/redis", "directory/list", "directory/file", "directory/scim", "idp"}
 
 const asArgument = "the argument"

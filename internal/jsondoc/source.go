@@ -1,9 +1,9 @@
-// Package jsondoc writes the fields of docs/json.md from the comments in the source,
-// which Caddy's website publishes as well.
+// Package jsondoc generates the fields in docs/json.md from the comments in the
+// source, which Caddy's website publishes as well.
 //
-// It knows how Go source says what a configuration has, and where a Caddyfile says
-// the same in other words. It reads source files alone: whether the options that it
-// names exist is checked by a test of the root package.
+// It finds the fields of the configuration in Go source, and knows which Caddyfile
+// options have other names. It only reads source files; a test of the root package
+// checks that the options exist.
 package jsondoc
 
 import (
@@ -17,22 +17,22 @@ import (
 	"strings"
 )
 
-// Struct is a type of the configuration.
+// Struct is a struct type of the configuration.
 type Struct struct {
 	Doc    string // the first paragraph of its comment
 	Fields []Field
 }
 
-// Field is a field that the configuration has.
+// Field is a field of a Struct that has a name in JSON.
 type Field struct {
 	Name string // in JSON
 	Type string // in Go
-	Tag  string // what the tag caddy says of modules
+	Tag  string // the value of the struct tag caddy
 	Doc  string
 }
 
-// read returns the structs of the packages in some folders below root, by
-// `folder.Name`.
+// read returns the structs in the given folders below root. The keys have the
+// form folder.Name.
 func read(root string, folders []string) (map[string]Struct, error) {
 	all := make(map[string]Struct)
 	for _, folder := range folders {
@@ -100,7 +100,8 @@ func fieldsOf(s *ast.StructType) (fields []Field) {
 	return fields
 }
 
-// typeName writes a type as Go does, as far as fields of a configuration have it.
+// typeName returns a type in Go syntax. It knows the kinds of types that fields
+// of the configuration have.
 func typeName(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.Ident:
@@ -117,8 +118,7 @@ func typeName(e ast.Expr) string {
 	return fmt.Sprintf("%T", e)
 }
 
-// firstParagraph returns the text of a comment up to its first blank line, in one
-// line.
+// firstParagraph returns the first paragraph of a comment as a single line.
 func firstParagraph(comment *ast.CommentGroup) string {
 	first, _, _ := strings.Cut(comment.Text(), "\n\n")
 	return oneLine(first)

@@ -1,8 +1,8 @@
 // Package knownusers asks the directories of an instance about a user.
 //
-// It knows which of them are for the users of a provider, and what follows from
-// several answers. It does not know what a directory is made of, nor what
-// happens to users whom none of them knows.
+// It knows which of them cover the users of a provider, and how to combine
+// their answers. It does not know how directories work, nor what happens to
+// users that none of them knows.
 package knownusers
 
 import (

@@ -1,7 +1,7 @@
-// Package livefile keeps values that are made of files up to date without a
-// reload. Files are looked at when their value is used, at most every few
-// seconds; what counts is their content, since modification times and symbolic
-// links can say anything.
+// Package livefile keeps values that are computed from files up to date without
+// a reload. Files are checked when their value is used, at most every two
+// seconds. It compares their content, because modification times and symbolic
+// links are not reliable.
 package livefile
 
 import (
@@ -13,62 +13,65 @@ import (
 	"time"
 )
 
-// Every is how long a value is used before its files are looked at again.
+// Every is how long a value is used before its files are checked again.
 const Every = 2 * time.Second
 
-// Read returns what a file holds.
+// Read returns the content of a file.
 type Read func(name string) ([]byte, error)
 
-// Event is something that an operator wants to know of the files of a value.
+// Event is a change to the files of a value, or a problem with them, for the
+// operator.
 type Event struct {
 	Kind Kind
-	// Files are those that it is about.
+	// Files are the names of the files concerned.
 	Files []string
-	// Err is what is wrong with the new content.
+	// Err is the error about the new content, if Kind is Broken.
 	Err error
 }
 
-// Kind is what an Event says.
+// Kind is the kind of an Event.
 type Kind int
 
-// The kinds.
+// The kinds of events.
 const (
-	// Changed: the content changed, and the new one is in use.
+	// Changed means that the content has changed and is now in use.
 	Changed Kind = iota
-	// Broken: the content changed and cannot be used, so the last good one stays.
+	// Broken means that the content has changed and cannot be used. The previous
+	// value stays in use.
 	Broken
-	// Writable: users other than the owner and the group can write to the file.
+	// Writable means that every user of the system can write to the file.
 	Writable
 )
 
-// Value is made of files, and made again when they change. It is safe for
+// Value is computed from files, and again when they change. It is safe for
 // concurrent use.
 type Value[T any] struct {
-	limit  int // of a file's size
+	limit  int // maximum size of a file, in bytes
 	make   func(Read) (T, error)
 	now    func() time.Time
 	notify func(Event)
-	fixed  bool // it is made of no file
+	fixed  bool // it does not depend on files
 
 	current atomic.Pointer[T]
-	looked  atomic.Int64 // when, in Unix nanoseconds
+	looked  atomic.Int64 // time of the last check, in Unix nanoseconds
 
-	mu     sync.Mutex // of one look at a time, which owns these:
+	mu     sync.Mutex // held during a check; guards the following
 	seen   map[string]content
 	warned map[string]bool
 }
 
-// content is what is remembered of a file.
+// content is the hash of a file's content, or of the error from reading it.
 type content [sha256.Size]byte
 
-// New makes a value of files. The function reads them with what it is given,
-// and does so again each time that one of them has changed; a file that it found
-// missing is one of them. If notify is not nil, it is called with what happens.
+// New returns a value that make computes from the files that it reads with the
+// given Read. make is called again whenever one of these files has changed,
+// including files that did not exist. If notify is not nil, it is called with
+// each event. Files may have at most MaxSize bytes.
 func New[T any](now func() time.Time, notify func(Event), make func(Read) (T, error)) (*Value[T], error) {
 	return NewLimited(MaxSize, now, notify, make)
 }
 
-// NewLimited is New for files of at most limit bytes each.
+// NewLimited is like New, for files of at most limit bytes each.
 func NewLimited[T any](limit int, now func() time.Time, notify func(Event), make func(Read) (T, error)) (*Value[T], error) {
 	v := &Value[T]{limit: limit, make: make, now: now, notify: notify, warned: map[string]bool{}}
 	r := newReader(nil, limit)
@@ -83,8 +86,9 @@ func NewLimited[T any](limit int, now func() time.Time, notify func(Event), make
 	return v, nil
 }
 
-// Get returns the value. It never fails: while the files cannot be used it is the
-// last good one. Only one caller at a time looks at the files; the others go on.
+// Get returns the value. If the files cannot be used, it returns the last good
+// value. Only one caller at a time checks the files; the others do not wait for
+// it.
 func (v *Value[T]) Get() T {
 	if !v.fixed && v.due() && v.mu.TryLock() {
 		if v.due() {
@@ -98,7 +102,7 @@ func (v *Value[T]) Get() T {
 
 func (v *Value[T]) due() bool {
 	age := time.Duration(v.now().UnixNano() - v.looked.Load())
-	return age >= Every || age < 0 // the clock was set back
+	return age >= Every || age < 0 // negative if the clock was set back
 }
 
 func (v *Value[T]) look() {
@@ -116,10 +120,10 @@ func (v *Value[T]) look() {
 		}
 	}
 	slices.Sort(changed)
-	again := newReader(r, v.limit) // what it is made of is what was compared
+	again := newReader(r, v.limit) // compute the value from exactly the content that was compared
 	value, err := v.make(again.read)
 	if err != nil {
-		// The good files of before stay under observation.
+		// Keep watching the files of the last good value, too.
 		maps.Copy(r.seen, again.seen)
 		v.remember(r.seen)
 		v.tell(Event{Kind: Broken, Files: changed, Err: err})
@@ -131,7 +135,8 @@ func (v *Value[T]) look() {
 	v.tell(Event{Kind: Changed, Files: changed})
 }
 
-// remember keeps at least one file: a value that was made of files stays one.
+// remember sets the files to watch. It ignores an empty set, since the value
+// could never change again.
 func (v *Value[T]) remember(seen map[string]content) {
 	if len(seen) > 0 {
 		v.seen = seen
@@ -153,9 +158,9 @@ func (v *Value[T]) tell(e Event) {
 	}
 }
 
-// reader reads each file once, and notes what it held.
+// reader reads each file at most once and records the hash of its content.
 type reader struct {
-	before *reader // has read some already
+	before *reader // whose results are reused; may be nil
 	limit  int
 	texts  map[string][]byte
 	errs   map[string]error

@@ -9,25 +9,27 @@ import (
 	"syscall"
 )
 
-// MaxSize is the most that a file may hold, in bytes, where nothing else is said.
+// MaxSize is the default limit for the size of a file, in bytes.
 const MaxSize = 1 << 20
 
 // ErrNotRegular is returned for a directory, a named pipe, a device or a socket.
 var ErrNotRegular = errors.New("is not a regular file")
 
-// ReadFile returns what a regular file holds. It never waits for a writer, as
-// reading a named pipe would.
+// ReadFile returns the content of a regular file of at most MaxSize bytes.
+// Unlike os.ReadFile, it never blocks on a named pipe.
 func ReadFile(name string) ([]byte, error) { return ReadUpTo(name, MaxSize) }
 
-// ReadUpTo is ReadFile with a limit of its own, in bytes.
+// ReadUpTo is like ReadFile, with the given limit in bytes.
 func ReadUpTo(name string, limit int) ([]byte, error) {
 	text, _, err := readUpTo(name, limit)
 	return text, err
 }
 
-// readUpTo also reports whether anybody can write to the file.
+// readUpTo also reports whether every user can write to the file; false on
+// Windows.
 func readUpTo(name string, limit int) (text []byte, loose bool, err error) {
-	// Looked at first: opening a device can do something.
+	// Check the type before opening, since opening a device can have side
+	// effects.
 	if info, err := os.Stat(name); err != nil {
 		return nil, false, err
 	} else if !info.Mode().IsRegular() {
@@ -42,7 +44,7 @@ func readUpTo(name string, limit int) (text []byte, loose bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	if !info.Mode().IsRegular() { // it was swapped meanwhile
+	if !info.Mode().IsRegular() { // it was replaced in the meantime
 		return nil, false, &os.PathError{Op: "read", Path: name, Err: ErrNotRegular}
 	}
 	text, err = io.ReadAll(io.LimitReader(file, int64(limit)+1))

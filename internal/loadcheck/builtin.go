@@ -9,12 +9,13 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
 )
 
-// This file is about sites that use the identity provider of this Caddy, which has to
-// know where codes may go. It knows no host that the configuration does not name: a
-// name that somebody points here would get the codes of others.
+// This file checks sites that use the identity provider of this Caddy. The provider
+// must know where it may send authorization codes, and it accepts only hosts that the
+// configuration names: otherwise anyone who points a host name at this server could
+// receive other users' codes.
 
-// checkBuiltin finds sites that answer to names that the identity provider of this
-// Caddy does not know.
+// checkBuiltin finds sites whose host names are not all known to the identity
+// provider of this Caddy.
 func checkBuiltin(r *report, i *Instance) {
 	if i.LoginAt != nil || !slices.ContainsFunc(i.Providers, func(p Provider) bool { return p.Builtin && !p.Disabled }) {
 		return
@@ -37,7 +38,8 @@ func checkBuiltin(r *report, i *Instance) {
 	}
 }
 
-// inexactHost says which host of an instance is not exact; empty if all are.
+// inexactHost describes the first host of an instance that is not an exact name
+// known in advance, or returns "" if there is none.
 func (i *Instance) inexactHost(certificates []CertificatePolicy) string {
 	if i.browserHosts() == nil {
 		return "the site answers to any host name"
@@ -55,7 +57,7 @@ func (i *Instance) inexactHost(certificates []CertificatePolicy) string {
 	return ""
 }
 
-// builtinHosts returns the hosts that builtin names, as far as they are the instance's.
+// builtinHosts returns those hosts of the builtin option that belong to the instance.
 func (i *Instance) builtinHosts(p Provider) (hosts []string) {
 	for _, host := range p.BuiltinHosts {
 		if i.browserHosts() == nil || slices.ContainsFunc(i.browserHosts(), func(own string) bool {
@@ -67,8 +69,8 @@ func (i *Instance) builtinHosts(p Provider) (hosts []string) {
 	return hosts
 }
 
-// builtinOrigins returns where users may sign in at an instance: over https, except on
-// loopback.
+// builtinOrigins returns the origins at which users may sign in to an instance. They
+// have the scheme https, except on loopback.
 func (i *Instance) builtinOrigins(p Provider) (origins []address.Origin) {
 	if i.Base != nil {
 		if i.Base.Scheme == "https" || i.Base.Loopback() {
@@ -83,8 +85,8 @@ func (i *Instance) builtinOrigins(p Provider) (origins []address.Origin) {
 		if origin, ok := i.originOf(host); ok && !slices.Contains(origins, origin) {
 			origins = append(origins, origin)
 		}
-		// Whether something forwards the usual port to https_port, the configuration
-		// does not say: browsers may come to either.
+		// The configuration does not tell whether something forwards port 443 to
+		// https_port, so browsers may use either.
 		if port := i.Site.App.HTTPSPort; port != 0 && i.Site.Server.TLS && !strings.Contains(host, ":") {
 			if origin, ok := address.FromRequest("https", httpconfig.JoinPort(host, strconv.Itoa(port))); ok && !slices.Contains(origins, origin) {
 				origins = append(origins, origin)
@@ -94,8 +96,8 @@ func (i *Instance) builtinOrigins(p Provider) (origins []address.Origin) {
 	return origins
 }
 
-// originOf returns the origin of a host of an instance. A site on plain HTTP has a proxy
-// with TLS in front, except on loopback.
+// originOf returns the origin of a host of an instance. A site on plain HTTP is assumed
+// to be behind a proxy that terminates TLS, except on loopback.
 func (i *Instance) originOf(host string) (origin address.Origin, ok bool) {
 	scheme, port := i.Site.Scheme()
 	if !i.Checks {
@@ -111,16 +113,17 @@ func (i *Instance) originOf(host string) (origin address.Origin, ok bool) {
 	return address.FromRequest("https", host)
 }
 
-// Builtin is what the identity provider of this Caddy has to know of the sites that use
-// it.
+// Builtin is what the identity provider of this Caddy has to know about the sites that
+// use it.
 type Builtin struct {
 	RedirectURIs, PostLogoutRedirectURIs map[string]bool
-	// InitiateURIs begin a login, by the host of the site.
+	// InitiateURIs maps the host of a site to the URI that begins a login
+	// there.
 	InitiateURIs map[string]string
 }
 
-// BuiltinOf returns what the identity provider of this Caddy has to know of sites, or
-// nil if none uses it.
+// BuiltinOf returns what the identity provider of this Caddy has to know about sites,
+// or nil if none of them uses it.
 func BuiltinOf(sites []*Site) *Builtin {
 	b := &Builtin{make(map[string]bool), make(map[string]bool), make(map[string]string)}
 	used := false

@@ -7,11 +7,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
 )
 
-// This file finds sites again, and tells those apart that have the same hosts at
+// This file looks up sites, and distinguishes sites that have the same hosts on
 // different ports.
 
-// PlaceOf returns the place of the site for some hosts, or -1. Of several it is the one
-// whose server listens on the addresses, else the first.
+// PlaceOf returns the index of the site with the given hosts, or -1 if there is none.
+// If there are several, it prefers the one whose server has the given listener
+// addresses, and otherwise returns the first.
 func PlaceOf(sites []*Site, hosts, listen []string) int {
 	first := -1
 	for n, site := range sites {
@@ -28,8 +29,8 @@ func PlaceOf(sites []*Site, hosts, listen []string) int {
 	return first
 }
 
-// NameOf returns what an operator calls a site: its name, and where its server listens
-// if the name alone is that of another one, too.
+// NameOf returns what an operator calls the site: its name, followed by the addresses
+// of its server if another site has the same name.
 func NameOf(sites []*Site, n int) string {
 	name := sites[n].Name()
 	if len(Alone(sites, n)) == 1 && len(sites) > 1 && sites[n].Hosts != nil {
@@ -38,8 +39,9 @@ func NameOf(sites []*Site, n int) string {
 	return name
 }
 
-// Alone returns a site alone if another one has the same hosts at a different port, and
-// all sites otherwise. Plain HTTP and TLS under one name are one site.
+// Alone returns only the site with index n if another one has the same hosts on a
+// different port, and all sites otherwise. Plain HTTP and TLS under one name count as
+// one site.
 func Alone(sites []*Site, n int) []*Site {
 	if n < 0 {
 		return sites

@@ -9,8 +9,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
 )
 
-// checkBaseURL finds addresses where a login begins and never ends: its cookie is
-// for the host that it began at.
+// checkBaseURL finds hosts where a login can begin but not end, because it ends
+// at base_url and its cookie belongs to the host where it began.
 func checkBaseURL(r *report, i *Instance) {
 	if i.Base == nil {
 		if i.Hosts == nil && i.BaseURL == "" && !i.Checks {
@@ -41,8 +41,9 @@ func checkBaseURL(r *report, i *Instance) {
 	}
 }
 
-// checkResource finds sites that cannot say what they are called: a name that a
-// request brings would be anyone's word.
+// checkResource finds sites that publish resource metadata without having a
+// host name of their own. The name in the request cannot be used, because any
+// client can choose it.
 func checkResource(r *report, i *Instance) {
 	if !i.Resource || i.BaseURL != "" {
 		return
@@ -53,8 +54,8 @@ func checkResource(r *report, i *Instance) {
 	}
 }
 
-// checkCookieDomain finds session cookies that browsers refuse: each login works,
-// and the next page begins another.
+// checkCookieDomain finds session cookies that browsers refuse. With such a
+// cookie, every login succeeds and the next page begins another one.
 func checkCookieDomain(r *report, i *Instance) {
 	domain := i.Session.Cookie.Domain
 	if domain == "" || httpconfig.HasPlaceholder(domain) {
@@ -88,24 +89,25 @@ func checkCookieDomain(r *report, i *Instance) {
 		r.refuse("session: cookie: domain %s covers none of the site's host names (%s), so browsers refuse the session cookie; name the host itself or a domain above it, or leave domain out",
 			domain, strings.Join(outside, ", "))
 	case i.Base != nil && address.CookieDomainCovers(i.Base.Hostname(), domain) == address.CoversAll:
-		// Browsers are at base_url's host, whatever the site is called here.
+		// Browsers use the host of base_url, whatever the hosts of the site
+		// are.
 	case len(outside) > 0:
 		r.warn("the cookie's domain does not cover a host name of the site: browsers refuse the session cookie there, and users cannot sign in",
 			slog.String("domain", domain), hosts("hosts", outside))
 	}
 }
 
-// CertificatePolicy is a policy by which Caddy gets certificates.
+// CertificatePolicy is a policy for how Caddy obtains certificates.
 type CertificatePolicy struct {
-	// Subjects are the hosts that the policy is for; none stand for all.
+	// Subjects are the hosts that the policy applies to; if empty, all.
 	Subjects []string
 	// OnDemand reports whether certificates are obtained at the first
-	// connection: then not all host names are in the configuration.
+	// connection. If so, the configuration does not name every host.
 	OnDemand bool
 }
 
 // onDemand reports whether the certificate of a host is obtained on demand. The
-// first policy for the host decides.
+// first policy that applies to the host decides.
 func onDemand(policies []CertificatePolicy, host string) bool {
 	for _, policy := range policies {
 		if len(policy.Subjects) == 0 || slices.ContainsFunc(policy.Subjects, func(subject string) bool { return address.Overlap(subject, host) }) {

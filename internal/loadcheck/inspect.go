@@ -11,17 +11,17 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
 )
 
-// inspections are checks for the doctor alone: what they find can be meant, so that it
-// is not reported when a configuration is loaded.
+// inspections are checks that only the doctor makes. What they find may be intended,
+// so it is not reported when a configuration is loaded.
 var inspections = []func(*report, *Instance){
-	inspectPlainHTTP, // logins that do not begin, for want of TLS
-	inspectRegexps,   // routes for one spelling of a path alone
-	inspectErrors,    // error pages that serve what was refused
+	inspectPlainHTTP, // logins that do not begin without TLS
+	inspectRegexps,   // routes that match only one spelling of a path
+	inspectErrors,    // error routes that serve the refused page
 	inspectShadowed,  // routes that never apply
 }
 
-// Inspect returns what may be wrong with sites and is not reported by Run, each thing
-// once.
+// Inspect returns what may be wrong with sites and is not reported by Run. It does
+// not repeat findings.
 func Inspect(sites []*Site) []Finding {
 	r := &report{sites: sites}
 	for _, site := range sites {
@@ -35,12 +35,13 @@ func Inspect(sites []*Site) []Finding {
 	return r.findings
 }
 
-// advise reports what may be wrong, and what to do about it.
+// advise reports a possible mistake, and what to do about it.
 func (r *report) advise(message, remedy string, attrs ...slog.Attr) {
 	r.add(Finding{Level: slog.LevelWarn, Message: message, Remedy: remedy, Attrs: append(attrs, slog.String("site", r.site.Name()))})
 }
 
-// inspectPlainHTTP finds sites that browsers reach without TLS as far as is known.
+// inspectPlainHTTP finds sites that, as far as the configuration shows, browsers
+// reach without TLS.
 func inspectPlainHTTP(r *report, i *Instance) {
 	scheme, _ := i.Site.Scheme()
 	if scheme != "http" || i.Base != nil || i.LoginAt != nil || i.Checks || i.Session.Cookie.Insecure || i.Site.Server.TrustsProxies {
@@ -55,7 +56,7 @@ func inspectPlainHTTP(r *report, i *Instance) {
 		"Serve it over HTTPS. If a proxy in front of Caddy has TLS, set base_url https://…, or name the proxy with trusted_proxies.")
 }
 
-// inspectRegexps finds expressions for paths that know one case alone.
+// inspectRegexps finds regular expressions for paths that are case-sensitive.
 func inspectRegexps(r *report, i *Instance) {
 	sets := slices.Clone(i.Match)
 	for _, route := range i.Routes {
@@ -74,7 +75,7 @@ func inspectRegexps(r *report, i *Instance) {
 	}
 }
 
-// inspectErrors finds error routes that serve the file of the request that was refused.
+// inspectErrors finds error routes that serve the very path that was refused.
 func inspectErrors(r *report, i *Instance) {
 	if !i.LeavesErrors || i.EndpointsOnly {
 		return
@@ -93,15 +94,15 @@ func inspectErrors(r *report, i *Instance) {
 	}
 }
 
-// servesRequest reports whether a request reaches what serves files or an application
-// before it is rewritten to a fixed address.
+// servesRequest reports whether a request reaches a file_server or reverse_proxy
+// before it is rewritten to a fixed path.
 func servesRequest(routes []httpconfig.Route, rewritten *bool) bool {
 	for n := range routes {
 		for _, h := range routes[n].Handle {
 			switch h.Name {
 			case "rewrite":
 				var options struct{ URI string }
-				_ = json.Unmarshal(h.JSON, &options) // another one rewrites nothing
+				_ = json.Unmarshal(h.JSON, &options) // without a uri, it is not a rewrite to a fixed path
 				*rewritten = *rewritten || options.URI != "" && !strings.Contains(options.URI, "{http.request.uri") && !strings.Contains(options.URI, "{http.matchers.file")
 			case "file_server", "reverse_proxy":
 				if !*rewritten {
@@ -117,7 +118,7 @@ func servesRequest(routes []httpconfig.Route, rewritten *bool) bool {
 	return false
 }
 
-// inspectShadowed finds routes for paths that an earlier route is for.
+// inspectShadowed finds routes whose paths are all covered by an earlier route.
 func inspectShadowed(r *report, i *Instance) {
 	for n, route := range i.Routes {
 		patterns := httpconfig.Paths(route.Match)
@@ -138,12 +139,13 @@ func mode(route Route) string {
 	return "public"
 }
 
-// isByPathAlone reports whether nothing but its path decides about a request.
+// isByPathAlone reports whether the matcher sets depend on the path only.
 func isByPathAlone(sets []httpconfig.MatcherSet) bool {
 	return len(sets) > 0 && !slices.ContainsFunc(sets, func(set httpconfig.MatcherSet) bool { return len(set) != 1 || set["path"] == nil })
 }
 
-// coversAll reports whether each pattern is within one of some others.
+// coversAll reports whether each of the patterns in others is covered by one in
+// patterns.
 func coversAll(patterns, others []string) bool {
 	return !slices.ContainsFunc(others, func(other string) bool {
 		return !slices.ContainsFunc(patterns, func(pattern string) bool {

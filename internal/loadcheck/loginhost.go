@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
 )
 
-// checkLoginAt finds sites whose login host cannot serve their logins. It knows only a
-// login host of the same configuration.
+// checkLoginAt finds sites whose login host cannot serve their logins. It can examine
+// only login hosts in the same configuration.
 func checkLoginAt(r *report, i *Instance) {
 	if i.LoginAt == nil {
 		return
@@ -35,8 +35,8 @@ func checkLoginAt(r *report, i *Instance) {
 	}
 }
 
-// instancesAt returns the instances at an origin, and those of them that serve logins of
-// other sites.
+// instancesAt returns all instances at an origin, and those among them that serve logins
+// for other sites.
 func (r *report) instancesAt(origin string) (all, hosts []*Instance) {
 	for _, site := range r.sites {
 		for _, i := range site.Instances {
@@ -51,8 +51,8 @@ func (r *report) instancesAt(origin string) (all, hosts []*Instance) {
 	return all, hosts
 }
 
-// problemsAt returns what keeps all of some instances at a login host from serving the
-// logins of this one.
+// problemsAt returns the problems that every one of the given instances at a login
+// host has with serving this instance's logins.
 func (i *Instance) problemsAt(at string, hosts []*Instance) (problems []string) {
 	serves := func(broken func(*Instance) bool) bool {
 		return !slices.ContainsFunc(hosts, func(h *Instance) bool { return !broken(h) })
@@ -77,7 +77,8 @@ func (i *Instance) problemsAt(at string, hosts []*Instance) (problems []string) 
 	return problems
 }
 
-// patterns are those of login_for that can be read. The others are reported elsewhere.
+// patterns returns the valid patterns of login_for. Invalid ones are reported
+// elsewhere.
 func (i *Instance) patterns() (all []handover.Pattern) {
 	for _, text := range i.LoginFor {
 		if p, err := handover.ParsePattern(text); err == nil {
@@ -88,7 +89,7 @@ func (i *Instance) patterns() (all []handover.Pattern) {
 }
 
 // place names where sessions are kept. It is the same for cookies and Caddy's storage,
-// where the logouts of both are.
+// because both keep their logouts in Caddy's storage.
 func (s *Session) place() string {
 	var store struct{ Module string }
 	if s.Store == "" || json.Unmarshal([]byte(s.Store), &store) != nil {
@@ -97,21 +98,23 @@ func (s *Session) place() string {
 	return store.Module
 }
 
-// isShared reports whether sessions are kept where other nodes see them. An instance
-// refuses others by itself.
+// isShared reports whether other nodes can read the sessions. If they cannot,
+// provisioning an instance with login_at or login_for already fails.
 func (s *Session) isShared() bool {
 	return s.place() != "memory" && (s.Store != "" || len(s.Secrets) == 0)
 }
 
-// hasProviderOf reports whether two instances have a provider in common.
+// hasProviderOf reports whether two instances have a provider with the same
+// issuer and client id.
 func (i *Instance) hasProviderOf(other *Instance) bool {
 	return slices.ContainsFunc(i.Providers, func(p Provider) bool {
 		return slices.ContainsFunc(other.Providers, func(q Provider) bool { return p.Issuer == q.Issuer && p.ClientID == q.ClientID })
 	})
 }
 
-// checkLoginFor finds wildcards that stand for unnamed hosts of another site: a
-// name that points to somebody else's server could bring its visitors there.
+// checkLoginFor finds wildcards in login_for that match hosts that another site
+// serves without naming them. If such a name points to someone else's server,
+// that server receives the sessions of its visitors.
 func checkLoginFor(r *report, i *Instance) {
 	for _, p := range i.patterns() {
 		if !p.HasWildcard() {
@@ -128,8 +131,8 @@ func checkLoginFor(r *report, i *Instance) {
 	}
 }
 
-// servesUnnamed reports whether an instance is for hosts of a pattern that the
-// configuration does not name.
+// servesUnnamed reports whether an instance serves hosts that match a pattern
+// and are not named in the configuration.
 func (i *Instance) servesUnnamed(pattern string) bool {
 	return i.Hosts == nil || slices.ContainsFunc(i.Hosts, func(host string) bool {
 		return httpconfig.HasPlaceholder(host) || strings.Contains(host, "*") && address.Overlap(host, pattern)

@@ -7,8 +7,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
 )
 
-// checkFolders finds private folders whose own address is public: a pattern for
-// what is in a folder does not match the folder itself.
+// checkFolders finds private folders whose own path is public: the pattern /x/*
+// does not match /x.
 func checkFolders(r *report, i *Instance) {
 	warn := func(option, pattern, folder string) {
 		r.warn("a path pattern does not match the folder itself, which anyone may see: name both, as in private /x /x/*",
@@ -35,12 +35,13 @@ func checkFolders(r *report, i *Instance) {
 	}
 }
 
-// mayMatch reports whether one of some patterns matches a path, or could.
+// mayMatch reports whether any of the patterns matches a path, or might.
 func mayMatch(patterns []string, path string) bool {
 	return httpconfig.MatchPath(patterns, path) != httpconfig.No
 }
 
-// publicByDefault reports whether a path is public because no route names it.
+// publicByDefault reports whether a path is public because the site is public
+// and no route matches it.
 func (i *Instance) publicByDefault(path string) bool {
 	for _, route := range i.Routes {
 		if mayMatch(httpconfig.Paths(route.Match), path) {
@@ -50,7 +51,7 @@ func (i *Instance) publicByDefault(path string) bool {
 	return i.Public
 }
 
-// callback returns the path at which logins with a provider end.
+// callback returns the path of the redirect URI of a provider.
 func (i *Instance) callback(p Provider) string {
 	if p.RedirectPath != "" {
 		return p.RedirectPath
@@ -58,8 +59,8 @@ func (i *Instance) callback(p Provider) string {
 	return i.Endpoints + "/" + p.ID + "/code"
 }
 
-// checkEndpoints finds logins that cannot end, since the request that ends them
-// comes to another handler.
+// checkEndpoints finds logins that cannot end because the callback goes to a
+// handler that does not serve it.
 func checkEndpoints(r *report, i *Instance) {
 	for _, p := range i.Providers {
 		path := i.callback(p)
@@ -76,7 +77,7 @@ func checkEndpoints(r *report, i *Instance) {
 }
 
 // serves reports whether the instance serves the endpoints of a provider under a
-// prefix.
+// path prefix.
 func (i *Instance) serves(id, prefix string) bool {
 	if i.Endpoints != prefix {
 		return false
@@ -85,8 +86,9 @@ func (i *Instance) serves(id, prefix string) bool {
 	return ok
 }
 
-// checkSignedOut finds logouts that end with another login: the provider may
-// still know the user.
+// checkSignedOut finds logouts that lead to a private page, where another login
+// begins. It may even succeed silently if the user still has a session at the
+// provider.
 func checkSignedOut(r *report, i *Instance) {
 	path, _, _ := strings.Cut(i.SignedOut, "?")
 	if i.Public || i.EndpointsOnly || len(i.Match) > 0 || !strings.HasPrefix(path, "/") || httpconfig.HasPlaceholder(path) {

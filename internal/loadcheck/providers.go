@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// provider returns the instance's provider of an id.
+// provider returns the instance's provider with the given id.
 func (i *Instance) provider(id string) (Provider, bool) {
 	n := slices.IndexFunc(i.Providers, func(p Provider) bool { return p.ID == id })
 	if n < 0 {
@@ -28,14 +28,14 @@ func (i *Instance) providerIDs() (ids []string) {
 }
 
 // checkProviderIDs finds two instances for which one id means different
-// providers, or which read users of it differently: the endpoints of one serve
-// the logins of both.
+// providers, or which identify that provider's users differently. That cannot
+// work, because the endpoints of one instance serve the logins of both.
 func checkProviderIDs(r *report, i, other *Instance) {
 	if !i.SharesRequests(other.Instance) {
 		return
 	}
 	if i.Endpoints != other.Endpoints && i.Session.Cookie.Name != other.Session.Cookie.Name {
-		return // they have nothing in common
+		return // they share neither endpoints nor cookies
 	}
 	for _, id := range i.providerIDs() {
 		own, _ := i.provider(id)
@@ -50,8 +50,9 @@ func checkProviderIDs(r *report, i, other *Instance) {
 	}
 }
 
-// difference returns the first option by name that two providers read users with
-// differently, and its values; "" if there is none.
+// difference returns the first option, in alphabetical order, by which two
+// providers identify users differently, and its values. It returns "" if there
+// is none.
 func difference(p, other Provider) (option, value, otherValue string) {
 	options, others := p.identity(), other.identity()
 	all := maps.Clone(options)
@@ -64,8 +65,8 @@ func difference(p, other Provider) (option, value, otherValue string) {
 	return "", "", ""
 }
 
-// identity returns the options that decide who a user is, by name, each with its
-// default.
+// identity returns the options that decide who a user is, by name, with defaults
+// applied.
 func (p Provider) identity() map[string]string {
 	all := map[string]string{
 		"issuer": p.Issuer, "client_id": p.ClientID,
@@ -75,14 +76,14 @@ func (p Provider) identity() map[string]string {
 	}
 	sorted := func(list []string) string { return strings.Join(slices.Sorted(slices.Values(list)), " ") }
 	all["groups"] = sorted(p.Groups)
-	for name, list := range map[string][]string{"tenants": p.Tenants, "domains": p.Domains} { // in any case
+	for name, list := range map[string][]string{"tenants": p.Tenants, "domains": p.Domains} { // case-insensitive
 		all[name] = sorted(strings.Fields(strings.ToLower(strings.Join(list, " "))))
 	}
 	for name, local := range p.GroupNames {
 		all["groups "+name] = local
 	}
 	for name, path := range p.Claims {
-		if path != name { // else it is the claim itself
+		if path != name { // otherwise it is the default
 			all["claims "+name] = path
 		}
 	}
@@ -90,7 +91,8 @@ func (p Provider) identity() map[string]string {
 }
 
 // checkCookieNames finds two instances that clear each other's session cookies.
-// It compares those in one route of the server, which are linked as siblings.
+// It compares only instances in the same top-level route of the server:
+// instances in different routes are not linked as siblings.
 func checkCookieNames(r *report, i, other *Instance) {
 	if i.Route == other.Route && i.Session.Clashes(&other.Session) {
 		r.warn("two instances on this site have cookies of the same name and clear each other's, because they keep sessions in different places or with different secrets: give one a different name with session { cookie <name> }",

@@ -9,7 +9,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
 )
 
-// maxOrigins is for how many host names of an instance there are registrations.
+// maxOrigins limits for how many origins of an instance there are
+// registrations.
 const maxOrigins = 20
 
 // Registration is what has to be registered at a provider for one origin.
@@ -18,16 +19,16 @@ type Registration struct {
 	RedirectURI              string
 	// Prefix is the path of the endpoints.
 	Prefix string
-	// PublishesKeys reports whether the provider fetches keys of ours.
+	// PublishesKeys reports whether the provider fetches our keys.
 	PublishesKeys bool
 }
 
-// Key is the same for two registrations if one of them is enough.
+// Key returns a key that is the same for registrations that are duplicates.
 func (r Registration) Key() string {
 	return r.Issuer + "\x00" + r.Provider + "\x00" + r.RedirectURI
 }
 
-// Attrs returns the addresses to register.
+// Attrs returns the URIs to register, as log attributes.
 func (r Registration) Attrs() []slog.Attr {
 	endpoint := r.Origin + r.Prefix + "/" + r.Provider
 	attrs := []slog.Attr{
@@ -43,8 +44,8 @@ func (r Registration) Attrs() []slog.Attr {
 	return attrs
 }
 
-// Registrations returns what sites need at their providers, each once, as far as
-// the configuration names the sites' origins.
+// Registrations returns what has to be registered at the providers of sites,
+// without duplicates, for origins that the configuration names.
 func Registrations(sites []*Site) (all []Registration) {
 	seen := make(map[string]bool)
 	for _, site := range sites {
@@ -79,8 +80,9 @@ func (i *Instance) registrations() (all []Registration) {
 	return all
 }
 
-// origins returns where browsers see an instance, as far as the configuration
-// names it: not for sites that answer to any host, nor for wildcards.
+// origins returns the origins at which browsers see an instance. It leaves out
+// hosts that the configuration does not name: wildcards, placeholders, and
+// sites for any host.
 func (i *Instance) origins() (origins []string) {
 	if i.Base != nil {
 		return []string{i.Base.String()}
@@ -98,7 +100,7 @@ func (i *Instance) origins() (origins []string) {
 			continue
 		}
 		if scheme == "http" && !origin.Loopback() && !i.Session.Cookie.Insecure {
-			// Logins begin here only if a proxy in front has TLS.
+			// Logins begin here only if a proxy in front terminates TLS.
 			if origin, ok = address.FromRequest("https", httpconfig.JoinPort(host, "")); !ok {
 				continue
 			}

@@ -8,13 +8,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/httpconfig"
 )
 
-// What is wrong with rules about users that are made of Caddy's own matchers.
+// Problems of rules about users that are written with Caddy's own matchers.
 const (
 	RuleBehindHandle = "a rule about the signed-in user does not hold for what handle and route blocks answer: Caddy runs them before the rule; put the rule and what it protects into one route block"
 	RuleByPath       = "a rule about the signed-in user holds only for some spellings of its path: Caddy's matchers see one of several readings, and an application may make another of it; make the rule for the whole site"
 )
 
-// checkRules finds refusals that depend on the user and do not hold.
+// checkRules finds routes that refuse requests depending on the user but are
+// not applied to all requests that they seem to cover.
 func checkRules(r *report, site *Site) {
 	for _, routes := range site.RouteLists {
 		handled := false
@@ -32,9 +33,9 @@ func checkRules(r *report, site *Site) {
 	}
 }
 
-// refuses reports whether a route ends requests by itself: with error, abort or
-// a status from 400 on. Handlers that Caddy has loaded already are before the
-// first of ours, where no user is known.
+// refuses reports whether a route itself ends requests with error, abort or a
+// status of at least 400. It ignores handlers that Caddy has already loaded:
+// those run before our first handler, where no user is known.
 func refuses(route *httpconfig.Route) bool {
 	return slices.ContainsFunc(route.Handle, func(h httpconfig.Handler) bool {
 		var options struct {
@@ -48,8 +49,8 @@ func refuses(route *httpconfig.Route) bool {
 	})
 }
 
-// isBlock reports whether a route is a block, as of handle, in which requests
-// are answered.
+// isBlock reports whether a route is a block, such as handle makes, that
+// answers requests.
 func isBlock(route *httpconfig.Route) bool {
 	return slices.ContainsFunc(route.Handle, func(h httpconfig.Handler) bool { return h.Name == "subroute" && answers(h.Routes) })
 }
@@ -57,7 +58,7 @@ func isBlock(route *httpconfig.Route) bool {
 // answering are Caddy's handlers that do not call the next one.
 var answering = []string{"reverse_proxy", "file_server", "static_response", "error"}
 
-// answers reports whether requests are answered in some routes.
+// answers reports whether any of the routes answers requests.
 func answers(routes []httpconfig.Route) bool {
 	for n := range routes {
 		if isBlock(&routes[n]) || slices.ContainsFunc(routes[n].Handle, func(h httpconfig.Handler) bool { return slices.Contains(answering, h.Name) }) {
@@ -67,7 +68,8 @@ func answers(routes []httpconfig.Route) bool {
 	return false
 }
 
-// aboutUsers reports whether a matcher reads what we say about the user.
+// aboutUsers reports whether a matcher uses our placeholders or matchers, and
+// so depends on the user.
 func aboutUsers(sets []httpconfig.MatcherSet) bool {
 	signs := []string{"http.auth.user.", "http.oidc_rp.", "oidc_rp(", "oidc_rp_claim(", `"oidc_rp"`, `"oidc_rp_claim"`}
 	for _, set := range sets {
@@ -83,7 +85,8 @@ func aboutUsers(sets []httpconfig.MatcherSet) bool {
 	return false
 }
 
-// byPath reports whether a matcher set that is about users reads the path, too.
+// byPath reports whether a matcher set that depends on the user also depends on
+// the path.
 func byPath(sets []httpconfig.MatcherSet) bool {
 	for _, set := range sets {
 		if !aboutUsers([]httpconfig.MatcherSet{set}) {

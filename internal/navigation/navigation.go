@@ -1,11 +1,11 @@
-// Package navigation tells what a request is for: a page load, a form, a frame,
-// a subresource, a call of a program. It reads the method, fetch metadata
-// (W3C Fetch Metadata Request Headers) and, of browsers and programs that send
-// none, Accept and X-Requested-With.
+// Package navigation determines what a request is for: a page load, a form, a
+// frame, a subresource, or a program's call. It reads the method, fetch
+// metadata (W3C Fetch Metadata Request Headers) and, if there is none, Accept
+// and X-Requested-With.
 //
-// It knows nothing of sites, sessions or what follows from its answers. A
-// program can send any of these headers, so they decide how an answer looks and
-// never who may see it.
+// It knows nothing about sites or sessions. Any client can send any of these
+// headers, so they may decide what a response looks like, but never who may see
+// it.
 package navigation
 
 import (
@@ -13,9 +13,10 @@ import (
 	"strings"
 )
 
-// IsPageLoad reports whether a user opens a page, as far as a request tells:
-// a top-level navigation by GET or HEAD. Only that may begin a login, as a
-// redirect serves nothing else and each one costs a cookie.
+// IsPageLoad reports whether a request appears to be a user opening a page: a
+// top-level navigation with GET or HEAD. Only such requests may begin a login,
+// since a redirect to the provider is of no use to others and each login takes
+// up a cookie.
 func IsPageLoad(r *http.Request) bool {
 	if !IsRead(r) {
 		return false
@@ -30,7 +31,7 @@ func IsPageLoad(r *http.Request) bool {
 // page load, a submitted form, or a page in a frame.
 func IsNavigation(r *http.Request) bool {
 	if !IsRead(r) && r.Method != http.MethodPost {
-		return false // what no link and no form sends
+		return false // neither a link nor a form
 	}
 	header := r.Header
 	if !strings.Contains(header.Get("Accept"), "text/html") || header.Get("X-Requested-With") != "" {
@@ -42,13 +43,14 @@ func IsNavigation(r *http.Request) bool {
 	return header.Get("Sec-Fetch-Mode") == "navigate" && header.Get("Sec-Purpose") == ""
 }
 
-// IsSubresource reports whether a browser says that a request is for something
-// other than a page in a tab of its own: an image, a script, a frame, a page in
-// advance. A login would serve nothing there, and cost another one in flight.
+// IsSubresource reports whether, according to fetch metadata, a request is for
+// something other than a page in its own tab: an image, a script, a frame, a
+// prefetched page. A login would be of no use there, and could displace another
+// login in progress.
 func IsSubresource(r *http.Request) bool { return hasFetchMetadata(r) && !isTopLevel(r) }
 
-// WantsPage reports whether an error is to be a page for a user, not a problem
-// document for a program (RFC 9457).
+// WantsPage reports whether an error response should be an HTML page for a
+// user, rather than a problem document for a program (RFC 9457).
 func WantsPage(r *http.Request) bool {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode == "navigate"
@@ -57,7 +59,7 @@ func WantsPage(r *http.Request) bool {
 	return strings.Contains(accept, "text/html") || !strings.Contains(accept, "json")
 }
 
-// IsRead reports whether a request only reads.
+// IsRead reports whether the method is GET or HEAD.
 func IsRead(r *http.Request) bool {
 	return r.Method == http.MethodGet || r.Method == http.MethodHead
 }
@@ -69,8 +71,8 @@ func IsPreflight(r *http.Request) bool {
 		r.ContentLength == 0 && len(r.TransferEncoding) == 0
 }
 
-// HasFetchMetadata reports whether a request has any header of a browser's fetch
-// metadata, whatever it says.
+// HasFetchMetadata reports whether a request has any header whose name begins
+// with Sec-Fetch-, even an empty one.
 func HasFetchMetadata(r *http.Request) bool {
 	for name := range r.Header {
 		if strings.HasPrefix(name, "Sec-Fetch-") {
@@ -80,7 +82,7 @@ func HasFetchMetadata(r *http.Request) bool {
 	return false
 }
 
-// AcceptsHTML reports whether a request names HTML among what it accepts.
+// AcceptsHTML reports whether the Accept header of a request names text/html.
 func AcceptsHTML(r *http.Request) bool {
 	for _, line := range r.Header["Accept"] {
 		if strings.Contains(strings.ToLower(line), "text/html") {
@@ -90,14 +92,15 @@ func AcceptsHTML(r *http.Request) bool {
 	return false
 }
 
-// hasFetchMetadata reports whether a browser says what the request is for.
+// hasFetchMetadata reports whether a request has fetch metadata about its mode,
+// destination or site.
 func hasFetchMetadata(r *http.Request) bool {
 	header := r.Header
 	return header.Get("Sec-Fetch-Mode") != "" || header.Get("Sec-Fetch-Dest") != "" || header.Get("Sec-Fetch-Site") != ""
 }
 
-// isTopLevel reports whether a request with fetch metadata is for a page in a
-// tab of its own, now and not in advance.
+// isTopLevel reports whether a request with fetch metadata is for a page in its
+// own tab, and is not a prefetch.
 func isTopLevel(r *http.Request) bool {
 	dest := r.Header.Get("Sec-Fetch-Dest")
 	return r.Header.Get("Sec-Fetch-Mode") == "navigate" && (dest == "document" || dest == "") && r.Header.Get("Sec-Purpose") == ""

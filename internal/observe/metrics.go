@@ -2,7 +2,8 @@ package observe
 
 import "sync"
 
-// The metrics. A name that counts ends in _total, as Prometheus has it.
+// The counters and histograms. The names of counters end in _total, as is the
+// convention of Prometheus.
 var (
 	Logins = counters("logins_total",
 		"Sign-ins that ended: success, or the error code.", "provider", "outcome")
@@ -35,8 +36,7 @@ var (
 		"Time until a provider answered a request of ours.", []string{"provider", "endpoint"}}}
 )
 
-// Gauges are metrics whose values are found out when they are read, see package
-// telemetry.
+// The gauges. Package telemetry determines their values when they are read.
 var (
 	ProviderUp = Metric{"provider_up", "Whether the provider answered last time it was asked: 1 or 0. There is no value before that.", []string{"provider"}}
 	KeyAge     = Metric{"key_age_seconds", "How long the key that seals has existed.", []string{"keys"}}
@@ -44,13 +44,13 @@ var (
 	CacheSize  = Metric{"cache_sessions", "Opened sessions in memory.", nil}
 )
 
-// Counters are all metrics that count.
+// Counters has all counters.
 var Counters []*Vector[Counter]
 
-// Histograms are all metrics that are histograms.
+// Histograms has all histograms.
 var Histograms = []*Vector[Histogram]{ProviderLatency}
 
-// Gauges are all metrics that are gauges.
+// Gauges has all gauges.
 var Gauges = []Metric{ProviderUp, KeyAge, Streams, CacheSize}
 
 func counters(name, help string, labels ...string) *Vector[Counter] {
@@ -59,15 +59,16 @@ func counters(name, help string, labels ...string) *Vector[Counter] {
 	return v
 }
 
-// providers counts the configurations that have a provider of an id.
+// providers counts, for each provider id, the configurations that have it.
 var providers = struct {
 	sync.Mutex
 	users map[string]int
 }{users: make(map[string]int)}
 
-// UseProvider notes that a configuration has a provider of this id. When none has it any
-// more, its values are dropped. A login that is counted later makes a new value, until
-// the id is used and given back once more: that is rare, and bounded by the ids of
+// UseProvider records that a configuration has a provider with this id. The values with
+// this label are dropped when release has been called for all such configurations. A
+// login that is counted after that creates a new value, which stays until the id is used
+// and released again. That is rare, and there are at most as many such values as ids in
 // earlier configurations.
 func UseProvider(id string) (release func() error) {
 	providers.Lock()

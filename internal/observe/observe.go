@@ -1,15 +1,15 @@
-// Package observe counts what happens: logins, sessions, refusals, requests to
-// providers. It has the numbers and their names, and begins spans where someone
-// traces the request.
+// Package observe counts events: logins, sessions, refusals, requests to
+// providers. It defines the metrics and their names, and begins spans for
+// traced requests.
 //
-// The numbers are those of the process: they outlive configurations, so that a reload
-// resets nothing. To count is one addition to an integer that was looked up before;
-// whoever reads the numbers pays for the rest. Labels have fixed values, or are ids of
-// providers of the configuration. Nothing about a user, a session, a host or an
-// address is one.
+// The metrics belong to the process and outlive configurations, so a reload does not
+// reset them. Counting is one atomic addition to a value that was looked up in
+// advance; the rest of the cost is paid by readers. The values of labels are fixed, or
+// are ids of configured providers. No label identifies a user, a session, a host or an
+// address.
 //
-// It does not know how numbers, spans and events leave the process: package telemetry
-// does, which knows Prometheus, OpenTelemetry and Caddy.
+// How metrics, spans and events leave the process is up to package telemetry, which
+// uses Prometheus, OpenTelemetry and Caddy.
 package observe
 
 import (
@@ -20,29 +20,29 @@ import (
 	"time"
 )
 
-// Counter counts up. Methods of a nil counter do nothing.
+// Counter is a number that only increases. Inc does nothing on a nil counter.
 type Counter struct{ n atomic.Uint64 }
 
-// Inc counts one more.
+// Inc adds one.
 func (c *Counter) Inc() {
 	if c != nil {
 		c.n.Add(1)
 	}
 }
 
-// Value returns the number.
+// Value returns the current value.
 func (c *Counter) Value() uint64 { return c.n.Load() }
 
-// Bounds are the upper bounds of the buckets of all histograms, which are about
+// Bounds are the upper bounds of the buckets of all histograms. They suit
 // requests to other servers.
 var Bounds = []time.Duration{
 	5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond,
 	500 * time.Millisecond, time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second,
 }
 
-// Histogram counts durations. Methods of a nil histogram do nothing.
+// Histogram counts durations. Observe does nothing on a nil histogram.
 type Histogram struct {
-	counts [12]atomic.Uint64 // one more than there are bounds
+	counts [12]atomic.Uint64 // one for each bound, and one for longer durations
 	sum    atomic.Int64
 }
 
@@ -56,8 +56,8 @@ func (h *Histogram) Observe(d time.Duration) {
 	h.sum.Add(int64(d))
 }
 
-// Value returns how many durations there were, how long they took together, and how
-// many of them were at most as long as each bound.
+// Value returns the number of durations, their sum, and for each bound how many of
+// them were at most that long.
 func (h *Histogram) Value() (count uint64, sum time.Duration, within []uint64) {
 	within = make([]uint64, len(Bounds))
 	for i := range h.counts {
@@ -69,23 +69,24 @@ func (h *Histogram) Value() (count uint64, sum time.Duration, within []uint64) {
 	return count, time.Duration(h.sum.Load()), within
 }
 
-// Metric is one metric as it is shown: a name, what it means, and its labels.
+// Metric describes a metric: its name, help text and labels.
 type Metric struct {
-	// Name is without the prefix of all names.
+	// Name does not include the prefix that all names have in common.
 	Name, Help string
 	Labels     []string
 }
 
-// Vector is the values of one metric, by the values of its labels.
+// Vector has the values of one metric by the values of its labels.
 type Vector[T any] struct {
 	Metric
 	mu     sync.RWMutex
-	values map[string]*T // by the values of labels, separated by a byte that none has
+	values map[string]*T // by the values of the labels, joined with separator
 }
 
 const separator = "\x00"
 
-// With returns the value for values of the labels. What is counted often keeps it.
+// With returns the value for the given label values, and creates it if necessary.
+// Callers that count often should keep it.
 func (v *Vector[T]) With(labels ...string) *T {
 	key := strings.Join(labels, separator)
 	v.mu.RLock()
@@ -106,7 +107,8 @@ func (v *Vector[T]) With(labels ...string) *T {
 	return value
 }
 
-// Each calls a function with the values of the labels, and the value, of all there are.
+// Each calls do for every value, with the values of its labels. It holds a lock
+// meanwhile.
 func (v *Vector[T]) Each(do func(labels []string, value *T)) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
@@ -119,7 +121,7 @@ func (v *Vector[T]) Each(do func(labels []string, value *T)) {
 	}
 }
 
-// forget drops the values that are about a provider.
+// forget drops the values with the given provider as label.
 func (v *Vector[T]) forget(provider string) {
 	at := slices.Index(v.Labels, "provider")
 	if at < 0 {

@@ -2,36 +2,39 @@ package observe
 
 import "context"
 
-// Tracer begins spans for traced requests. Package telemetry has it.
+// Tracer begins spans for traced requests. Package telemetry implements it.
 type Tracer interface {
-	// Start returns a span below that of a context, and a context that has it; nil if
-	// the context is not traced.
+	// Start begins a child of the span in ctx and returns it with a context that
+	// contains it. The Recorder is nil if ctx is not traced. remote marks a request
+	// to another server.
 	Start(ctx context.Context, name string, remote bool) (context.Context, Recorder)
-	// Current returns the span of a context; nil if it is not traced.
+	// Current returns the span in ctx, or nil if ctx is not traced.
 	Current(ctx context.Context) Recorder
 }
 
-// Recorder is one span that someone records.
+// Recorder is a span that is being recorded.
 type Recorder interface {
 	Set(name, value string)
 	SetInt(name string, value int)
-	// End ends the span. failed says that what it is about did not work.
+	// End ends the span. failed reports whether the operation failed.
 	End(failed bool)
 }
 
-// tracer is what SetTracer has set, before anything is traced.
+// tracer is set by SetTracer before any request is traced; nil if there is
+// none.
 var tracer Tracer
 
-// SetTracer sets what begins spans, in an init function.
+// SetTracer sets the tracer. It must be called from an init function.
 func SetTracer(t Tracer) { tracer = t }
 
 // Span is a piece of work in a trace. Methods of a nil span do nothing.
 type Span struct{ recorder Recorder }
 
-// Start begins a span, if the context is that of a traced request.
+// Start begins a span if ctx belongs to a traced request. Otherwise it returns
+// ctx and a nil span.
 func Start(ctx context.Context, name string) (context.Context, *Span) { return start(ctx, name, false) }
 
-// StartCall begins a span about a request to another server.
+// StartCall is like Start, for a request to another server.
 func StartCall(ctx context.Context, name string) (context.Context, *Span) {
 	return start(ctx, name, true)
 }
@@ -47,7 +50,7 @@ func start(ctx context.Context, name string, remote bool) (context.Context, *Spa
 	return within, &Span{recorder}
 }
 
-// Current returns the span of a context.
+// Current returns the span in ctx, or nil.
 func Current(ctx context.Context) *Span {
 	if tracer == nil {
 		return nil
@@ -58,8 +61,8 @@ func Current(ctx context.Context) *Span {
 	return nil
 }
 
-// Set sets an attribute, unless it is empty. It is never a secret, a user or an address
-// with a query.
+// Set sets an attribute, unless the value is empty. The value must not be a secret, a
+// user or a URL with a query.
 func (s *Span) Set(name, value string) *Span {
 	if s != nil && value != "" {
 		s.recorder.Set(name, value)
@@ -67,7 +70,7 @@ func (s *Span) Set(name, value string) *Span {
 	return s
 }
 
-// SetInt sets an attribute that is a number.
+// SetInt sets an attribute to a number.
 func (s *Span) SetInt(name string, value int) *Span {
 	if s != nil {
 		s.recorder.SetInt(name, value)
@@ -75,14 +78,14 @@ func (s *Span) SetInt(name string, value int) *Span {
 	return s
 }
 
-// End ends the span.
+// End ends the span. failed reports whether the operation failed.
 func (s *Span) End(failed bool) {
 	if s != nil {
 		s.recorder.End(failed)
 	}
 }
 
-// The names of attributes.
+// The names of span attributes.
 const (
 	AttrProvider  = "oidc_rp.provider"
 	AttrOutcome   = "oidc_rp.outcome"

@@ -28,7 +28,7 @@ func page(status int, text string) answer {
 func document(status int, v any) answer {
 	body, err := json.Marshal(v)
 	if err != nil {
-		// A hook put something into the document that JSON cannot say.
+		// A hook put a value into the document that JSON cannot represent.
 		return page(http.StatusInternalServerError, "oidctest: "+err.Error())
 	}
 	return answer{
@@ -38,12 +38,12 @@ func document(status int, v any) answer {
 	}
 }
 
-// refuse is an error response of RFC 6749 section 5.2.
+// refuse returns an error response (RFC 6749, section 5.2).
 func refuse(status int, code, description string) answer {
 	return document(status, map[string]any{"error": code, "error_description": description})
 }
 
-// redirect sends the browser to target with the encoded query added.
+// redirect returns a redirect to target with the encoded query appended.
 func redirect(target, query string) answer {
 	sep := "?"
 	if strings.Contains(target, "?") {
@@ -57,7 +57,8 @@ func redirect(target, query string) answer {
 	return a
 }
 
-// formPost is the page of OAuth 2.0 Form Post Response Mode, section 2.
+// formPost returns the page that posts params to target (OAuth 2.0 Form Post
+// Response Mode, section 2).
 func formPost(target string, params url.Values) answer {
 	var b strings.Builder
 	b.WriteString("<!doctype html><body onload=\"document.forms[0].submit()\"><form method=\"post\" action=\"")
@@ -79,8 +80,9 @@ var (
 	formInput  = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`)
 )
 
-// ParseFormPost reads the page that the authorization endpoint answers with
-// where response_mode is form_post; a browser would submit it by script.
+// ParseFormPost parses the page of the authorization endpoint for response_mode
+// form_post, which a browser would submit with a script. action is "" if body
+// is another page.
 func ParseFormPost(body []byte) (action string, params url.Values) {
 	m := formAction.FindSubmatch(body)
 	if m == nil {

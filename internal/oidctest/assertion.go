@@ -8,8 +8,9 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// checkAssertion is RFC 7523 section 3 with the stricter audience that came
-// after it: the issuer, as a string (S20). It returns what is wrong.
+// checkAssertion checks a client assertion (RFC 7523, section 3). It is
+// stricter about the audience, which must be the issuer, as a string and not as
+// a list. It returns what is wrong, or "".
 func (p *Provider) checkAssertion(c Client, form url.Values) string {
 	if form.Get("client_assertion_type") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
 		return "wrong client_assertion_type"
@@ -35,7 +36,7 @@ func (p *Provider) checkAssertion(c Client, form url.Values) string {
 	var claims struct {
 		Issuer   string `json:"iss"`
 		Subject  string `json:"sub"`
-		Audience string `json:"aud"` // a list fails here, and that is meant
+		Audience string `json:"aud"` // a list is an error, intentionally
 		ID       string `json:"jti"`
 		Expiry   int64  `json:"exp"`
 	}
@@ -50,14 +51,15 @@ func (p *Provider) checkAssertion(c Client, form url.Values) string {
 		return "client_assertion: aud is not the issuer"
 	case claims.ID == "" || !p.fresh("jti", claims.ID, ""):
 		return "client_assertion: jti is missing or came before"
-	case left <= 0 || left > 61: // a second for the rounding
+	case left <= 0 || left > 61: // one second for rounding
 		return "client_assertion: exp is past or more than 60 s ahead"
 	}
 	p.secret(form.Get("client_assertion"))
 	return ""
 }
 
-// checkWorkload judges the claims of an assertion that a platform issued.
+// checkWorkload checks the claims of an assertion that a platform issued. It
+// returns what is wrong, or "".
 func (p *Provider) checkWorkload(c Client, payload []byte, assertion string) string {
 	var claims jwt.Claims
 	if err := json.Unmarshal(payload, &claims); err != nil {

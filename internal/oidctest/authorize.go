@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// authorize is the authorization endpoint (Core section 3.1.2). A request that
-// the OpenID Foundation's suite stops at gets a page and no redirect.
+// authorize is the authorization endpoint (OpenID Connect Core, section 3.1.2).
+// Requests with serious mistakes, at which the OpenID Foundation's suite stops,
+// get a page and no redirect.
 func (p *Provider) authorize(req Request, lies *Faults) answer {
 	q, problem := p.pulled(req.Params())
 	if problem == "" {
@@ -62,7 +63,8 @@ func (p *Provider) authorize(req Request, lies *Faults) answer {
 	return p.respond(q, out, &lies.Authorization)
 }
 
-// newGrant signs in: again where the request asks for it by prompt or max_age.
+// newGrant signs the user in, again if prompt or max_age in the request demands
+// it.
 func (p *Provider) newGrant(name string, q url.Values) *grant {
 	now := p.conf.now()
 	p.mu.Lock()
@@ -84,8 +86,8 @@ func (p *Provider) newGrant(name string, q url.Values) *grant {
 	return g
 }
 
-// checkAuthorization returns why the request cannot be answered at all; what
-// is wrong and can be lived with it only records.
+// checkAuthorization checks an authorization request and records violations. It
+// returns the one that makes it impossible to answer the request, or "".
 func (p *Provider) checkAuthorization(q url.Values, raw string) (stop string) {
 	halt := func(row, problem string) {
 		p.violate(row, "authorization request: %s", problem)
@@ -99,7 +101,7 @@ func (p *Provider) checkAuthorization(q url.Values, raw string) (stop string) {
 		halt("C00d", "redirect_uri "+strconv.Quote(uri)+" is not registered")
 	}
 	if stop != "" {
-		return stop // no address to send the browser back to
+		return stop // nowhere to redirect the browser to
 	}
 	if q.Get("response_type") != "code" {
 		halt("C00b", "response_type is not code")
@@ -110,7 +112,7 @@ func (p *Provider) checkAuthorization(q url.Values, raw string) (stop string) {
 	if q.Has("request") || q.Has("request_uri") {
 		halt("C00e", "a request object was sent")
 	}
-	// C30 asks for just that, with form_post, to get login_required.
+	// With form_post, it is allowed: it is how to get login_required.
 	if q.Get("max_age") == "0" && q.Get("prompt") == "none" && q.Get("response_mode") != "form_post" {
 		halt("C00f", "max_age=0 with prompt=none")
 	}
@@ -131,7 +133,8 @@ func (p *Provider) checkAuthorization(q url.Values, raw string) (stop string) {
 	return stop
 }
 
-// checkChallenge is C00g and S02.
+// checkChallenge checks the code challenge: S256, and never used before (RFC
+// 7636).
 func (p *Provider) checkChallenge(q url.Values, raw string, halt func(row, problem string)) {
 	if !q.Has("code_challenge") {
 		if q.Has("code_challenge_method") {
@@ -153,7 +156,7 @@ func (p *Provider) checkChallenge(q url.Values, raw string, halt func(row, probl
 	}
 }
 
-// checkState is C00h and S01. 22 characters of base64url hold 128 bits.
+// checkState checks state and nonce. 22 characters of base64url hold 128 bits.
 func (p *Provider) checkState(q url.Values, raw string) {
 	for _, name := range []string{"state", "nonce"} {
 		value := q.Get(name)
@@ -176,7 +179,8 @@ func (p *Provider) checkState(q url.Values, raw string) {
 	}
 }
 
-// checkClaimsParameter is C00l: Core section 5.5.
+// checkClaimsParameter checks the claims parameter (OpenID Connect Core,
+// section 5.5).
 func (p *Provider) checkClaimsParameter(q url.Values) {
 	if !q.Has("claims") {
 		return

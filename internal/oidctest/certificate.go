@@ -18,11 +18,11 @@ import (
 	"time"
 )
 
-// silent swallows what net/http says about the handshakes and connections that
-// the faults break on purpose.
+// silent discards the messages of net/http about handshakes and connections
+// that faults break on purpose.
 var silent = log.New(io.Discard, "", 0)
 
-// certificate is one that may change under a running server.
+// certificate is a certificate that can be changed while the server runs.
 type certificate struct {
 	mu   sync.Mutex
 	cert *tls.Certificate
@@ -40,7 +40,8 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.cert, nil
 }
 
-// authority is the CA of this process, made at first use and never stored.
+// authority is the CA of this process. It is created at first use and never
+// stored.
 var authority = sync.OnceValue(func() *x509.Certificate {
 	key := privateKey("P-256", caKey)
 	template := &x509.Certificate{
@@ -54,7 +55,7 @@ var authority = sync.OnceValue(func() *x509.Certificate {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
-		panic(err) // a template of ours with a key of ours
+		panic(err) // cannot happen: the template and the key are valid
 	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
@@ -63,7 +64,7 @@ var authority = sync.OnceValue(func() *x509.Certificate {
 	return cert
 })
 
-// CAPEM is the certificate of the CA of all TLS providers.
+// CAPEM returns the certificate of the CA of all TLS providers, in PEM.
 func CAPEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority().Raw})
 }
@@ -76,8 +77,8 @@ func validCertificate(t testing.TB, host string) *tls.Certificate {
 	return issue(t, time.Now().Add(-time.Hour), time.Now().Add(24*time.Hour), names...)
 }
 
-// NewTLSServer starts a server on loopback, as httptest.NewTLSServer does, but with a key
-// on P-256. httptest has an RSA key, which makes handshakes the costliest part of tests.
+// NewTLSServer is like httptest.NewTLSServer, but has a P-256 key. The RSA key of
+// httptest makes handshakes the most expensive part of tests.
 func NewTLSServer(t testing.TB, handler http.Handler) *httptest.Server {
 	t.Helper()
 	s := httptest.NewUnstartedServer(handler)
@@ -86,7 +87,8 @@ func NewTLSServer(t testing.TB, handler http.Handler) *httptest.Server {
 	return s
 }
 
-// issue makes a server certificate; without names it is for the loopback.
+// issue returns a server certificate for names. Default: 127.0.0.1 and
+// localhost.
 func issue(t testing.TB, notBefore, notAfter time.Time, names ...string) *tls.Certificate {
 	t.Helper()
 	if len(names) == 0 {

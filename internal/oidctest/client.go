@@ -9,33 +9,34 @@ import (
 	"strings"
 )
 
-// AwkwardSecret has every character that the form encoding of RFC 6749
-// section 2.3.1 is there for (S19).
+// AwkwardSecret is a client secret with all kinds of characters that need form
+// encoding (RFC 6749, section 2.3.1).
 const AwkwardSecret = "p:a%s+s w/ö&=~%41"
 
 // Client is the registered relying party.
 type Client struct {
 	ID     string
 	Secret string
-	// OldSecrets still work: a rotation in its overlap (X39).
+	// OldSecrets are accepted as well, as during the rotation of a secret.
 	OldSecrets []string
-	// Auth is the one method that works: client_secret_basic,
-	// client_secret_post, client_secret_jwt, private_key_jwt, tls_client_auth or
-	// none.
+	// Auth is the only method of client authentication that is accepted:
+	// client_secret_basic, client_secret_post, client_secret_jwt,
+	// private_key_jwt, tls_client_auth or none.
 	Auth string
-	// Certificate is that of tls_client_auth, of whatever authority, in DER; it
-	// needs the option TLS.
+	// Certificate is the client certificate for tls_client_auth, in DER, from
+	// any authority. It needs the option TLS.
 	Certificate []byte
-	// Key is the public key of private_key_jwt, anything that go-jose verifies with.
+	// Key is the public key for private_key_jwt, of any type that go-jose accepts.
 	Key any
-	// RequestKey is the public key of request objects. Default: Key, or else Secret.
+	// RequestKey is the public key for request objects. Default: Key, or Secret if
+	// Key is nil.
 	RequestKey any
-	// ResponseKey is the public key that signed responses are encrypted to, an EC key.
+	// ResponseKey is the public EC key with which signed responses are encrypted.
 	// Default: they are not encrypted.
 	ResponseKey any
-	// Workload is the subject of the assertions that a platform issues for the
-	// client (RFC 7523 with private_key_jwt's key): they have an issuer of their own,
-	// are used more than once, and may have other audiences beside the issuer.
+	// Workload is the subject of assertions that a platform issues for the client
+	// (RFC 7523). They are verified with Key, have their own issuer, may be used
+	// several times, and may have other audiences besides the provider.
 	Workload string
 	// RedirectURIs and PostLogoutURIs are compared byte for byte.
 	RedirectURIs, PostLogoutURIs []string
@@ -55,28 +56,29 @@ func (c Client) secrets() []string {
 	return append([]string{c.Secret}, c.OldSecrets...)
 }
 
-// Client is the registered client as it is now.
+// Client returns the current registration of the client.
 func (p *Provider) Client() Client {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.client.clone()
 }
 
-// SetClient changes the registration of a running provider.
+// SetClient changes the registration of the client while the provider runs.
 func (p *Provider) SetClient(change func(*Client)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	change(&p.client)
 }
 
-// Register adds redirect URIs; a relying party often has its address only
-// after the provider has one.
+// Register adds redirect URIs. Often the address of the relying party is known
+// only after the provider has been started.
 func (p *Provider) Register(redirectURIs ...string) {
 	p.SetClient(func(c *Client) { c.RedirectURIs = append(c.RedirectURIs, redirectURIs...) })
 }
 
-// authenticate is RFC 6749 section 2.3 and Core section 9, by the one method
-// that is registered. It answers nil where the client is who it says (C00j).
+// authenticate authenticates the client with the registered method (RFC 6749,
+// section 2.3; OpenID Connect Core, section 9). It returns nil if the
+// credentials are right.
 func (p *Provider) authenticate(req Request) *answer {
 	c := p.Client()
 	form, header := req.Form, req.Header.Get("Authorization")
@@ -96,7 +98,7 @@ func (p *Provider) authenticate(req Request) *answer {
 		return wrong("more than one method of client authentication at once")
 	}
 	if c.Auth == "tls_client_auth" && used == "none" {
-		used = c.Auth // it says who it is just as a public client does
+		used = c.Auth // such a request looks like that of a public client
 	}
 	if used != c.Auth && (used != "assertion" || !strings.HasSuffix(c.Auth, "_jwt")) {
 		return wrong("%s is used, %s is registered", used, c.Auth)
@@ -107,8 +109,9 @@ func (p *Provider) authenticate(req Request) *answer {
 	return nil
 }
 
-// methodUsed names the method of client authentication of a request: one of
-// those with a secret, "assertion" or "none". It is not one if there are several.
+// methodUsed returns the method of client authentication of a request:
+// client_secret_basic, client_secret_post, "assertion" or "none". one is false if
+// the request uses several.
 func methodUsed(form url.Values, header string) (used string, one bool) {
 	used = "none"
 	for method, sent := range map[string]bool{
@@ -126,8 +129,8 @@ func methodUsed(form url.Values, header string) (used string, one bool) {
 	return used, true
 }
 
-// checkCredentials returns what is wrong with the credentials of the registered
-// method, or nothing.
+// checkCredentials checks the credentials of the registered method. It returns
+// what is wrong, or "".
 func (p *Provider) checkCredentials(c Client, req Request, header string) (problem string) {
 	form := req.Form
 	named := form.Get("client_id") == c.ID
@@ -153,8 +156,9 @@ func (p *Provider) checkCredentials(c Client, req Request, header string) (probl
 	return ""
 }
 
-// checkBasic wants what RFC 6749 section 2.3.1 says and half the world does
-// not do: id and secret form-encoded, then joined by the only colon.
+// checkBasic insists on RFC 6749, section 2.3.1, which many clients ignore: id
+// and secret must be form-encoded, and joined by the only colon. It returns
+// what is wrong, or "".
 func (c Client) checkBasic(header string) string {
 	scheme, credentials, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "Basic") {
@@ -190,8 +194,9 @@ func alphanumeric(r rune) bool {
 	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
 }
 
-// unreserved are the characters of RFC 3986 section 2.3: those of a verifier,
-// and those that every provider takes in a nonce.
+// unreserved reports whether s has only unreserved characters (RFC 3986,
+// section 2.3). Verifiers consist of them, and all providers accept them in a
+// nonce.
 func unreserved(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool {
 		return !alphanumeric(r) && !strings.ContainsRune("-._~", r)

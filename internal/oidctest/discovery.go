@@ -2,7 +2,8 @@ package oidctest
 
 import "net/http"
 
-// discovery is Discovery 1.0 section 4.
+// discovery is the endpoint for the metadata (OpenID Connect Discovery, section
+// 4).
 func (p *Provider) discovery(lies *Faults) answer {
 	m := p.metadata()
 	if lies.Discovery != nil {
@@ -13,7 +14,8 @@ func (p *Provider) discovery(lies *Faults) answer {
 	return a
 }
 
-// metadata is what section 3 of it names, true for this provider.
+// metadata returns the true metadata of the provider (OpenID Connect Discovery,
+// section 3).
 func (p *Provider) metadata() map[string]any {
 	m := map[string]any{
 		"issuer":                                p.issuer,

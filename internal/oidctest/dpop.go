@@ -12,26 +12,29 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// proofAlgs are what the metadata offers for proofs.
+// proofAlgs are the algorithms for proofs in the metadata.
 var proofAlgs = []string{"ES256", "EdDSA"}
 
-// DPoPLies are lies about tokens that are bound to a key (RFC 9449).
+// DPoPLies are lies about DPoP, that is, about tokens that are bound to a key
+// (RFC 9449).
 type DPoPLies struct {
-	// Bearer gives bearer tokens to requests with a proof.
+	// Bearer issues bearer tokens for requests with a proof.
 	Bearer bool
-	// BearerAccess does so, and binds the refresh token alone (RFC 9449 section 5).
+	// BearerAccess issues bearer access tokens, and binds only the refresh token
+	// (RFC 9449, section 5).
 	BearerAccess bool
-	// Unsatisfied refuses every proof at an endpoint for its nonce, also one that has
-	// the newest.
+	// Unsatisfied refuses every proof at an endpoint with use_dpop_nonce, even one
+	// with the newest nonce.
 	Unsatisfied [endpoints]bool
-	// Refused refuses every proof at an endpoint for another reason.
+	// Refused refuses every proof at an endpoint with invalid_dpop_proof.
 	Refused [endpoints]bool
-	// Nonce edits the header with the nonce, and Challenge that of a refusal at userinfo.
+	// Nonce edits the header DPoP-Nonce, and Challenge the header WWW-Authenticate of a
+	// refusal at the userinfo endpoint.
 	Nonce     func(nonce string) string
 	Challenge func(challenge string) string
 }
 
-// proofClaims are the members of a proof (RFC 9449 section 4.2).
+// proofClaims are the claims of a proof (RFC 9449, section 4.2).
 type proofClaims struct {
 	ID     string `json:"jti"`
 	Method string `json:"htm"`
@@ -41,10 +44,9 @@ type proofClaims struct {
 	Nonce  string `json:"nonce"`
 }
 
-// prove judges the proof of a request, as RFC 9449 section 4.3 lists it. It returns the
-// thumbprint of the key, empty where there is no proof, and a refusal where the request
-// cannot go on. Each member that is wrong is a violation (DP); a nonce that is missing
-// or old is none.
+// prove checks the proof of a request (RFC 9449, section 4.3). It returns the
+// thumbprint of the key, or "" if there is no proof, and a response if the request must
+// be refused. Wrong members are violations, but a missing or old nonce is not.
 func (p *Provider) prove(req Request, lies *Faults, access string) (jkt string, refusal *answer) {
 	proofs := req.Header.Values("DPoP")
 	if len(proofs) == 0 {
@@ -76,7 +78,7 @@ func (p *Provider) prove(req Request, lies *Faults, access string) (jkt string, 
 	return jkt, nil
 }
 
-// readProof reads a proof and verifies it by the key that it brings.
+// readProof parses a proof and verifies it with the key in its header.
 func readProof(proofs []string) (jkt string, claims proofClaims, problem string) {
 	if len(proofs) != 1 {
 		return "", claims, "it appears more than once"
@@ -108,7 +110,7 @@ func readProof(proofs []string) (jkt string, claims proofClaims, problem string)
 	return b64(thumbprint), claims, ""
 }
 
-// checkProof returns what is wrong with the members of a proof.
+// checkProof checks the claims of a proof. It returns what is wrong, or "".
 func (p *Provider) checkProof(req Request, claims proofClaims, access string) (problem string) {
 	target, _, _ := strings.Cut(p.urls[req.Endpoint], "?")
 	hash := ""
@@ -140,14 +142,14 @@ func (p *Provider) gaveNonce(nonce string) bool {
 	return p.nonces.given[nonce]
 }
 
-// nonces are what proofs have to repeat. Provider.mu guards them.
+// nonces are the nonces that proofs have to contain. Provider.mu guards them.
 type nonces struct {
 	newest [endpoints]string
 	given  map[string]bool
 }
 
-// checkNonce reports whether a proof has the newest nonce of its endpoint, where one is
-// wanted. That nonce then counts no more.
+// checkNonce reports whether a proof has the newest nonce of its endpoint, or none is
+// required. Each nonce is valid only once.
 func (p *Provider) checkNonce(req Request, nonce string) bool {
 	if !p.conf.dpopNonces {
 		return true
@@ -159,14 +161,15 @@ func (p *Provider) checkNonce(req Request, nonce string) bool {
 	return newest != "" && nonce == newest
 }
 
-// ForgetNonces has the provider take none of the nonces that it has given.
+// ForgetNonces invalidates all nonces that the provider has issued.
 func (p *Provider) ForgetNonces() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.nonces.newest = [endpoints]string{}
 }
 
-// giveNonce adds a new nonce to an answer, of any status.
+// giveNonce adds a new nonce to an answer with any status, if nonces are
+// required.
 func (p *Provider) giveNonce(e Endpoint, lies *Faults, a answer) answer {
 	if !p.conf.dpopNonces {
 		return a
@@ -185,8 +188,8 @@ func (p *Provider) giveNonce(e Endpoint, lies *Faults, a answer) answer {
 	return a
 }
 
-// refuseProof is the answer to a proof that does not count: RFC 9449 sections 5 and 8,
-// or at userinfo sections 7.1 and 9.
+// refuseProof returns the response to a proof that is not accepted (RFC 9449, sections
+// 5 and 8; at the userinfo endpoint, sections 7.1 and 9).
 func (p *Provider) refuseProof(req Request, lies *Faults, code string) *answer {
 	if req.Endpoint != UserInfo {
 		a := refuse(http.StatusBadRequest, code, "the proof does not count")
@@ -201,8 +204,8 @@ func (p *Provider) refuseProof(req Request, lies *Faults, code string) *answer {
 	return &a
 }
 
-// bind makes a grant that of a key: the one that the authorization request named, and
-// that all proofs before had. It returns what is wrong.
+// bind binds a grant to a key. It must be the key that the authorization request
+// named, and that of all earlier proofs. bind returns what is wrong, or "".
 func (p *Provider) bind(g *grant, jkt string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -216,8 +219,8 @@ func (p *Provider) bind(g *grant, jkt string) string {
 	return ""
 }
 
-// proveToken judges a request with an access token that is bound to a key, or sent as
-// one that is.
+// proveToken checks a userinfo request whose access token is bound to a key, or is
+// sent as if it were. It returns a refusal, or nil.
 func (p *Provider) proveToken(req Request, lies *Faults, token, bound string, isDPoP bool) *answer {
 	if isDPoP != (bound != "") {
 		p.violate("DP", "a token is sent as bound %t, and is bound %t", isDPoP, bound != "")

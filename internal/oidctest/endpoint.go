@@ -1,12 +1,12 @@
 package oidctest
 
-// Endpoint names one of the doors of the provider: hits are counted, requests
-// recorded and faults injected for each of them.
+// Endpoint is an endpoint of the provider. Hits, recorded requests and faults
+// are separate for each endpoint.
 type Endpoint int
 
 const (
-	// Elsewhere is every path that the provider does not serve. A request there
-	// is a violation (C00m): a client must not probe for more than metadata names.
+	// Elsewhere is every path that the provider does not serve. A request to one
+	// is a violation, because clients must use only the URLs in the metadata.
 	Elsewhere Endpoint = iota
 	Discovery
 	Authorize
@@ -16,10 +16,10 @@ const (
 	EndSession
 	PushedRequest
 
-	endpoints // how many there are
+	endpoints // the number of endpoints
 )
 
-// String is the endpoint's name in violations and failures.
+// String returns the endpoint's name in violations and test failures.
 func (e Endpoint) String() string {
 	if e < 0 || e >= endpoints {
 		return "?"
@@ -27,8 +27,8 @@ func (e Endpoint) String() string {
 	return doors[e].name
 }
 
-// doors is the one table of endpoints: the member of the metadata that names
-// each (Discovery 1.0 section 3), its path, and the methods it takes.
+// doors is the table of endpoints: the metadata member that contains the URL
+// (OpenID Connect Discovery, section 3), the path, and the allowed methods.
 var doors = [endpoints]struct {
 	name, member, path string
 	methods            []string
@@ -40,14 +40,15 @@ var doors = [endpoints]struct {
 	UserInfo:   {"userinfo", "userinfo_endpoint", "/userinfo", []string{"GET", "POST"}},
 	JWKS:       {"jwks", "jwks_uri", "/jwks", []string{"GET"}},
 	EndSession: {"end_session", "end_session_endpoint", "/end_session", []string{"GET", "POST"}},
-	// Served where the option PushedRequests is given.
+	// Only served with the option PushedRequests.
 	PushedRequest: {"pushed request", "pushed_authorization_request_endpoint", "/par", []string{"POST"}},
 }
 
 const (
-	// trapPath is where lies want to lead. It is not served: to ask there at
-	// all is a violation.
+	// trapPath is where lies try to lead the relying party. It is not served,
+	// so any request to it is a violation.
 	trapPath = "/trap"
-	// nowherePath is a plain 404, for redirects that may be followed.
+	// nowherePath always responds with 404. It is for redirects that may be
+	// followed.
 	nowherePath = "/nowhere"
 )

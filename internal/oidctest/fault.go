@@ -9,65 +9,71 @@ import (
 	"time"
 )
 
-// Forever is a Delay that ends only with the client's patience: a black hole.
+// Forever is a Delay that ends only when the client gives up.
 const Forever = time.Duration(1<<63 - 1)
 
-// Fault is what goes wrong between a right answer and the client. The zero
-// value sends the answer as it is. Several together work in the order of the
-// fields, as far as they make sense together.
+// Fault is a fault in sending a correct answer to the client. The zero value
+// sends the answer unchanged. Several fields take effect in the order of their
+// declaration, as far as the combination makes sense.
 type Fault struct {
-	// When says for which hits of the endpoint, counted from 1, it is there.
+	// When reports whether the fault applies to the given hit of the endpoint,
+	// counted from 1. Default: to all.
 	When func(hit int) bool
-	// Hold is called before all else: a test may wait in it, or look.
+	// Hold is called first. A test may wait in it, or inspect the request.
 	Hold func(r *http.Request)
-	// Instead takes over; no check is made and no code is spent.
+	// Instead serves the request. Nothing is checked, and no code is spent.
 	Instead http.Handler
 	// Delay is the time before the first byte.
 	Delay time.Duration
-	// Drop closes the connection without an answer, Reset does it with a TCP
-	// reset, or RST_STREAM in HTTP/2.
+	// Drop closes the connection without an answer. Reset does so with a TCP
+	// reset, or with RST_STREAM in HTTP/2.
 	Drop, Reset bool
 
-	// Status, ContentType, Header and Body replace or edit those of the honest
-	// answer: a 500 keeps the right body, and must be refused all the same.
+	// Status and ContentType replace, and Header and Body edit, those of the
+	// correct answer. A response with status 500 thus has the correct body, and
+	// must be refused nevertheless.
 	Status      int
 	ContentType string
 	Header      func(header http.Header)
 	Body        func(honest []byte) []byte
-	// GzipBomb puts so many spaces before the body and compresses the whole,
-	// for a client that said it can undo that (any http.Transport).
+	// GzipBomb puts this number of spaces before the body and compresses the
+	// result. The client must accept gzip, as http.Transport does.
 	GzipBomb int64
-	// Endless keeps writing spaces after the body, until the client has enough.
+	// Endless writes spaces after the body until the client closes the
+	// connection.
 	Endless bool
-	// Drip is the pause after each byte of the body (X14).
+	// Drip is the pause after each byte of the body.
 	Drip time.Duration
-	// Chunked sends no Content-Length. Length is added to it: a negative one is
-	// too short, a positive one too long (X16).
+	// Chunked sends no Content-Length. Length is added to the Content-Length,
+	// which is then too small if Length is negative, and too large if it is
+	// positive.
 	Chunked bool
 	Length  int
-	// Cut ends the connection after CutAfter bytes of the body; 0 is headers
-	// alone (X15).
+	// Cut closes the connection after CutAfter bytes of the body. With 0, only
+	// the headers are sent.
 	Cut      bool
 	CutAfter int
 }
 
-// Redirects makes the fault a redirect.
+// Redirects makes the endpoint respond with a redirect.
 func (f *Fault) Redirects(status int, location string) {
 	f.Status = status
 	f.Header = func(h http.Header) { h.Set("Location", location) }
 }
 
-// Replace makes the fault another body.
+// Replace replaces the body and its type.
 func (f *Fault) Replace(contentType, body string) {
 	f.ContentType = contentType
 	f.Body = func([]byte) []byte { return []byte(body) }
 }
 
-// endlessLimit is where even an endless answer ends, should a client have no
-// limit at all: the test then fails by what SentBytes says, not by time.
+// endlessLimit limits even endless answers, in bytes. If a client has no limit
+// of its own, the test fails because of SentBytes and does not run into a
+// timeout.
 const endlessLimit = 1 << 28
 
-// send writes the answer, and counts the bytes of the body that it got rid of.
+// send writes the answer, and adds the number of bytes of the body that it
+// could write to sent.
 func (f Fault) send(w http.ResponseWriter, r *http.Request, a answer, done <-chan struct{}, sent *int64) {
 	if f.Delay > 0 && !pause(f.Delay, r, done) {
 		panic(http.ErrAbortHandler)
@@ -87,7 +93,7 @@ func (f Fault) send(w http.ResponseWriter, r *http.Request, a answer, done <-cha
 	}
 }
 
-// change puts what the fault says in the place of parts of the answer.
+// change applies Status, ContentType, Body, GzipBomb and Header to the answer.
 func (f Fault) change(a *answer) {
 	if f.Status != 0 {
 		a.status = f.Status
@@ -119,7 +125,7 @@ func (f Fault) sendHeader(w http.ResponseWriter, a answer) {
 	w.WriteHeader(a.status)
 }
 
-// sendBody writes the body as the fault has it: byte after byte, or not all.
+// sendBody writes the body according to Cut, Drip, Length and Chunked.
 func (f Fault) sendBody(w http.ResponseWriter, r *http.Request, body []byte, done <-chan struct{}, sent *int64) {
 	if f.Cut {
 		body = body[:min(max(f.CutAfter, 0), len(body))]
@@ -137,7 +143,7 @@ func (f Fault) sendBody(w http.ResponseWriter, r *http.Request, body []byte, don
 		*sent += int64(n)
 	}
 	if f.Cut || f.Length > 0 {
-		_ = flush() // what was promised is on its way, the rest never comes
+		_ = flush() // send what there is; the rest never follows
 		panic(http.ErrAbortHandler)
 	}
 	if f.Chunked {
@@ -145,7 +151,8 @@ func (f Fault) sendBody(w http.ResponseWriter, r *http.Request, body []byte, don
 	}
 }
 
-// sendSpaces writes spaces until the client has enough.
+// sendSpaces writes spaces until the client closes the connection, or up to
+// endlessLimit.
 func sendSpaces(w http.ResponseWriter, r *http.Request, sent *int64) {
 	spaces := bytes.Repeat([]byte{' '}, 1<<14)
 	for *sent < endlessLimit && r.Context().Err() == nil {
@@ -157,7 +164,8 @@ func sendSpaces(w http.ResponseWriter, r *http.Request, sent *int64) {
 	}
 }
 
-// pause waits, and reports whether anybody is still there.
+// pause waits. It returns false if the client or the provider is gone before
+// the time is up.
 func pause(d time.Duration, r *http.Request, done <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -170,25 +178,26 @@ func pause(d time.Duration, r *http.Request, done <-chan struct{}) bool {
 	return false
 }
 
-// hangUp ends the connection at once and does not return.
+// hangUp closes the connection immediately. It does not return.
 func hangUp(w http.ResponseWriter, reset bool) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err == nil {
 		raw := conn
 		if t, ok := conn.(interface{ NetConn() net.Conn }); ok {
-			raw = t.NetConn() // below TLS, which would say goodbye
+			raw = t.NetConn() // without a close_notify of TLS
 		}
 		if tcp, ok := raw.(*net.TCPConn); ok && reset {
 			_ = tcp.SetLinger(0)
 		}
 		_ = raw.Close()
 	}
-	panic(http.ErrAbortHandler) // HTTP/2 and memory: the server's own way
+	panic(http.ErrAbortHandler) // for HTTP/2 and memory, the server aborts the response
 }
 
-// shorten sends a Content-Length that is smaller than the body, which net/http
-// would not let pass. The rest is not sent: a client does not read it, but
-// net/http would complain of it on standard error.
+// shorten sends a Content-Length that is too small, which net/http would not
+// allow. It does not send the rest of the body, since net/http's client would
+// log a message about it on standard error. It returns false if the connection
+// cannot be hijacked.
 func shorten(w http.ResponseWriter, a answer, by int) bool {
 	conn, buf, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -205,8 +214,8 @@ func shorten(w http.ResponseWriter, a answer, by int) bool {
 	return true
 }
 
-// gzipBomb compresses n spaces, and then the body. Gzip may be concatenated
-// (RFC 1952 section 2.2), so one compressed block serves many times.
+// gzipBomb compresses n spaces, followed by the body. It repeats one compressed
+// block, because gzip members may be concatenated (RFC 1952, section 2.2).
 func gzipBomb(n int64, body []byte) []byte {
 	const block = 1 << 20
 	pack := func(b []byte) []byte {

@@ -6,31 +6,31 @@ import (
 	"time"
 )
 
-// grant is what one sign-in allowed, and all that its tokens are made from.
+// grant is the result of one sign-in. Tokens are made from it.
 type grant struct {
-	user        string // a name in Provider.users
-	subject     string // as it was then
+	user        string // key in Provider.users
+	subject     string // at the time of the sign-in
 	clientID    string
 	redirectURI string
 	state       string
 	nonce       string
 	challenge   string
-	jkt         string // the thumbprint of the key that its tokens are bound to
+	jkt         string // thumbprint of the key that the tokens are bound to
 	acr         string
 	sid         string
 	scopes      []string
 	authTime    time.Time
 	codeDies    time.Time
 	code        string
-	spent       bool // the code was traded, or tried to be
+	spent       bool // the code has been redeemed, successfully or not
 }
 
 func (g *grant) has(scope string) bool { return slices.Contains(g.scopes, scope) }
 
-// grants finds one by what was issued for it. Provider.mu guards it.
+// grants finds grants by their codes and tokens. Provider.mu guards it.
 type grants struct {
 	codes, access, refresh map[string]*grant
-	bound                  map[string]string // access tokens, and the key of each
+	bound                  map[string]string // access token to thumbprint of its key
 	spentRefresh           map[string]bool
 	idTokens               map[string]bool
 	latest                 Issued
@@ -43,29 +43,29 @@ func newGrants() grants {
 	}
 }
 
-// Issued is what the provider gave out last.
+// Issued has what the provider issued last.
 type Issued struct {
 	Code, AccessToken, RefreshToken, IDToken string
 	State, Nonce, Subject, SID               string
 }
 
-// Issued is what the latest login, or refresh, got.
+// Issued returns what the latest login or refresh got.
 func (p *Provider) Issued() Issued {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.grants.latest
 }
 
-// token68 makes a value with the characters that a careless client forgets to
-// escape; all of them are allowed (RFC 6749 appendix A). The canary is in the
-// middle, where escaping does not change it.
+// token68 returns a random value. prefix and suffix have allowed characters
+// that a careless client forgets to escape (RFC 6749, appendix A). The random
+// part in the middle is the canary, because escaping does not change it.
 func (p *Provider) token68(prefix, suffix string) string {
 	middle := rand.Text()
 	p.secret(middle)
 	return prefix + middle + suffix
 }
 
-// grantCode keeps a grant until its code comes.
+// grantCode issues a code for a grant and stores the grant.
 func (p *Provider) grantCode(g *grant) string {
 	g.code = p.token68("4/", "+a==")
 	g.sid = rand.Text()
@@ -76,8 +76,9 @@ func (p *Provider) grantCode(g *grant) string {
 	return g.code
 }
 
-// spendCode finds the grant of a code, which works once: first reports whether
-// this is that time (RFC 6749 section 4.1.2).
+// spendCode returns the grant of a code, or nil. first reports whether the code
+// is used for the first time; it must not be used again (RFC 6749, section
+// 4.1.2).
 func (p *Provider) spendCode(code string) (g *grant, first bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -93,7 +94,8 @@ func (p *Provider) spendCode(code string) (g *grant, first bool) {
 	return g, first
 }
 
-// accessToken issues one for userinfo, which is bound to a key if jkt names one.
+// accessToken issues an access token for the userinfo endpoint. It is bound to a
+// key if jkt is not empty.
 func (p *Provider) accessToken(g *grant, jkt string) string {
 	token := p.token68("at-", "~.+/=")
 	p.mu.Lock()
@@ -115,7 +117,8 @@ func (p *Provider) refreshToken(g *grant) string {
 	return token
 }
 
-// spendRefresh ends a refresh token, which works once.
+// spendRefresh invalidates a refresh token, which can be used only once. It
+// returns false if the token is not valid.
 func (p *Provider) spendRefresh(token string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -129,8 +132,8 @@ func (p *Provider) spendRefresh(token string) bool {
 	return true
 }
 
-// EndGrants makes all refresh and access tokens so far worthless: a refresh is
-// answered invalid_grant (X08), userinfo 401.
+// EndGrants invalidates all refresh and access tokens issued so far: refreshes
+// get invalid_grant, and userinfo requests get 401.
 func (p *Provider) EndGrants() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 // responseLife is the time from iat to exp of a signed response.
 const responseLife = 10 * time.Minute
 
-// responseModes are those that are offered.
+// responseModes returns the supported response modes.
 func (p *Provider) responseModes() []string {
 	modes := []string{"query", "form_post"}
 	if p.conf.signedResponses {
@@ -21,7 +21,8 @@ func (p *Provider) responseModes() []string {
 	return modes
 }
 
-// respond sends the browser back with the parameters of a response, as its mode has it.
+// respond sends the parameters out to the redirect URI in the response mode that the
+// request asks for.
 func (p *Provider) respond(q, out url.Values, lies *AuthorizationLies) answer {
 	mode := q.Get("response_mode")
 	if p.conf.signedResponses && slices.Contains([]string{"jwt", "query.jwt", "form_post.jwt"}, mode) {
@@ -41,8 +42,8 @@ func (p *Provider) respond(q, out url.Values, lies *AuthorizationLies) answer {
 	return redirect(q.Get("redirect_uri"), query)
 }
 
-// signedResponse is JARM section 2.1: the parameters with iss, aud and exp, signed, and
-// encrypted where the client has a key for it.
+// signedResponse returns a signed response: a JWT of the parameters with iss, aud and
+// exp (JARM, section 2.1). It is encrypted if the client has a ResponseKey.
 func (p *Provider) signedResponse(out url.Values, lies JWTLies) string {
 	now := p.Now()
 	claims := map[string]any{"iss": p.issuer, "aud": p.Client().ID, "iat": now.Unix(), "exp": now.Add(responseLife).Unix()}

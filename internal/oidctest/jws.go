@@ -8,7 +8,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
-	_ "crypto/sha256" // the hashes of RFC 7518 section 3.1
+	_ "crypto/sha256" // hashes of RFC 7518, section 3.1
 	_ "crypto/sha512"
 	"crypto/x509"
 	"encoding/json"
@@ -17,30 +17,32 @@ import (
 	"strings"
 )
 
-// Signature says who signs a token, and how well.
+// Signature is how a token is signed.
 type Signature int
 
 const (
-	// SignHonestly signs with the key that the header names. For HS256 and its
-	// kin that is the client secret (Core section 10.1).
+	// SignHonestly signs with the key that the header names. For HMAC
+	// algorithms, that is the client secret (OpenID Connect Core, section
+	// 10.1).
 	SignHonestly Signature = iota
-	// SignWithWrongKey signs with a key that is published nowhere, under the
-	// name of the right one.
+	// SignWithWrongKey signs with an unpublished key, under the kid of the
+	// right one.
 	SignWithWrongKey
-	// SignCorruptly signs with the right key, and flips one bit.
+	// SignCorruptly signs with the right key, and flips one bit of the
+	// signature.
 	SignCorruptly
-	// SignNot leaves the signature empty, whatever the header says.
+	// SignNot leaves the signature empty, regardless of the header.
 	SignNot
-	// SignWithPublicKey is the confusion of algorithms (RFC 8725 section 2.1):
-	// HMAC with the published key, as PEM, for its secret.
+	// SignWithPublicKey is algorithm confusion (RFC 8725, section 2.1): HMAC
+	// whose secret is the published key in PEM.
 	SignWithPublicKey
 )
 
-// Mint makes a compact JWS of claims, and lies as configured. It is what signs ID
-// tokens and everything else here.
+// Mint returns a compact JWS of claims, with the given lies. It signs ID tokens
+// and everything else in this package.
 //
-// The tokens are put together by hand and not by a library, since a library
-// would refuse to make most of them.
+// It does not use a library, because a library would refuse to create most of
+// these tokens.
 func (p *Provider) Mint(claims map[string]any, lies JWTLies) string {
 	alg := cmp.Or(lies.Alg, p.conf.alg)
 	if lies.Signature == SignWithPublicKey {
@@ -117,7 +119,8 @@ func (p *Provider) publicPEM(generation int) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 }
 
-// familyOf is which keys an algorithm uses; "" for those with a secret.
+// familyOf returns the family of the keys that an algorithm uses, or "" for
+// algorithms with a secret.
 func familyOf(alg string) string {
 	switch {
 	case strings.HasPrefix(alg, "RS"), strings.HasPrefix(alg, "PS"):
@@ -139,7 +142,7 @@ func hashOf(alg string) crypto.Hash {
 	case strings.HasSuffix(alg, "384"):
 		return crypto.SHA384
 	case strings.HasSuffix(alg, "512"), alg == "EdDSA", alg == "Ed25519":
-		return crypto.SHA512 // of Ed25519: what at_hash is made with
+		return crypto.SHA512 // for Ed25519, used for at_hash
 	}
 	return crypto.SHA256
 }
@@ -150,7 +153,7 @@ func digest(h crypto.Hash, b []byte) []byte {
 	return d.Sum(nil)
 }
 
-// sign is RFC 7518 section 3 and RFC 8037 section 3.1.
+// sign signs input (RFC 7518, section 3; RFC 8037, section 3.1).
 func sign(alg string, key any, input []byte) ([]byte, error) {
 	h := hashOf(alg)
 	switch k := key.(type) {
@@ -179,5 +182,5 @@ func sign(alg string, key any, input []byte) ([]byte, error) {
 	return ed25519.Sign(key.(ed25519.PrivateKey), input), nil
 }
 
-// NoKID takes the kid out of a header.
+// NoKID removes the kid from a header.
 func NoKID(header map[string]any) { delete(header, "kid") }

@@ -13,26 +13,29 @@ import (
 	"sync"
 )
 
-// Numbers in the pool below zero are for purposes that no keyring has.
+// Negative numbers in the pool are for special purposes, outside of all
+// keyrings.
 const (
-	wrongKey  = -1 // a liar's, published nowhere
+	wrongKey  = -1 // for false signatures; never published
 	encKey    = -2 // published with "use": "enc"
 	caKey     = -3
 	serverKey = -4
 )
 
-// generations is after how many rotations key material comes back. Two that
-// follow each other always differ, and making an RSA key is slow.
+// generations is the number of rotations after which keys are reused.
+// Consecutive keys always differ. There are so few because creating RSA keys is
+// slow.
 const generations = 3
 
-// pool holds the private keys of this process: made at first use, shared by
-// all tests, never stored.
+// pool has the private keys of this process. They are created at first use,
+// shared by all tests, and never stored.
 var pool = struct {
 	mu   sync.Mutex
 	keys map[string]crypto.Signer
 }{keys: map[string]crypto.Signer{}}
 
-// privateKey is the nth key of a family: RSA, P-256, P-384, P-521, Ed25519.
+// privateKey returns the nth key of a family: RSA, P-256, P-384, P-521 or
+// Ed25519.
 func privateKey(family string, n int) crypto.Signer {
 	pool.mu.Lock()
 	defer pool.mu.Unlock()
@@ -42,7 +45,7 @@ func privateKey(family string, n int) crypto.Signer {
 	}
 	key, err := generate(family)
 	if err != nil {
-		panic(err) // no entropy, or a family that this package does not name
+		panic(err) // no entropy, or an unknown family
 	}
 	pool.keys[name] = key
 	return key
@@ -65,8 +68,8 @@ func generate(family string) (crypto.Signer, error) {
 	return nil, fmt.Errorf("no key family %q", family)
 }
 
-// keyrings counts the providers of each test: what one of them signs must not
-// verify with the keys of another.
+// keyrings counts the providers of each test, so that they have different keys:
+// a signature of one must not verify with the keys of another.
 var keyrings = struct {
 	mu   sync.Mutex
 	next map[string]int
@@ -77,15 +80,15 @@ func nextKeyring(test string) int {
 	defer keyrings.mu.Unlock()
 	n := keyrings.next[test]
 	keyrings.next[test] = n + 1
-	return n % 4 // repeated runs (-count) begin again, sooner or later
+	return n % 4 // repeated runs (-count) reuse keyrings
 }
 
-// key is the provider's private key of a family and generation.
+// key returns the provider's private key of a family and generation.
 func (p *Provider) key(family string, generation int) crypto.Signer {
 	return privateKey(family, p.conf.keyring*generations+generation%generations)
 }
 
-// publicJWK writes a public key as RFC 7517 and RFC 7518 section 6 say.
+// publicJWK returns a public key as a JWK (RFC 7517; RFC 7518, section 6).
 func publicJWK(pub crypto.PublicKey) map[string]any {
 	switch k := pub.(type) {
 	case *rsa.PublicKey:
@@ -97,7 +100,7 @@ func publicJWK(pub crypto.PublicKey) map[string]any {
 	case *ecdsa.PublicKey:
 		point, err := k.Bytes() // 0x04, x, y
 		if err != nil {
-			panic(err) // not a key of ours
+			panic(err) // cannot happen with keys of this package
 		}
 		half := (len(point) - 1) / 2
 		return map[string]any{
@@ -110,15 +113,15 @@ func publicJWK(pub crypto.PublicKey) map[string]any {
 	panic(fmt.Sprintf("oidctest: no JWK for %T", pub))
 }
 
-// WrongJWK is the public half of the key that SignWithWrongKey signs RS256
-// with: what a liar would offer in a header, or behind a jku.
+// WrongJWK returns the public key for RS256 signatures by SignWithWrongKey,
+// which an attacker would offer in a header or at a jku.
 func WrongJWK() map[string]any {
 	jwk := publicJWK(privateKey("RSA", wrongKey).Public())
 	jwk["kid"], jwk["use"], jwk["alg"] = "wrong", "sig", "RS256"
 	return jwk
 }
 
-// b64url is the encoding of RFC 7515 section 2.
+// b64url is the encoding of RFC 7515, section 2.
 var b64url = base64.RawURLEncoding
 
 func b64(b []byte) string { return b64url.EncodeToString(b) }

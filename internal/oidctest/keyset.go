@@ -17,7 +17,7 @@ func (p *Provider) jwks(lies *Faults) answer {
 	return a
 }
 
-// KeySet is the document at jwks_uri, for tests that need no HTTP.
+// KeySet returns the document at jwks_uri, for tests that do not use HTTP.
 func (p *Provider) KeySet() []byte {
 	lies := p.Lies()
 	doc, err := json.Marshal(map[string]any{"keys": p.keys(&lies)})
@@ -27,9 +27,10 @@ func (p *Provider) KeySet() []byte {
 	return doc
 }
 
-// keys are the published ones. The set is the OpenID Foundation's by default:
-// the signing key among an EC, an Ed25519, a secp256k1 key without alg, and
-// two for encryption. Who gives up on the one it cannot read signs in no user.
+// keys returns the published keys. By default, the set is that of the OpenID
+// Foundation's suite: the signing key among an EC key, an Ed25519 key, a
+// secp256k1 key without alg, and two encryption keys. A relying party that
+// fails at the key that it cannot read cannot sign in any user.
 func (p *Provider) keys(lies *Faults) []any {
 	p.mu.Lock()
 	signs, shown := p.signing, slices.Clone(p.shown)
@@ -58,7 +59,8 @@ func (p *Provider) keys(lies *Faults) []any {
 	return slices.Insert(others, 2, any(signing))
 }
 
-// families are those of the mixed set, and the provider's own.
+// families returns the key families in the default key set: the mixed ones, and
+// the provider's own.
 func families(own string) []string {
 	all := []string{"RSA", "P-256", "Ed25519"}
 	if !slices.Contains(all, own) {
@@ -90,8 +92,8 @@ func encryptionJWK(family, alg string) map[string]any {
 	return jwk
 }
 
-// secp256k1 is a sound key on a curve that Go has not (RFC 8812): the curve's
-// base point, so it has no use. Without alg, as in the suite.
+// secp256k1 returns a valid key on a curve that Go does not support (RFC 8812).
+// It is the base point of the curve, and has no alg, as in the suite.
 func secp256k1() map[string]any {
 	return map[string]any{
 		"kty": "EC", "crv": "secp256k1", "kid": "secp256k1.0", "use": "sig",
@@ -100,7 +102,7 @@ func secp256k1() map[string]any {
 	}
 }
 
-// RotateKeys signs with a new key from now on, and publishes it alone.
+// RotateKeys replaces the signing key and publishes only the new one.
 func (p *Provider) RotateKeys() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -108,17 +110,18 @@ func (p *Provider) RotateKeys() {
 	p.shown = []int{p.signing}
 }
 
-// SetKeys says which generation of keys signs, and which are published. An
-// orderly rotation (X10) is (0, 0), (0, 0, 1), (1, 0, 1), (1, 1); a disorderly
-// one (X11) begins with (1, 0); a key that was stolen goes by (1, 1) (X12).
+// SetKeys sets the generation of the signing key, and the generations that are
+// published. An orderly rotation is (0, 0), (0, 0, 1), (1, 0, 1), (1, 1). A
+// disorderly one begins with (1, 0), which signs with an unpublished key. (1,
+// 1) immediately withdraws a stolen key.
 func (p *Provider) SetKeys(signing int, published ...int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.signing, p.shown = signing, slices.Clone(published)
 }
 
-// NoKIDs publishes one key of each kind, all without kid (C06). The token's
-// header must not have one either: see NoKID.
+// NoKIDs is a KeyLies.Publish that publishes one key of each kind, without kid.
+// The token's header must not have a kid either: see NoKID.
 func NoKIDs(signing map[string]any, others []any) []any {
 	set := []any{signing}
 	kinds := map[any]bool{kind(signing): true}
@@ -137,7 +140,8 @@ func kind(jwk map[string]any) string {
 	return kty + crv
 }
 
-// ThreeNoKIDs publishes three RSA keys without kid; the last one is right (C07).
+// ThreeNoKIDs is a KeyLies.Publish that publishes three RSA keys without kid, of
+// which the last is the right one.
 func (p *Provider) ThreeNoKIDs(signing map[string]any, _ []any) []any {
 	p.mu.Lock()
 	g := p.signing
@@ -154,8 +158,8 @@ func withoutKIDs(set []any) []any {
 	return set
 }
 
-// SigningKeyWith changes members of the signing key's JWK, for example "use"
-// to "enc" (S13); nil takes one away.
+// SigningKeyWith returns a KeyLies.Publish that sets members of the signing
+// key's JWK, for example "use" to "enc". A nil value removes the member.
 func SigningKeyWith(members map[string]any) func(map[string]any, []any) []any {
 	return func(signing map[string]any, others []any) []any {
 		if signing == nil {
@@ -171,8 +175,9 @@ func SigningKeyWith(members map[string]any) func(map[string]any, []any) []any {
 	}
 }
 
-// GarbageKeys surrounds the signing key with what RFC 7517 section 5 says to
-// ignore, and with what no sane document has. The right key is among it.
+// GarbageKeys is a KeyLies.Publish that puts, before the signing key, keys that
+// must be ignored according to RFC 7517, section 5, and values that are not
+// keys at all.
 func GarbageKeys(signing map[string]any, others []any) []any {
 	set := []any{
 		nil, "key", 7, []any{}, map[string]any{},

@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// endSession is RP-Initiated Logout 1.0 section 2 (C50). It asks nothing and
-// signs no user out here: who is signed in is for the test to say (SignOut).
+// endSession is the end-session endpoint (OpenID Connect RP-Initiated Logout,
+// section 2). It asks for no confirmation, and does not sign the user out:
+// tests do that with SignOut.
 func (p *Provider) endSession(req Request, lies *Faults) answer {
 	q, c := req.Params(), p.Client()
 	hint, id := q.Get("id_token_hint"), q.Get("client_id")
@@ -40,13 +41,12 @@ func (p *Provider) endSession(req Request, lies *Faults) answer {
 	return redirect(back, out.Encode())
 }
 
-// BackchannelEvent is the member of events that makes a logout token
-// (Back-Channel Logout 1.0 section 2.4).
+// BackchannelEvent is the member of the claim events that identifies a logout
+// token (OpenID Connect Back-Channel Logout, section 2.4).
 const BackchannelEvent = "http://schemas.openid.net/event/backchannel-logout"
 
-// LogoutToken makes the token that a test posts to the back-channel logout
-// endpoint for a session: honest, but for the lies (C53–C60, S21). Either of
-// sub and sid may be empty.
+// LogoutToken returns a token that a test posts to the back-channel logout
+// endpoint. It is honest except for the lies. sub or sid may be empty.
 func (p *Provider) LogoutToken(sub, sid string, lies JWTLies) string {
 	now := p.Now()
 	claims := map[string]any{

@@ -8,8 +8,8 @@ import (
 )
 
 // memoryTransport calls the provider without a socket. Headers and streaming
-// are as over HTTP; what needs a TCP connection (a reset, a Content-Length
-// that is too short) is an aborted body.
+// work as over HTTP. Faults that need a TCP connection, such as a reset or a
+// Content-Length that is too small, abort the body.
 type memoryTransport struct{ p *Provider }
 
 // RoundTrip implements http.RoundTripper.
@@ -25,7 +25,7 @@ func (m memoryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	in.RequestURI = in.URL.RequestURI()
 	in.RemoteAddr = "127.0.0.1:0"
 	pr, pw := io.Pipe()
-	context.AfterFunc(ctx, func() { _ = pr.Close() }) // no writer is left
+	context.AfterFunc(ctx, func() { _ = pr.Close() }) // unblocks the writer
 	w := &memoryWriter{header: http.Header{}, pipe: pw, ready: make(chan struct{})}
 	go func() {
 		defer func() {
@@ -59,14 +59,14 @@ func (m memoryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// memoryWriter hands the response over as soon as its status is known.
+// memoryWriter delivers the response as soon as its status is known.
 type memoryWriter struct {
 	header http.Header
 	pipe   *io.PipeWriter
 	once   sync.Once
 	ready  chan struct{}
 
-	// Set before ready is closed, never after.
+	// These are set before ready is closed, and never change afterwards.
 	status int
 	sent   http.Header
 	failed error
@@ -86,7 +86,8 @@ func (w *memoryWriter) Write(b []byte) (int, error) {
 	return w.pipe.Write(b)
 }
 
-// Flush implements http.Flusher; nothing is ever held back.
+// Flush implements http.Flusher. It does nothing, because writes are not
+// buffered.
 func (w *memoryWriter) Flush() {}
 
 func (w *memoryWriter) finish(err error) {

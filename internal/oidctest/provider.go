@@ -12,36 +12,36 @@ import (
 	"time"
 )
 
-// Provider is an OpenID Provider with one client and no screen: its
-// authorization endpoint signs in, at once, whoever SignIn named.
+// Provider is an OpenID Provider with one client and no login page: its
+// authorization endpoint immediately signs in the user that SignIn has set.
 //
-// All methods may be called while requests are served.
+// It is safe for concurrent use.
 type Provider struct {
 	t      testing.TB
 	conf   config
 	issuer string
 	urls   [endpoints]string
 	paths  map[string]Endpoint
-	done   chan struct{} // closed at the end: nothing waits after it
+	done   chan struct{} // closed at the end, which ends all delays
 	server server
 
-	mu      sync.Mutex // guards all that follows
+	mu      sync.Mutex // guards the following
 	lies    Faults
 	client  Client
 	users   map[string]User
 	chooser func(*http.Request) string
-	since   time.Time // when the signed-in user gave the password
-	signing int       // generation of the key that signs
-	shown   []int     // generations in the key set
+	since   time.Time // when the signed-in user authenticated
+	signing int       // generation of the signing key
+	shown   []int     // published generations
 	grants  grants
 	record  record
-	// requests are those that were pushed.
+	// requests has the pushed authorization requests by request_uri.
 	requests map[string]pushedRequest
 	nonces   nonces
 }
 
-// New starts a provider that ends with the test. Violations that the test has
-// not taken (TakeViolations) fail it then, unless Lenient is among the options.
+// New starts a provider that ends with the test. Violations then fail the test,
+// unless it has taken them (TakeViolations) or the provider is Lenient.
 func New(t testing.TB, opts ...Option) *Provider {
 	t.Helper()
 	conf := defaults()
@@ -64,7 +64,7 @@ func New(t testing.TB, opts ...Option) *Provider {
 	return p
 }
 
-// place settles the issuer and where each endpoint lies below it.
+// place sets the issuer and the URLs of the endpoints.
 func (p *Provider) place() {
 	origin := p.server.origin
 	p.issuer = origin + p.conf.path
@@ -99,20 +99,21 @@ func (p *Provider) end() {
 	}
 }
 
-// Issuer is the issuer identifier, byte for byte.
+// Issuer returns the issuer identifier.
 func (p *Provider) Issuer() string { return p.issuer }
 
-// URL is where an endpoint is, as the metadata names it.
+// URL returns the URL of an endpoint, as in the metadata.
 func (p *Provider) URL(e Endpoint) string { return p.urls[e] }
 
-// Now is the provider's clock, with the skew that the lies give it.
+// Now returns the time of the provider's clock, including Faults.Skew.
 func (p *Provider) Now() time.Time { return p.conf.now().Add(p.Lies().Skew) }
 
-// ServeHTTP answers honestly into a buffer, and lets the endpoint's fault send
-// that. The code is thus spent also where its answer is lost on the way.
+// ServeHTTP implements http.Handler. It writes the answer into a buffer, which
+// the endpoint's fault then sends. A code is therefore spent even if the answer
+// is lost.
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e := p.paths[r.URL.Path]
-	if r.URL.Path == nowherePath || r.URL.Path == "/favicon.ico" { // browsers ask for that by themselves
+	if r.URL.Path == nowherePath || r.URL.Path == "/favicon.ico" { // browsers request it on their own
 		http.NotFound(w, r)
 		return
 	}
@@ -131,7 +132,7 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var sent int64
-	defer func() { // also where the fault aborts
+	defer func() { // even if the fault panics
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.record.sent[e] += sent
@@ -139,7 +140,8 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fault.send(w, r, p.answer(req, &lies), p.done, &sent)
 }
 
-// answer is the honest part: what the specifications say.
+// answer checks a request and returns the answer, before the endpoint's fault
+// applies.
 func (p *Provider) answer(req Request, lies *Faults) answer {
 	e := req.Endpoint
 	if e == Elsewhere {
@@ -169,7 +171,8 @@ func (p *Provider) answer(req Request, lies *Faults) answer {
 	}
 }
 
-// checkTransport holds what is true of every request, whatever it asks for.
+// checkTransport checks what all endpoints have in common: cookies,
+// credentials, the endpoint's query, and repeated parameters.
 func (p *Provider) checkTransport(req *Request) {
 	e := req.Endpoint
 	if e != Authorize && e != EndSession && len(req.Header["Cookie"]) > 0 {
@@ -189,7 +192,7 @@ func (p *Provider) checkTransport(req *Request) {
 	}
 	for _, params := range []url.Values{req.Query, req.Form} {
 		for name, values := range params {
-			// RFC 6749 section 3.1; a resource may be named twice (RFC 8707).
+			// RFC 6749, section 3.1. Several resources are allowed (RFC 8707).
 			if len(values) > 1 && name != "resource" && name != "audience" {
 				p.violate("C00", "%s is sent %d times to the %s endpoint", name, len(values), e)
 			}
@@ -197,7 +200,7 @@ func (p *Provider) checkTransport(req *Request) {
 	}
 }
 
-// violate records what the relying party did wrong; row says where it is written.
+// violate records a violation. row is its label, see the package comment.
 func (p *Provider) violate(row, format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

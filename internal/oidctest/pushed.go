@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// requestURILife is how long a pushed request waits for its browser.
+// requestURILife is how long a pushed request is valid.
 const requestURILife = time.Minute
 
-// pushed is the endpoint for pushed authorization requests (RFC 9126 section
-// 2): it takes what the authorization endpoint would, from a client that proves
-// who it is. What is wrong with the request itself is said where it is used.
+// pushed is the endpoint for pushed authorization requests (RFC 9126, section
+// 2). It takes the parameters of an authorization request from an authenticated
+// client. These are checked only when the request is used.
 func (p *Provider) pushed(req Request, lies *Faults) answer {
 	for name := range req.Query {
 		p.violate("F01", "%s is in the query of the pushed request", name)
@@ -42,7 +42,7 @@ func (p *Provider) pushed(req Request, lies *Faults) answer {
 	for _, name := range []string{"client_secret", "client_assertion", "client_assertion_type"} {
 		form.Del(name)
 	}
-	requestURI := "urn:ietf:params:oauth:request_uri:" + rand.Text() + "/+&=" // to be escaped
+	requestURI := "urn:ietf:params:oauth:request_uri:" + rand.Text() + "/+&=" // clients must escape this
 	p.mu.Lock()
 	p.requests[requestURI] = pushedRequest{form, p.conf.now().Add(requestURILife)}
 	p.mu.Unlock()
@@ -58,9 +58,10 @@ type pushedRequest struct {
 	dies time.Time
 }
 
-// pulled returns the parameters that a browser's request means: those that were
-// pushed, where it brings a reference to them. Other parameters beside it have
-// no meaning and are a violation.
+// pulled returns the parameters of an authorization request: if the provider
+// requires pushed requests, those that were pushed under its request_uri. Other
+// parameters next to request_uri are a violation. stop is the reason to refuse
+// the request, or "".
 func (p *Provider) pulled(q url.Values) (meant url.Values, stop string) {
 	if !p.conf.pushed {
 		return q, ""
@@ -81,8 +82,8 @@ func (p *Provider) pulled(q url.Values) (meant url.Values, stop string) {
 	return request.form, ""
 }
 
-// namedKey is dpop_jkt of a request, which may be in a request object. That is verified
-// where the request is used.
+// namedKey returns the dpop_jkt of a request, which may be in a request object. The
+// request object is verified when the request is used.
 func (p *Provider) namedKey(form url.Values) string {
 	if !form.Has("request") {
 		return form.Get("dpop_jkt")
@@ -91,6 +92,6 @@ func (p *Provider) namedKey(form url.Values) string {
 		Thumbprint string `json:"dpop_jkt"`
 	}
 	_, payload, _ := p.openRequestObject(form.Get("request"))
-	_ = json.Unmarshal(payload, &members) // what is no JSON names no key
+	_ = json.Unmarshal(payload, &members) // without valid JSON, there is no key
 	return members.Thumbprint
 }

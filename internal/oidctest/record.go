@@ -8,20 +8,21 @@ import (
 	"slices"
 )
 
-// Request is one that arrived, as it arrived.
+// Request is a request as it arrived.
 type Request struct {
 	Endpoint Endpoint
 	Method   string
 	URL      *url.URL
 	Header   http.Header
-	Query    url.Values // of the URL
-	Form     url.Values // of the body, where it is a form
-	// Certificate is that of the client in TLS, in DER; nil if it shows none.
+	Query    url.Values // from the URL
+	Form     url.Values // from the body, if it is a form
+	// Certificate is the TLS client certificate in DER, or nil.
 	Certificate []byte
 	raw         *http.Request
 }
 
-// Params are what an endpoint for browsers takes: of the URL, or of a form.
+// Params returns the parameters for an endpoint for browsers: those of the form
+// for POST, and of the URL otherwise.
 func (r Request) Params() url.Values {
 	if r.Method == http.MethodPost {
 		return r.Form
@@ -41,22 +42,23 @@ func readRequest(e Endpoint, r *http.Request) Request {
 	return req
 }
 
-// maxCanaries bounds what Canaries remembers in a long test.
+// maxCanaries limits how many canaries a long test collects.
 const maxCanaries = 1 << 13
 
-// record is what the provider has seen. Provider.mu guards it.
+// record has what the provider remembers about requests. Provider.mu guards it.
 type record struct {
 	violations []string
 	hits       [endpoints]int
 	sent       [endpoints]int64
 	last       [endpoints]Request
-	seen       map[string]string // value of a kind → the request that had it
+	seen       map[string]string // kind=value to the first request with it
 	canaries   []string
 }
 
 func newRecord() record { return record{seen: map[string]string{}} }
 
-// note counts a request, and returns its number among those of its endpoint.
+// note records a request, and returns its number among the requests to the same
+// endpoint, counted from 1.
 func (p *Provider) note(req Request) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -67,9 +69,9 @@ func (p *Provider) note(req Request) int {
 	return p.record.hits[req.Endpoint]
 }
 
-// fresh reports whether a value of this kind is new. One that comes back with the
-// very same request is the browser's doing and fresh as well: people reload.
-// An empty request is like no other.
+// fresh reports whether a value of this kind has not been seen before. A value
+// also counts as fresh if the same request is repeated, because users reload
+// pages. If request is "", it never counts as repeated.
 func (p *Provider) fresh(kind, value, request string) bool {
 	if p.conf.unrecorded {
 		return true
@@ -84,7 +86,7 @@ func (p *Provider) fresh(kind, value, request string) bool {
 	return true
 }
 
-// secret remembers a value that must never appear in a log.
+// secret records values that must never appear in a log, see Canaries.
 func (p *Provider) secret(values ...string) {
 	if p.conf.unrecorded {
 		return
@@ -98,37 +100,39 @@ func (p *Provider) secret(values ...string) {
 	}
 }
 
-// Hits is how often an endpoint was asked.
+// Hits returns the number of requests to an endpoint.
 func (p *Provider) Hits(e Endpoint) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.record.hits[e]
 }
 
-// SentBytes is how much of its answers an endpoint got rid of: what a reader
-// with a limit has not taken was not sent (X17).
+// SentBytes returns how many bytes of bodies an endpoint could send. It is
+// smaller than the bodies if the client has a limit.
 func (p *Provider) SentBytes(e Endpoint) int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.record.sent[e]
 }
 
-// Last is the latest request to an endpoint; its zero value if there was none.
+// Last returns the latest request to an endpoint, or the zero value if there
+// was none.
 func (p *Provider) Last(e Endpoint) Request {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.record.last[e]
 }
 
-// Violations are what the relying party did wrong, each with the row of the
-// conformance table that forbids it, oldest first.
+// Violations returns the violations of the relying party, oldest first. Each
+// begins with its label, see the package comment.
 func (p *Provider) Violations() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.record.violations)
 }
 
-// TakeViolations returns them and forgets them: the test expected them.
+// TakeViolations returns the violations and removes them. It is for tests that
+// expect violations.
 func (p *Provider) TakeViolations() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -137,9 +141,10 @@ func (p *Provider) TakeViolations() []string {
 	return v
 }
 
-// Canaries are the secrets of all logins so far: client secrets, codes,
-// tokens, verifiers, states and nonces. None may appear in a log line or on a
-// page (I5). Of those that a URL would escape it is the part that it would not.
+// Canaries returns the secrets of all logins so far: client secrets, codes,
+// tokens, verifiers, states and nonces. None of them may appear in a log line
+// or on a page. Of codes and tokens, it returns only the part that URL encoding
+// does not change.
 func (p *Provider) Canaries() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -10,15 +10,16 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// requestObjectLife is the longest that a request object may count.
+// requestObjectLife is the maximum time until a request object's exp.
 const requestObjectLife = 10 * time.Minute
 
-// unpacked returns the parameters that a request object holds (RFC 9101, Core section
-// 6), and what is wrong with it in JAR violations. A request without one is returned as
-// it is, unless request objects are required.
+// unpacked returns the parameters in a request object, and records violations (RFC
+// 9101; OpenID Connect Core, section 6). It returns the parameters of a request without
+// one unchanged, unless request objects are required. stop is the reason to refuse the
+// request, or "".
 func (p *Provider) unpacked(q url.Values, raw string) (meant url.Values, stop string) {
 	if !p.conf.requestObjects {
-		return q, "" // and checkAuthorization refuses one
+		return q, "" // checkAuthorization refuses request objects
 	}
 	halt := func(problem string) (url.Values, string) {
 		p.violate("JAR", "request object: %s", problem)
@@ -60,8 +61,8 @@ func (p *Provider) unpacked(q url.Values, raw string) (meant url.Values, stop st
 	return meant, ""
 }
 
-// openRequestObject decrypts a request object, and checks its signature with the key
-// that is registered.
+// openRequestObject decrypts a request object if it is encrypted, and verifies its
+// signature with the registered key.
 func (p *Provider) openRequestObject(object string) (header jose.Header, payload []byte, problem string) {
 	encrypted := strings.Count(object, ".") == 4
 	if p.conf.encryptedRequestObjects && !encrypted {
@@ -99,7 +100,8 @@ func (p *Provider) openRequestObject(object string) (header jose.Header, payload
 	return jws.Signatures[0].Protected, payload, ""
 }
 
-// checkRequestClaims is RFC 9101 sections 4 and 10.8, and for how long a request counts.
+// checkRequestClaims checks the members of a request object and its validity period (RFC
+// 9101, sections 4 and 10.8). It returns why the request must be refused, or "".
 func (p *Provider) checkRequestClaims(members map[string]any, raw string) (problem string) {
 	id, now := p.Client().ID, float64(p.Now().Unix())
 	expiry, _ := members["exp"].(float64)
@@ -136,7 +138,8 @@ func (p *Provider) checkRequestClaims(members map[string]any, raw string) (probl
 	return ""
 }
 
-// requestParameters are the members as parameters of an authorization request.
+// requestParameters converts the members of a request object to parameters of
+// an authorization request.
 func (p *Provider) requestParameters(members map[string]any) url.Values {
 	meant := url.Values{}
 	for name, value := range members {

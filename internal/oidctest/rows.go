@@ -5,16 +5,16 @@ import (
 	"slices"
 )
 
-// Verdict is how a login has to end.
+// Verdict is the required outcome of a login.
 type Verdict string
 
 const (
 	Accept Verdict = "accept" // a session for the user who signed in
-	Refuse Verdict = "refuse" // no session, and nothing of Row.Unreached asked
-	Either Verdict = "either" // a decision; if it is to accept, then the user who signed in
+	Refuse Verdict = "refuse" // no session, and no request to Row.Unreached
+	Either Verdict = "either" // either, but if accepted, a session for the user who signed in
 )
 
-// Stage is which answer of the provider is false.
+// Stage is the answer of the provider that is false.
 type Stage string
 
 const (
@@ -27,8 +27,8 @@ const (
 	AtRefresh       Stage = "refreshed ID token"
 )
 
-// Row is one lie of the conformance tables, ready made, with the verdict they
-// demand. A test of it needs a relying party that has cached nothing yet:
+// Row is a ready-made lie, with the required verdict. A test of it needs a
+// relying party that has not cached anything:
 //
 //	for _, row := range oidctest.Rows() {
 //		t.Run(row.String(), func(t *testing.T) {
@@ -38,26 +38,26 @@ const (
 //		})
 //	}
 type Row struct {
-	ID      string // of the conformance table: C02, S11, X16, F07
-	Name    string // a sentence
+	ID      string // label that related rows have in common, such as C02
+	Name    string // what is false
 	Stage   Stage
 	Want    Verdict
 	Options []Option // for New
-	// Logins is how many in a row have to end so, each in a browser of its own;
-	// 0 is one.
+	// Logins is the number of consecutive logins, each in its own browser, that
+	// must have this outcome. 0 means one.
 	Logins int
-	Note   string // what to mind
+	Note   string // explanation of the verdict
 
 	tell func(p *Provider, l *Faults)
 }
 
-// String names a subtest.
+// String returns a name for a subtest.
 func (r Row) String() string { return r.ID + " " + r.Name }
 
-// Unreached are the endpoints that a relying party which refuses has not asked:
-// checks come before the next step, not after it. For discovery that is the
-// authorization endpoint, where the browser must not have been sent; for a
-// refresh, what is asked after it.
+// Unreached returns the endpoints that must not have been requested if the
+// login is to be refused, because the relying party must check an answer before
+// the next step. For discovery, that includes the authorization endpoint, to
+// which the browser must not be sent.
 func (r Row) Unreached() []Endpoint {
 	if r.Want != Refuse {
 		return nil
@@ -73,20 +73,22 @@ func (r Row) Unreached() []Endpoint {
 	return nil
 }
 
-// Tell makes the provider lie as the row says.
+// Tell makes the provider tell the lie of a row.
 func (p *Provider) Tell(row Row) {
 	if row.tell != nil {
 		p.Lie(func(l *Faults) { row.tell(p, l) })
 	}
 }
 
-// Rows are all that one login can show. See also RefreshRows and LogoutRows.
+// Rows returns all rows that one login can test. See also RefreshRows,
+// LogoutRows and ResponseRows.
 func Rows() []Row {
 	return slices.Concat(honestRows(), discoveryRows(), authorizationRows(), tokenRows(),
 		idTokenRows(), signatureRows(), keyRows(), userinfoRows(), faultRows())
 }
 
-// honestRows are the variants of honesty that some relying parties fail at.
+// honestRows returns variants of honest providers that some relying parties
+// fail with.
 func honestRows() []Row {
 	with := func(opts ...Option) []Option { return opts }
 	rows := []Row{
@@ -116,13 +118,13 @@ func honestRows() []Row {
 	return rows
 }
 
-// The helpers below write the tables of the other files.
+// The functions below are helpers for the tables in the other files.
 
 func editing(edit func(claims map[string]any)) func(*Provider, *Faults) {
 	return func(_ *Provider, l *Faults) { l.IDToken.Claims = edit }
 }
 
-// claim sets one in the ID token; raw JSON is written as it is.
+// claim sets a claim in the ID token.
 func claim(name string, value any) func(*Provider, *Faults) {
 	return editing(func(c map[string]any) { c[name] = value })
 }
@@ -131,7 +133,7 @@ func rawClaim(name, value string) func(*Provider, *Faults) {
 	return claim(name, json.RawMessage(value))
 }
 
-// suffixed appends to a claim that is a string, as the suite does.
+// suffixed appends to a string claim, as the OpenID Foundation's suite does.
 func suffixed(name, suffix string) func(*Provider, *Faults) {
 	return editing(func(c map[string]any) { c[name] = c[name].(string) + suffix })
 }
@@ -140,12 +142,12 @@ func without(name string) func(*Provider, *Faults) {
 	return editing(func(c map[string]any) { delete(c, name) })
 }
 
-// shifted moves a time by seconds from what it is.
+// shifted adds seconds to a time.
 func shifted(name string, seconds int64) func(*Provider, *Faults) {
 	return editing(func(c map[string]any) { c[name] = c[name].(int64) + seconds })
 }
 
-// fromNow sets a time, counted from iat.
+// fromNow sets a time to iat plus seconds.
 func fromNow(name string, seconds int64) func(*Provider, *Faults) {
 	return editing(func(c map[string]any) { c[name] = c["iat"].(int64) + seconds })
 }
@@ -156,7 +158,7 @@ func headerMember(name string, value any) func(*Provider, *Faults) {
 	}
 }
 
-// fault makes a fault at an endpoint.
+// fault sets the fault of an endpoint.
 func fault(e Endpoint, f Fault) func(*Provider, *Faults) {
 	return func(_ *Provider, l *Faults) { *l.At(e) = f }
 }

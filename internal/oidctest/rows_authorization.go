@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// authorizationRows are S04, S06 and S07, F15 to F18 and the doubled
-// parameters of RFC 6749 section 3.1.
+// authorizationRows returns the rows about authorization responses: iss (RFC
+// 9207), state, error responses, and unknown and repeated parameters (RFC 6749,
+// section 3.1).
 func authorizationRows() []Row {
 	params := func(edit func(p *Provider, q url.Values)) func(*Provider, *Faults) {
 		return func(p *Provider, l *Faults) {

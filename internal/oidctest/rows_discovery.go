@@ -2,7 +2,7 @@ package oidctest
 
 import "strings"
 
-// discoveryRows are C22, S18 and what S02 and S04 say of metadata.
+// discoveryRows returns the rows about the metadata.
 func discoveryRows() []Row {
 	set := func(name string, value any) func(*Provider, *Faults) {
 		return func(_ *Provider, l *Faults) {
@@ -83,8 +83,8 @@ func staged(stage Stage, rows []Row) []Row {
 	return rows
 }
 
-// member writes one more into a JSON object, before all others or after them.
-// It may be there already: no map can say that.
+// member adds a member to a JSON object, before or after all others. The object
+// may already have it, which a map could not represent.
 func member(text string, first bool) func([]byte) []byte {
 	return func(object []byte) []byte {
 		s := string(object)

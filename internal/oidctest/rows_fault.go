@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// faultRows are those of the fault table that one login can show: X06 and X07,
-// X15 to X19 at each back-channel endpoint, and the skew of X25. Delays are
-// left out, since a table of them takes minutes; Fault.Delay and Fault.Drip
-// are there for a test of its own (X13, X14), as are Stop and Start (X01–X03).
+// faultRows returns the rows about broken connections, truncated and oversized
+// bodies and error statuses at each back-channel endpoint, and about clock
+// skew. It has no delays, because a table of them would take minutes. Separate
+// tests use Fault.Delay, Fault.Drip, Stop and Start.
 func faultRows() []Row {
 	var rows []Row
 	for _, at := range []struct {
@@ -56,8 +56,8 @@ func faultRows() []Row {
 	return append(rows, Row{ID: "X53", Name: "an ID token for ten seconds", Stage: AtIDToken, Want: Accept, Options: []Option{IDTokenLife(10 * time.Second)}})
 }
 
-// redirectTarget is nowhere. A request that carries a code or a token must not
-// even be sent there.
+// redirectTarget returns a path without content. For requests that carry a code
+// or a token, it is the trap, because they must not follow redirects at all.
 func redirectTarget(e Endpoint) string {
 	if e == Token || e == UserInfo {
 		return trapPath
@@ -71,26 +71,29 @@ func locate(path string) func(http.Header) {
 
 func retryAfter(h http.Header) { h.Set("Retry-After", "7") }
 
-// Truncate makes a body end after n bytes, with HTTP in good order.
+// Truncate returns a Fault.Body that cuts the body after n bytes, with correct
+// HTTP framing.
 func Truncate(n int) func([]byte) []byte {
 	return func(b []byte) []byte { return b[:min(n, len(b))] }
 }
 
-// Inflate makes a JSON object larger by n bytes, and still the same.
+// Inflate returns a Fault.Body that pads a JSON object with a member of n
+// bytes.
 func Inflate(n int) func([]byte) []byte {
 	return func(b []byte) []byte {
 		return member(`"padding":"`+strings.Repeat("a", n)+`"`, true)(b)
 	}
 }
 
-// Nest puts a member of n nested lists before the others of a JSON object.
+// Nest returns a Fault.Body that adds a member of n nested lists before the
+// others of a JSON object.
 func Nest(n int) func([]byte) []byte {
 	return func(b []byte) []byte {
 		return member(`"deep":`+strings.Repeat("[", n)+strings.Repeat("]", n), true)(b)
 	}
 }
 
-// Widen puts n more members into a JSON object (X18).
+// Widen returns a Fault.Body that adds n members to a JSON object.
 func Widen(n int) func([]byte) []byte {
 	return func(b []byte) []byte {
 		var wide strings.Builder

@@ -2,8 +2,8 @@ package oidctest
 
 import "strings"
 
-// idTokenRows are the claims of C02 to C05, C12 and C18, F03 to F14, S09 to
-// S11 and S15.
+// idTokenRows returns the rows about the claims of ID tokens, and about their
+// typ.
 func idTokenRows() []Row {
 	payload := func(text string, first bool) func(*Provider, *Faults) {
 		return func(_ *Provider, l *Faults) { l.IDToken.Payload = member(text, first) }

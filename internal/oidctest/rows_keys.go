@@ -2,7 +2,8 @@ package oidctest
 
 import "strings"
 
-// keyRows are C06, C07, C23 and C24, S13 and the garbage of finding 1.
+// keyRows returns the rows about the key set: keys without kid, rotation, the
+// purposes of keys, and garbage among the keys.
 func keyRows() []Row {
 	publish := func(set func(map[string]any, []any) []any) func(*Provider, *Faults) {
 		return func(_ *Provider, l *Faults) { l.Keys.Publish = set }

@@ -2,8 +2,8 @@ package oidctest
 
 import "encoding/json"
 
-// RefreshRows are C41, C42 and S17: the login is honest, the ID token of the
-// refresh is not. They need RefreshTokens, or the scope offline_access.
+// RefreshRows returns rows in which the login is honest and the ID token of the
+// refresh is not. Their options include RefreshTokens.
 func RefreshRows() []Row {
 	refreshed := func(edit func(c map[string]any)) func(*Provider, *Faults) {
 		return func(_ *Provider, l *Faults) { l.Refreshed.Claims = edit }
@@ -22,7 +22,7 @@ func RefreshRows() []Row {
 		{ID: "C40", Name: "an ID token with the first nonce", Want: Accept},
 		{ID: "C40", Name: "an ID token without nonce", Want: Accept, tell: drop("nonce")},
 		{ID: "C40", Name: "no ID token", Want: Accept, tell: func(_ *Provider, l *Faults) {
-			// The first response has one all the same: When counts its hits.
+			// The first response still has one: When counts hits.
 			l.At(Token).When = func(hit int) bool { return hit > 1 }
 			l.At(Token).Body = withoutIDToken
 		}, Note: "Core section 12.2 does not promise one; for the provider's first two hits"},
@@ -53,8 +53,9 @@ func RefreshRows() []Row {
 	return rows
 }
 
-// LogoutRow is a logout token that a test mints with Provider.LogoutToken and
-// posts to the back-channel logout endpoint. Refuse is status 400, Accept 200.
+// LogoutRow is a logout token that a test creates with Provider.LogoutToken and
+// posts to the back-channel logout endpoint. Refuse means status 400, and
+// Accept 200.
 type LogoutRow struct {
 	ID, Name     string
 	Want         Verdict
@@ -63,8 +64,8 @@ type LogoutRow struct {
 	Note         string
 }
 
-// LogoutRows are C53 to C60 and S21. That a token is not taken twice is for
-// the test to try.
+// LogoutRows returns the rows about logout tokens. Reuse of a token is not
+// among them; that is up to the test.
 func LogoutRows() []LogoutRow {
 	edit := func(f func(c map[string]any)) JWTLies { return JWTLies{Claims: f} }
 	set := func(name string, value any) JWTLies { return edit(func(c map[string]any) { c[name] = value }) }
@@ -104,7 +105,7 @@ func LogoutRows() []LogoutRow {
 	}
 }
 
-// withoutIDToken takes it out of a token response as it is sent.
+// withoutIDToken removes the ID token from an encoded token response.
 func withoutIDToken(object []byte) []byte {
 	var response map[string]any
 	if json.Unmarshal(object, &response) != nil {

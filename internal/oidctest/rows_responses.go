@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// ResponseRows are F23 to F30 and more lies in signed authorization responses (JARM).
-// The client must ask for one of the response modes jwt, query.jwt and form_post.jwt.
-// The names of F23 to F30 are those of the modules of the OpenID Foundation's suite.
+// ResponseRows returns the rows about signed authorization responses (JARM). The
+// client must request one of the response modes jwt, query.jwt and form_post.jwt.
+// Names that begin with "ensure-jarm" are those of modules of the OpenID Foundation's
+// suite.
 func ResponseRows() []Row {
 	lying := func(lie JWTLies) func(*Provider, *Faults) {
 		return func(_ *Provider, l *Faults) { l.Authorization.JWT = lie }

@@ -2,12 +2,13 @@ package oidctest
 
 import "strings"
 
-// signatureRows are C09, C10 and C19, F09 and F10, S09 (6) to (8) and S14.
+// signatureRows returns the rows about the algorithm, the signature, the header
+// and the encoding of ID tokens.
 func signatureRows() []Row {
 	signed := func(alg string, s Signature) func(*Provider, *Faults) {
 		return func(_ *Provider, l *Faults) { l.IDToken.Alg, l.IDToken.Signature = alg, s }
 	}
-	// offering signs with a liar's key and says in the header where to find it.
+	// offering signs with the wrong key and offers that key in the header.
 	offering := func(name string, value func(p *Provider) any) func(*Provider, *Faults) {
 		return func(p *Provider, l *Faults) {
 			l.IDToken.Signature = SignWithWrongKey
@@ -17,7 +18,7 @@ func signatureRows() []Row {
 			}
 		}
 	}
-	// A path that is not served: to look there at all is a violation.
+	// This path is not served: a request to it is a violation.
 	elsewhere := func(p *Provider) any { return p.server.origin + trapPath }
 	compact := func(edit func(header, payload, signature string) string) func(*Provider, *Faults) {
 		return func(_ *Provider, l *Faults) {

@@ -5,7 +5,7 @@ import (
 	"net/url"
 )
 
-// tokenRows are S08 and S12, F19 and F20: the token response around the token.
+// tokenRows returns the rows about the token response, and about at_hash.
 func tokenRows() []Row {
 	set := func(name string, value any) func(*Provider, *Faults) {
 		return func(_ *Provider, l *Faults) {
@@ -72,7 +72,8 @@ func tokenRows() []Row {
 	})
 }
 
-// formEncoded is what some providers answered before OAuth 2.0 was finished.
+// formEncoded converts a token response to a form, as some providers sent it
+// before OAuth 2.0 was final.
 func formEncoded(object []byte) []byte {
 	var members map[string]any
 	_ = json.Unmarshal(object, &members)

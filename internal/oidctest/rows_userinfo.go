@@ -1,7 +1,8 @@
 package oidctest
 
-// userinfoRows are C11, C15, C19c and S16. Where a row says refuse the call
-// itself is right, and the session is what must not be.
+// userinfoRows returns the rows about userinfo responses. In rows with the
+// verdict Refuse, the request to the endpoint is correct, but there must be no
+// session.
 func userinfoRows() []Row {
 	claims := func(edit func(c map[string]any)) func(*Provider, *Faults) {
 		return func(_ *Provider, l *Faults) { l.UserInfo.Claims = edit }
@@ -62,7 +63,8 @@ func userinfoRows() []Row {
 	})
 }
 
-// aggregated is Core section 5.6.2.1 with an unsigned inner JWT.
+// aggregated adds aggregated claims in an unsigned JWT (OpenID Connect Core,
+// section 5.6.2.1).
 func aggregated(c map[string]any) {
 	inner := b64([]byte(`{"alg":"none"}`)) + "." +
 		b64([]byte(`{"iss":"https://claims.example","groups":["root"],"eye_color":"blue"}`)) + "."

@@ -12,17 +12,17 @@ import (
 	"time"
 )
 
-// server is the outside of a provider: a listener that can go away and come
-// back at the same address, or none at all.
+// server is the network side of a provider: a listener that can be stopped and
+// started again at the same address, or none if the provider is in memory.
 type server struct {
 	origin    string // scheme://host:port
-	addr      string // what it listens on
+	addr      string // address of the listener
 	up        *httptest.Server
 	cert      certificate
 	transport http.RoundTripper
 }
 
-// listen opens the provider for the first time.
+// listen starts the server for the first time.
 func (p *Provider) listen() {
 	p.t.Helper()
 	scheme := "http"
@@ -49,7 +49,7 @@ func (p *Provider) listen() {
 	p.server.transport = &http.Transport{
 		TLSClientConfig:   &tls.Config{RootCAs: CAPool()},
 		ForceAttemptHTTP2: p.conf.http2,
-		// Whatever name the issuer has, it lives at this address.
+		// Connect to the listener, regardless of the issuer's host.
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, network, p.server.addr)
@@ -57,7 +57,7 @@ func (p *Provider) listen() {
 	}
 }
 
-// Start brings back a provider that Stop took away, at the same address (X03).
+// Start starts a stopped provider again, at the same address.
 func (p *Provider) Start() {
 	p.t.Helper()
 	if p.conf.memory || p.server.up != nil {
@@ -65,7 +65,7 @@ func (p *Provider) Start() {
 	}
 	var l net.Listener
 	var err error
-	// Connections of before may hold the port for a moment.
+	// Earlier connections may still occupy the port for a moment.
 	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		if l, err = net.Listen("tcp", p.server.addr); err == nil || time.Now().After(end) {
 			break
@@ -74,18 +74,18 @@ func (p *Provider) Start() {
 	if err != nil {
 		p.t.Fatalf("oidctest: listen: %v", err)
 	}
-	if p.server.origin == "" { // later it is the same, and others read it
+	if p.server.origin == "" { // it does not change later, when others may be reading it
 		p.server.addr = l.Addr().String()
 	}
 	s := httptest.NewUnstartedServer(p)
-	_ = s.Listener.Close() // it brought one of its own
+	_ = s.Listener.Close() // replace its listener
 	s.Listener = l
 	s.Config.ErrorLog = silent
 	if p.conf.tls {
 		s.TLS = &tls.Config{GetCertificate: p.server.cert.get}
 		s.EnableHTTP2 = p.conf.http2
-		// StartTLS puts in a certificate of its own, preferred for clients that
-		// name no server; the hook gives ours to everybody.
+		// StartTLS adds its own certificate, which clients without SNI would
+		// get. With this hook, all clients get ours.
 		s.TLS.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
 			c := &tls.Config{GetCertificate: p.server.cert.get, ClientAuth: tls.RequestClientCert, ClientCAs: CAPool(), NextProtos: []string{"http/1.1"}}
 			if p.conf.http2 {
@@ -100,9 +100,9 @@ func (p *Provider) Start() {
 	p.server.up = s
 }
 
-// Stop closes the listener and every connection: the provider is down (X01,
-// X06), and connections are refused until Start. It waits for the requests that
-// are being answered, and so for a Fault.Hold.
+// Stop closes the listener and all connections. Connections are refused until
+// Start is called. It waits for requests in progress, including their
+// Fault.Hold.
 func (p *Provider) Stop() {
 	if p.server.up == nil {
 		return
@@ -119,14 +119,15 @@ func (p *Provider) shut() {
 	p.Stop()
 }
 
-// Addr is the address that the provider listens on, whatever its issuer says.
+// Addr returns the address that the provider listens on, which may differ from
+// the issuer's.
 func (p *Provider) Addr() string { return p.server.addr }
 
-// Transport leads to this provider, with no name to resolve and no CA to
-// install, also in memory.
+// Transport returns a transport that reaches this provider without resolving
+// its name and trusts its CA. It also works in memory.
 func (p *Provider) Transport() http.RoundTripper { return p.server.transport }
 
-// HTTPClient is a client with that transport which follows no redirects.
+// HTTPClient returns a client with Transport that does not follow redirects.
 func (p *Provider) HTTPClient() *http.Client {
 	return &http.Client{
 		Transport:     p.server.transport,
@@ -134,14 +135,15 @@ func (p *Provider) HTTPClient() *http.Client {
 	}
 }
 
-// SetCertificate changes the certificate of a TLS provider for new connections:
-// one that has expired, one that is not valid yet, one for another name (X23).
+// SetCertificate replaces the certificate of a TLS provider for new
+// connections. It may be expired, not yet valid, or for another name.
 func (p *Provider) SetCertificate(notBefore, notAfter time.Time, names ...string) {
 	p.t.Helper()
 	p.server.cert.set(issue(p.t, notBefore, notAfter, names...))
 }
 
-// CAFile writes the CA of TLS providers into a file of the test.
+// CAFile writes the CA certificate of TLS providers to a temporary file and
+// returns its name.
 func (p *Provider) CAFile() string {
 	p.t.Helper()
 	name := filepath.Join(p.t.TempDir(), "ca.pem")
@@ -151,7 +153,7 @@ func (p *Provider) CAFile() string {
 	return name
 }
 
-// CAPool holds the CA of all TLS providers.
+// CAPool returns a pool with the CA of all TLS providers.
 func CAPool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(CAPEM())

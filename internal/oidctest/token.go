@@ -8,11 +8,10 @@ import (
 	"time"
 )
 
-// accessTokenLife is sent as expires_in and not enforced: that a relying party
-// stops using a token in time is not for its provider to make sure.
+// accessTokenLife is sent as expires_in, but not enforced.
 const accessTokenLife = 10 * time.Minute
 
-// token is the token endpoint (Core sections 3.1.3 and 12).
+// token is the token endpoint (OpenID Connect Core, sections 3.1.3 and 12).
 func (p *Provider) token(req Request, lies *Faults) answer {
 	for name := range req.Query {
 		p.violate("C00i", "%s is in the query of the token request", name)
@@ -40,7 +39,7 @@ func (p *Provider) token(req Request, lies *Faults) answer {
 	}
 }
 
-// tradeCode is RFC 6749 section 4.1.3 with RFC 7636 section 4.6.
+// tradeCode redeems a code (RFC 6749, section 4.1.3; RFC 7636, section 4.6).
 func (p *Provider) tradeCode(req Request, lies *Faults, jkt string) answer {
 	form := req.Form
 	invalid := func(row, problem string) answer {
@@ -54,7 +53,7 @@ func (p *Provider) tradeCode(req Request, lies *Faults, jkt string) answer {
 	case !first:
 		return invalid("X06", "the code was used before")
 	case p.conf.now().After(g.codeDies):
-		// No fault: people are slow, and tests may be on purpose.
+		// Not a violation: users are slow, and tests may do it on purpose.
 		return refuse(http.StatusBadRequest, "invalid_grant", "the code has expired")
 	case form.Get("redirect_uri") != g.redirectURI:
 		return invalid("C00i", "redirect_uri is not that of the authorization request")
@@ -62,8 +61,8 @@ func (p *Provider) tradeCode(req Request, lies *Faults, jkt string) answer {
 	if problem := p.checkVerifier(form.Get("code_verifier"), form.Has("code_verifier"), g); problem != "" {
 		return invalid("C00g", problem)
 	}
-	// A page that is reloaded may ask twice with one state; but only one of the
-	// two answers can be redeemed.
+	// If a page is reloaded, there may be two authorization requests with the
+	// same state, but only one of the two codes may be redeemed.
 	if !p.fresh("redeemed state", g.state, "") && g.state != "" {
 		p.violate("S03", "state was redeemed before")
 	}
@@ -76,11 +75,12 @@ func (p *Provider) tradeCode(req Request, lies *Faults, jkt string) answer {
 	return p.tokens(g, lies, &lies.IDToken, jkt)
 }
 
-// checkVerifier is C00g and S02; it returns why the request fails.
+// checkVerifier checks the PKCE code verifier (RFC 7636). It returns why the
+// request must be refused, or "".
 func (p *Provider) checkVerifier(verifier string, sent bool, g *grant) string {
 	if g.challenge == "" {
 		if sent {
-			return "code_verifier without code_challenge" // RFC 9700 section 4.8.2
+			return "code_verifier without code_challenge" // RFC 9700, section 4.8.2
 		}
 		return ""
 	}
@@ -100,8 +100,8 @@ func (p *Provider) checkVerifier(verifier string, sent bool, g *grant) string {
 	return ""
 }
 
-// refresh is RFC 6749 section 6. The refresh token changes each time, and an
-// old one that comes back is refused (RFC 9700 section 4.14.2).
+// refresh handles a refresh request (RFC 6749, section 6). Refresh tokens are
+// rotated, and used ones are refused (RFC 9700, section 4.14.2).
 func (p *Provider) refresh(req Request, lies *Faults, jkt string) answer {
 	old := req.Form.Get("refresh_token")
 	p.mu.Lock()
@@ -130,7 +130,7 @@ func (p *Provider) refresh(req Request, lies *Faults, jkt string) answer {
 	return p.tokens(g, lies, &lies.Refreshed, jkt)
 }
 
-// tokens is the response of Core section 3.1.3.3.
+// tokens returns a token response (OpenID Connect Core, section 3.1.3.3).
 func (p *Provider) tokens(g *grant, lies *Faults, idToken *JWTLies, jkt string) answer {
 	tokenType := "Bearer"
 	switch {
@@ -165,7 +165,7 @@ func (p *Provider) tokens(g *grant, lies *Faults, idToken *JWTLies, jkt string) 
 	return document(http.StatusOK, response)
 }
 
-// issued remembers an ID token, which may come back as id_token_hint.
+// issued records an ID token, since it may be used as id_token_hint.
 func (p *Provider) issued(g *grant, idToken string) {
 	p.secret(idToken)
 	p.mu.Lock()
@@ -177,7 +177,8 @@ func (p *Provider) issued(g *grant, idToken string) {
 	}
 }
 
-// claims are those of an honest ID token (Core section 2).
+// claims returns the claims of an honest ID token (OpenID Connect Core, section
+// 2).
 func (p *Provider) claims(g *grant, access string, skew time.Duration) map[string]any {
 	now := p.conf.now().Add(skew)
 	claims := map[string]any{
@@ -202,13 +203,14 @@ func (p *Provider) claims(g *grant, access string, skew time.Duration) map[strin
 	return claims
 }
 
-// accessHash is at_hash of Core section 3.1.3.6.
+// accessHash returns the at_hash of an access token (OpenID Connect Core,
+// section 3.1.3.6).
 func accessHash(alg, access string) string {
 	sum := digest(hashOf(alg), []byte(access))
 	return b64(sum[:len(sum)/2])
 }
 
-// IssuedIDToken reports whether a token is one of this provider's.
+// IssuedIDToken reports whether this provider issued the ID token.
 func (p *Provider) IssuedIDToken(token string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

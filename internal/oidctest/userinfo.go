@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// userinfo is Core section 5.3, with the bearer token of RFC 6750 section 2:
-// in the header or in the body, never in both and never in the query (C00k).
+// userinfo is the userinfo endpoint (OpenID Connect Core, section 5.3). The
+// access token must be in the header or in the body, not in both, and not in
+// the query (RFC 6750, section 2).
 func (p *Provider) userinfo(req Request, lies *Faults) answer {
 	if req.Query.Has("access_token") {
 		p.violate("C00k", "the access token is in the query")
@@ -42,7 +43,7 @@ func (p *Provider) userinfo(req Request, lies *Faults) answer {
 	}
 	p.mu.Unlock()
 	if g == nil {
-		// Not the relying party's fault where EndGrants was called.
+		// Not a violation, since EndGrants may have been called.
 		return unauthorized("invalid_token")
 	}
 	claims := p.User(g.user).released(g.scopes)
@@ -60,7 +61,7 @@ func (p *Provider) userinfo(req Request, lies *Faults) answer {
 	return a
 }
 
-// unauthorized is RFC 6750 section 3.
+// unauthorized returns a response with status 401 (RFC 6750, section 3).
 func unauthorized(code string) answer {
 	a := page(http.StatusUnauthorized, "unauthorized")
 	challenge := `Bearer realm="oidctest"`

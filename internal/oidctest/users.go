@@ -6,14 +6,14 @@ import (
 	"slices"
 )
 
-// User is a user who can sign in.
+// User is a user of the provider.
 type User struct {
 	Subject string
-	Claims  map[string]any // released by scope
+	Claims  map[string]any // scopes decide which of them are released
 }
 
-// people are the users that every provider has. Subjects are no names, so that
-// a test sees which of them a relying party shows.
+// people returns the users that every provider has. Subjects and names differ,
+// so that tests can tell which of them a relying party shows.
 func people() map[string]User {
 	person := func(sub, name, username string, verified bool, groups, roles []string) User {
 		return User{Subject: sub, Claims: map[string]any{
@@ -31,8 +31,9 @@ func people() map[string]User {
 	}
 }
 
-// scopeOf is the scope that releases a claim (Core section 5.4). A claim that
-// has none is released to everybody, as real providers do with groups.
+// scopeOf maps claims to the scopes that release them (OpenID Connect Core,
+// section 5.4). Claims without a scope are always released, as real providers
+// do with groups.
 var scopeOf = map[string]string{
 	"name": "profile", "preferred_username": "profile", "given_name": "profile",
 	"family_name": "profile", "picture": "profile", "locale": "profile",
@@ -50,8 +51,8 @@ func (u User) released(scopes []string) map[string]any {
 	return claims
 }
 
-// SignIn says who is signed in at the provider from now on: the authorization
-// endpoint answers at once for this user. alice is, at first.
+// SignIn sets the user who is signed in at the provider. The authorization
+// endpoint then responds immediately for this user. Default: alice.
 func (p *Provider) SignIn(name string) {
 	p.t.Helper()
 	p.mu.Lock()
@@ -64,28 +65,29 @@ func (p *Provider) SignIn(name string) {
 	}
 }
 
-// SignOut leaves no user signed in: the authorization endpoint shows a page, or
-// answers login_required where prompt is none.
+// SignOut signs the user out: the authorization endpoint shows a page, or
+// responds with login_required if prompt is none.
 func (p *Provider) SignOut() {
 	p.Choose(func(*http.Request) string { return "" })
 }
 
-// Choose says who signs in for each authorization request; "" is no user.
+// Choose sets a function that returns the user who signs in for an
+// authorization request, or "" for none.
 func (p *Provider) Choose(who func(*http.Request) string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.chooser = who
 }
 
-// SetUser adds a user or changes one. Tokens that exist keep the claims they
-// were issued with; userinfo tells the new ones.
+// SetUser adds or changes a user. Existing ID tokens keep their claims, while
+// userinfo responses have the new ones.
 func (p *Provider) SetUser(name string, u User) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.users[name] = User{Subject: u.Subject, Claims: maps.Clone(u.Claims)}
 }
 
-// User is a user by name.
+// User returns the user with the given name.
 func (p *Provider) User(name string) User {
 	p.mu.Lock()
 	defer p.mu.Unlock()

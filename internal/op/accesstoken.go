@@ -180,7 +180,7 @@ func (c *accessTokenCheck) algs() []string {
 
 func (c *accessTokenCheck) checkHeader(header object) error {
 	for _, name := range []string{"crit", "b64", "zip"} {
-		if _, present := header[name]; present { // be it null
+		if _, present := header[name]; present { // even if it is null
 			return refusedf(ReasonCritical, "its header has the member %s", name)
 		}
 	}
@@ -245,7 +245,7 @@ func (c *accessTokenCheck) checkKind(claims object, _ *AccessToken) error {
 		return nil
 	}
 	for _, foreign := range foreignMembers {
-		if _, present := claims[foreign.name]; present { // be it null
+		if _, present := claims[foreign.name]; present { // even if it is null
 			return refusedf(ReasonKind, "it has the claim %s, so it is %s", foreign.name, foreign.kind)
 		}
 	}
@@ -268,7 +268,7 @@ func checkKindClaims(claims object) error {
 // checkBound refuses tokens that are bound to a key or a certificate (RFC 8705, RFC
 // 9449), because proof of possession is not checked here.
 func checkBound(claims object, _ *AccessToken) error {
-	if _, present := claims["cnf"]; present { // be it null
+	if _, present := claims["cnf"]; present { // even if it is null
 		return refusedf(ReasonBound, "it is bound to a key of its client (cnf), and is accepted from no one as a plain bearer token")
 	}
 	return nil

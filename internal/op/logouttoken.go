@@ -150,7 +150,7 @@ func (c *logoutTokenCheck) checkType(claims object, _ *LogoutToken) error {
 	if strings.HasSuffix(typ, "+jwt") && typ != "logout+jwt" {
 		return errors.New("it is a token of another kind, typ " + clip(typ))
 	}
-	if _, present := claims["nonce"]; present { // be it null
+	if _, present := claims["nonce"]; present { // even if it is null
 		return errors.New("it has a nonce")
 	}
 	events, err := parseObject(claims["events"])

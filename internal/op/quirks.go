@@ -129,7 +129,7 @@ func (m *Metadata) ownLogout(clientID, returnTo string) (request EndSession, ok 
 }
 
 // Withholds reports whether the named claim is absent although the user may have
-// it, because the provider says that it is elsewhere.
+// it, because the provider indicates that it must be fetched from elsewhere.
 func (c Claims) Withholds(name string) bool {
 	if object(c).has(name) {
 		return false

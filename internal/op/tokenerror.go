@@ -22,7 +22,7 @@ const (
 	ReasonExpired          TokenReason = "expired"            // it has expired
 	ReasonNotYet           TokenReason = "not_yet"            // it is not valid yet, or of the future
 	ReasonTimes            TokenReason = "times"              // a time is no number
-	ReasonSubject          TokenReason = "subject"            // it is unclear whom it is about
+	ReasonSubject          TokenReason = "subject"            // its subject is missing, malformed or ambiguous
 	ReasonScope            TokenReason = "scope"              // its scopes cannot be read
 	ReasonSignature        TokenReason = "signature"          // no key of the issuer made its signature
 	ReasonInactive         TokenReason = "inactive"           // introspection: the provider does not know it, or it has ended

@@ -1,9 +1,9 @@
 // Package placeholder resolves the placeholders of an operator's configuration:
-// {env.NAME}, {file./path} and what else Caddy's replacer knows.
+// {env.NAME}, {file./path} and the others of Caddy's replacer.
 //
-// It knows how a configuration spells them, and how a file of a placeholder is
-// read. The replacer itself is the caller's: this package does not import Caddy.
-// Errors name the variable or the file, and repeat nothing of what they hold.
+// It knows the syntax of placeholders, and how to read a placeholder's file. The
+// caller provides the replacer, because this package does not import Caddy.
+// Errors name the variable or file, but never repeat its content.
 package placeholder
 
 import (
@@ -19,20 +19,20 @@ import (
 
 // Expander resolves placeholders.
 type Expander struct {
-	// Replace replaces all placeholders of a text, as Caddy's ReplaceOrErr does. An
-	// unknown or empty one is an error that names it.
+	// Replace replaces all placeholders in text, as Caddy's ReplaceOrErr does. It
+	// returns an error that names the placeholder if one is unknown or empty.
 	Replace func(text string) (string, error)
 }
 
-// Expand resolves all placeholders of a text. Line ends at its end are cut off.
-// An unknown or empty placeholder is an error. A text without a brace is returned
-// as it is.
+// Expand resolves all placeholders in text and removes trailing line breaks. It
+// returns an error if a placeholder is unknown or empty. A text without a brace
+// is returned unchanged.
 func (e Expander) Expand(text string) (string, error) {
 	return e.ExpandFrom(livefile.ReadFile, text)
 }
 
-// ExpandFrom is Expand that reads the file of a text like {file./path} with the
-// given function.
+// ExpandFrom is like Expand, but uses read for a text that consists of one
+// {file./path} placeholder.
 func (e Expander) ExpandFrom(read livefile.Read, text string) (string, error) {
 	if !strings.Contains(text, "{") {
 		return text, nil
@@ -51,15 +51,16 @@ func (e Expander) ExpandFrom(read livefile.Read, text string) (string, error) {
 	return strings.TrimRight(expanded, "\r\n"), nil
 }
 
-// Begins reports whether a text begins with {env. or {file., as a placeholder does
-// and a JSON document does not.
+// Begins reports whether text begins with {env. or {file., after spaces. It
+// distinguishes placeholders from JSON documents.
 func Begins(text string) bool {
 	text = strings.TrimSpace(text)
 	return strings.HasPrefix(text, "{env.") || strings.HasPrefix(text, "{file.")
 }
 
-// CheckFixed refuses a text with placeholders that do not mean the same for every
-// request: with others than {env.NAME} and {file./path}, or with one that has no end.
+// CheckFixed returns an error if text has placeholders other than {env.NAME} and
+// {file./path}, whose values could depend on the request, or an unclosed placeholder.
+// \{ is a literal brace.
 func CheckFixed(text string) error {
 	for rest := text; ; {
 		i := strings.IndexByte(rest, '{')
@@ -78,8 +79,8 @@ func CheckFixed(text string) error {
 	}
 }
 
-// File returns the name of the file that a text is a placeholder for, as
-// {file./path} is. A text with more than that placeholder is none.
+// File returns the name of the file if text is exactly one placeholder
+// {file./path}.
 func File(text string) (name string, ok bool) {
 	name, ok = strings.CutPrefix(text, "{file.")
 	if ok {
@@ -88,8 +89,8 @@ func File(text string) (name string, ok bool) {
 	return name, ok && name != "" && !strings.ContainsAny(name, "{}\\")
 }
 
-// ReadFile returns what {file.name} stands for: the content of the file without
-// line ends at its end. An empty file is an error.
+// ReadFile returns the value of {file.name}: the content of the file without
+// trailing line breaks. It returns an error if that is empty.
 func ReadFile(read livefile.Read, name string) (string, error) {
 	content, err := read(name)
 	text := strings.TrimRight(string(content), "\r\n")
@@ -102,8 +103,8 @@ func ReadFile(read livefile.Read, name string) (string, error) {
 	return text, nil
 }
 
-// WithoutPath takes the name of the file off an error of the file system: what is
-// no name of a file may be a key.
+// WithoutPath removes the file name from an error of the file system. If an
+// operator has put a key in place of a file name, the error must not contain it.
 func WithoutPath(err error) error {
 	var withPath *fs.PathError
 	if errors.As(err, &withPath) {
@@ -112,9 +113,10 @@ func WithoutPath(err error) error {
 	return err
 }
 
-// NamesFile reports whether a value that should be a secret or a document is the
-// path of a file that exists, whose content was surely meant. A name without a
-// folder may be a word, and is none.
+// NamesFile reports whether a value that should be a secret or a document is
+// instead the path of an existing file, so that the file's content was probably
+// intended. A name without a path separator does not count, because it may be an
+// ordinary word.
 func NamesFile(value string) bool {
 	if !strings.ContainsAny(value, `/`+string(filepath.Separator)) || len(value) > 4096 || strings.ContainsAny(value, "\n\x00") {
 		return false

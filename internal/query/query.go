@@ -1,8 +1,7 @@
 // Package query reads the parameters of queries and forms as the URL standard
 // does (WHATWG URL, application/x-www-form-urlencoded): pairs are separated by
 // "&" alone, "+" is a space, and a "%" that begins no escape stands for itself.
-// Nothing is an error, so an unknown parameter cannot spoil the
-// others, whatever it holds.
+// There are no errors, so a malformed parameter does not affect the others.
 package query
 
 import (
@@ -12,7 +11,7 @@ import (
 	"strings"
 )
 
-// All returns the pairs of a query or form in their order.
+// All returns the pairs of a query or form, decoded and in order.
 func All(text string) iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		for rest := text; rest != ""; {
@@ -29,7 +28,7 @@ func All(text string) iter.Seq2[string, string] {
 	}
 }
 
-// Only returns the values of the named parameters; all others are skipped.
+// Only returns the values of the named parameters and ignores all others.
 func Only(text string, names ...string) url.Values {
 	values := make(url.Values, len(names))
 	for name, value := range All(text) {

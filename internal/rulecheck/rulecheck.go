@@ -1,10 +1,10 @@
 // Package rulecheck finds rules that cannot do what they seem to do, when a
-// configuration is loaded: none at all where a provider signs in the whole world,
-// groups and providers that no user can have, and conditions that any of several
-// providers can satisfy.
+// configuration is loaded: missing rules for a provider at which anyone can have
+// an account, groups and providers that no user can have, and conditions that any
+// of several providers can satisfy.
 //
-// It knows rules and issuers. It does not know Caddy, and evaluates nothing: that is
-// package authz's.
+// It knows rules and issuers. It does not import Caddy, and does not evaluate rules,
+// which is up to package authz.
 package rulecheck
 
 import (
@@ -17,41 +17,43 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 )
 
-// Instance is what the checks need to know of an instance.
+// Instance is what the checks need to know about an instance.
 type Instance struct {
-	// Providers are those that sign users in here. Disabled ones do not.
+	// Providers are the enabled providers of the instance.
 	Providers []Provider
 	// ProviderIDs are the ids of all providers that the instance could name.
 	ProviderIDs []string
-	// Keys reports whether programs with access keys are let in, whose groups have any
-	// name.
+	// Keys reports whether programs with access keys are let in. Their groups can have
+	// any name.
 	Keys bool
-	// KnowsUsers reports whether only users of some directories are signed in.
+	// KnowsUsers reports whether only users that the directories know may sign
+	// in.
 	KnowsUsers bool
-	// Places are where a session is needed.
+	// Places are the parts of the site that require a session.
 	Places []Place
 }
 
 // Provider is a provider that signs users in.
 type Provider struct {
 	ID string
-	// Issuer and Tenants are the options, resolved.
+	// Issuer and Tenants are the options with placeholders resolved.
 	Issuer  string
 	Tenants []string
-	// CanHaveGroup reports whether a user of the provider can have a group of a name
-	// here.
+	// CanHaveGroup reports whether a user of the provider can have the named group
+	// at this instance.
 	CanHaveGroup func(name string) bool
 }
 
-// Place is a part of a site where a session is needed, with its rules.
+// Place is a part of a site that requires a session, with its rules.
 type Place struct {
-	// Name is empty for what no route names, and else the route's matcher.
+	// Name is the matcher of the route, or "" for everything that no route
+	// matches.
 	Name  string
 	Rules *authz.Set
 }
 
-// Check returns an error about rules that can never do what they say, and warnings
-// about what is likely to be a mistake.
+// Check returns an error if a rule can never do what it says, and warnings about
+// probable mistakes.
 func Check(in *Instance) (warnings []string, err error) {
 	for _, place := range in.Places {
 		for _, check := range []func(*Instance, *Place) error{checkWorldwide, checkProviders, checkGroups} {
@@ -73,7 +75,9 @@ func (p *Place) prefix() string {
 	return "private " + p.Name + ": "
 }
 
-// checkWorldwide refuses a place that is private and open to everyone all the same.
+// checkWorldwide refuses a private place that is nevertheless open to everyone:
+// anyone can have an account at one of the providers, and no rule limits who may
+// enter.
 func checkWorldwide(in *Instance, place *Place) error {
 	if in.KnowsUsers || place.Rules.LimitsUsers() {
 		return nil
@@ -87,7 +91,8 @@ func checkWorldwide(in *Instance, place *Place) error {
 	return nil
 }
 
-// checkProviders refuses rules about providers that no user here signs in at.
+// checkProviders refuses rules about unknown providers, and requirements for
+// providers that no user of this site signs in with.
 func checkProviders(in *Instance, place *Place) (err error) {
 	signIn := func(id string) bool {
 		return in.Keys && id == program.KeyProvider || slices.ContainsFunc(in.Providers, func(p Provider) bool { return p.ID == id })
@@ -111,7 +116,7 @@ func checkProviders(in *Instance, place *Place) (err error) {
 	return err
 }
 
-// checkGroups refuses rules about groups that the option groups of no provider
+// checkGroups refuses rules about groups that no provider's groups option
 // produces.
 func checkGroups(in *Instance, place *Place) (err error) {
 	place.Rules.Each(func(rule *authz.Rule, _ authz.Use) bool {
@@ -130,8 +135,9 @@ func checkGroups(in *Instance, place *Place) (err error) {
 	return err
 }
 
-// anyProviders returns a rule that each of several providers can satisfy although
-// what it says means something at one of them alone; empty if there is none.
+// anyProviders returns a rule that any of several providers can satisfy, although
+// the meaning of its values differs between providers. It returns "" if there is
+// none, or if a rule requires certain providers.
 func anyProviders(in *Instance, place *Place) (found string) {
 	if len(in.Providers) < 2 {
 		return ""
@@ -153,28 +159,30 @@ func anyProviders(in *Instance, place *Place) (found string) {
 	return found
 }
 
-// saidByAny are the kinds of rules about what each provider says as it likes.
+// saidByAny are the kinds of rules about values that each provider chooses
+// freely.
 var saidByAny = []string{authz.KindClaim, authz.KindTenant, authz.KindACR, authz.KindAMR, authz.KindScope}
 
-// worldwide are the hosts of issuers at which everyone can have an account.
+// worldwide are the hosts of issuers at which anyone can have an account.
 var worldwide = []string{
 	"accounts.google.com", "appleid.apple.com", "account.apple.com", "gitlab.com", "www.facebook.com", "www.linkedin.com", "api.login.yahoo.com",
-	"token.actions.githubusercontent.com", // gives tokens to the workflows of everyone
+	"token.actions.githubusercontent.com", // issues tokens to anyone's workflows
 }
 
-// microsoft are the hosts of Microsoft's issuers, whose first part of the path is a
-// tenant, and everyone the names that stand for all tenants, or for private accounts.
+// microsoft are the hosts of Microsoft's issuers, which have a tenant as the first
+// segment of their path. everyone are the tenants that stand for all tenants or for
+// personal accounts.
 var (
 	microsoft = []string{"login.microsoftonline.com", "sts.windows.net", "login.microsoftonline.us"}
 	everyone  = []string{"common", "organizations", "consumers", privateAccounts, "{tenantid}"}
 )
 
-// privateAccounts is the tenant of all private Microsoft accounts.
+// privateAccounts is the tenant of all personal Microsoft accounts.
 const privateAccounts = "9188040d-6c67-4c5b-b112-36a304b66dad"
 
-// SignsInEveryone reports whether everyone can have an account at an issuer, so that
-// a sign-in there says nothing about whether a user may enter. tenants are those whose
-// users can sign in; none stand for all. It is a help, and knows the large ones.
+// SignsInEveryone reports whether anyone can have an account at an issuer, so that
+// signing in there alone must not be enough to enter. tenants are those whose users
+// can sign in; if empty, all. It knows only the large public providers.
 func SignsInEveryone(issuer string, tenants []string) bool {
 	address := strings.ToLower(issuer)
 	if _, rest, ok := strings.Cut(address, "://"); ok {

@@ -16,8 +16,7 @@ var (
 	revocations = observe.Revocations.With("session")
 )
 
-// countRevoked counts a revoked session, unless err says that it is unknown, and
-// returns err.
+// countRevoked counts a revoked session if err is nil, and returns err.
 func countRevoked(err error) error {
 	if err == nil {
 		openedRevoked.Inc()

@@ -1,11 +1,10 @@
-// Package streams ends responses of unlimited duration, such as
-// WebSockets and event streams, when the users whom they are for must not have them
-// any more.
+// Package streams ends responses of unlimited duration, such as WebSockets and
+// event streams, when their users may no longer receive them.
 //
-// A Registry holds the streams that are open, and asks each of them every second
-// whether it may go on. The answer is up to the caller, who knows sessions, rules and
-// clocks; so is, for what is no HTTP response, how a stream is ended. Ordinary
-// responses never get here.
+// A Registry has the open streams, and checks every second whether each of them may
+// continue. The caller, which knows sessions, rules and clocks, decides that, and how
+// to end a stream that is not an HTTP response. Ordinary responses are not
+// registered.
 package streams
 
 import (

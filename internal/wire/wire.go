@@ -1,8 +1,9 @@
-// Package wire reads and writes the bytes of what is sealed or stored: fixed
-// fields as they are, numbers as varints, texts with their length before them.
+// Package wire reads and writes the binary encoding of sealed and stored data:
+// fixed-size fields as they are, numbers as varints, and texts preceded by
+// their length.
 //
-// It knows nothing of what the fields mean, of versions or of which tags there
-// are: that belongs to the packages that own a format.
+// It does not know what fields mean, nor any versions or tags: those belong to
+// the packages that define a format.
 package wire
 
 import (
@@ -16,7 +17,7 @@ type Writer struct{ B []byte }
 // Byte appends one byte.
 func (w *Writer) Byte(c byte) { w.B = append(w.B, c) }
 
-// Raw appends bytes of a size that the reader knows.
+// Raw appends bytes without their length, which the reader must know.
 func (w *Writer) Raw(b []byte) { w.B = append(w.B, b...) }
 
 // Varint appends a signed number.
@@ -25,14 +26,15 @@ func (w *Writer) Varint(n int64) { w.B = binary.AppendVarint(w.B, n) }
 // Uvarint appends an unsigned number.
 func (w *Writer) Uvarint(n uint64) { w.B = binary.AppendUvarint(w.B, n) }
 
-// Millis appends a time to the millisecond.
+// Millis appends a time with a precision of milliseconds.
 func (w *Writer) Millis(t time.Time) { w.Varint(t.UnixMilli()) }
 
-// Seconds appends a time to the second; the zero time is kept.
+// Seconds appends a time with a precision of seconds. It preserves the zero
+// time.
 func (w *Writer) Seconds(t time.Time) { w.SecondsAfter(0, t) }
 
-// SecondsAfter is Seconds in fewer bytes for a time near an epoch, in Unix seconds,
-// which the reader has to know.
+// SecondsAfter is like Seconds, but takes fewer bytes for a time close to epoch
+// (Unix seconds). The reader must use the same epoch.
 func (w *Writer) SecondsAfter(epoch int64, t time.Time) {
 	if t.IsZero() {
 		w.Varint(-epoch)
@@ -41,7 +43,7 @@ func (w *Writer) SecondsAfter(epoch int64, t time.Time) {
 	w.Varint(t.Unix() - epoch)
 }
 
-// Text appends a string with its length before it.
+// Text appends the length of a string, and the string.
 func (w *Writer) Text(s string) {
 	w.Uvarint(uint64(len(s)))
 	w.B = append(w.B, s...)
@@ -55,8 +57,8 @@ func (w *Writer) Tagged(tag byte, value string) {
 	}
 }
 
-// TaggedSeconds appends a tag and a text that holds a time as SecondsAfter writes it.
-// It appends nothing for the zero time.
+// TaggedSeconds appends a tag and a text that contains a time as written by
+// SecondsAfter. It appends nothing for the zero time.
 func (w *Writer) TaggedSeconds(tag byte, epoch int64, t time.Time) {
 	if !t.IsZero() {
 		var value Writer
@@ -65,15 +67,16 @@ func (w *Writer) TaggedSeconds(tag byte, epoch int64, t time.Time) {
 	}
 }
 
-// Reader reads fields from S, in the order in which they were written. After a
-// change of version or key the bytes can be anything: a field that is missing
-// sets Bad and is zero, and nothing is read beyond the end.
+// Reader reads fields from S, in the order in which they were written. Input
+// can be arbitrary bytes, for example after a change of version or key: a
+// truncated field sets Bad and has the zero value, and nothing is read beyond
+// the end.
 type Reader struct {
-	S   string // what is left to read
+	S   string // the unread rest
 	Bad bool
 }
 
-// Raw reads so many bytes.
+// Raw reads size bytes.
 func (r *Reader) Raw(size int) string {
 	if len(r.S) < size {
 		r.Bad, r.S = true, ""
@@ -112,7 +115,7 @@ func (r *Reader) Varint() int64 {
 	return int64(n>>1) ^ -int64(n&1)
 }
 
-// Text reads a string. It shares the memory of S.
+// Text reads a string. It shares memory with S.
 func (r *Reader) Text() string {
 	size := r.Uvarint()
 	if size > uint64(len(r.S)) {
@@ -122,13 +125,13 @@ func (r *Reader) Text() string {
 	return r.Raw(int(size))
 }
 
-// Millis reads a time to the millisecond.
+// Millis reads a time written by Writer.Millis.
 func (r *Reader) Millis() time.Time { return time.UnixMilli(r.Varint()) }
 
-// Seconds reads a time to the second.
+// Seconds reads a time written by Writer.Seconds.
 func (r *Reader) Seconds() time.Time { return r.SecondsAfter(0) }
 
-// SecondsAfter reads a time that was written as seconds after the same epoch.
+// SecondsAfter reads a time written by Writer.SecondsAfter with the same epoch.
 func (r *Reader) SecondsAfter(epoch int64) time.Time {
 	if n := r.Varint() + epoch; n != 0 {
 		return time.Unix(n, 0)

@@ -1,7 +1,7 @@
-// Command screens serves the pages that docs/images/make takes pictures of: a site
-// where users choose a provider, one that refuses bob, and an identity provider that
-// signs in bob. All of it listens on loopback, and ends with its standard
-// input.
+// Command screens serves the pages of which docs/images/make takes screenshots: a
+// site where users choose a provider, one that refuses bob, and an identity provider
+// that signs in bob. Everything listens on loopback. The command ends when its
+// standard input is closed.
 package main
 
 import (
@@ -71,7 +71,7 @@ func run() error {
 	return caddy.Stop()
 }
 
-// freePort returns a port that is free now.
+// freePort returns a loopback port that is free at the moment.
 func freePort() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

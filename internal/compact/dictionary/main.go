@@ -1,6 +1,6 @@
-// Command dictionary makes the dictionary that claims are compressed with, of
-// the claims that providers are known to send. A dictionary that was released
-// never changes: a better one gets the next number and a file of its own.
+// Command dictionary makes the dictionary for compressing claims from the
+// claims that well-known providers send. A released dictionary never changes: a
+// better one gets the next number and its own file.
 //
 //	go run ./internal/compact/dictionary internal/compact/dictionary-2
 package main
@@ -36,11 +36,12 @@ func run(args []string) error {
 	return os.WriteFile(args[0], dictionary, 0o644)
 }
 
-// head is what comes before the claims: the id of a provider, a subject, of which a GUID
+// head is what typically precedes the claims: the id of a provider, a subject whose GUID
 // is lifted out, and the length of a username.
 const head = "\x07default$\x1c\x05"
 
-// build writes what is seen most often last: a short way back takes fewer bits.
+// build returns the dictionary. The most common texts are at its end, since
+// short distances take fewer bits.
 func build() ([]byte, error) {
 	var dictionary bytes.Buffer
 	dictionary.WriteString(strings.Join(words, `","`))
@@ -70,8 +71,8 @@ func build() ([]byte, error) {
 
 var slot = regexp.MustCompile(`<[a-z]+>`)
 
-// fill puts values into the slots of a profile. What is random in a claim has
-// none: it would match nothing.
+// fill replaces the slots of a profile by values. Random parts of claims have
+// no slots, because they would match nothing.
 func fill(profile string) string {
 	return slot.ReplaceAllStringFunc(profile, func(name string) string { return values[name] })
 }

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// sorted yields claims in the order in which a session has them.
+// sorted yields claims in the order in which sessions store them.
 func sorted(members map[string]json.RawMessage) iter.Seq2[string, json.RawMessage] {
 	return func(yield func(string, json.RawMessage) bool) {
 		for _, name := range slices.Sorted(maps.Keys(members)) {
@@ -18,7 +18,7 @@ func sorted(members map[string]json.RawMessage) iter.Seq2[string, json.RawMessag
 	}
 }
 
-// words are what groups, roles, departments and titles are made of.
+// words are common parts of groups, roles, departments and titles.
 var words = []string{
 	"Lead", "Director", "Principal", "Senior", "Manager", "Consultant", "Analyst", "Developer", "Architect", "Engineer", "Specialist", "Assistant",
 	"United States", "Germany", "Austria", "Switzerland", "United Kingdom", "France", "Netherlands", "contractor", "permanent", "external", "internal", "employee",
@@ -34,7 +34,7 @@ var words = []string{
 	"default-roles-", "users", "staff", "admin", "user", "admins",
 }
 
-// phrases are pieces that claims' values often have.
+// phrases are common parts of the values of claims.
 var phrases = []string{
 	`{"formatted":"`, `","street_address":"`, `","locality":"`, `","region":"`, `","postal_code":"`, `","country":"`,
 	`,OU=Groups,DC=`, `,OU=Users,DC=`, `,DC=com`, `CN=`, `cn=`, `,ou=groups,dc=`, `uid=`, `,ou=people,dc=`, `SMTP:`, `smtp:`, `S-1-5-21-`,
@@ -53,10 +53,10 @@ var values = map[string]string{
 	"<first>": "Anna", "<last>": "Smith", "<user>": "anna", "<host>": "example.com", "<zone>": "Europe/Berlin", "<locale>": "en", "<time>": "17",
 }
 
-// profiles are the shapes of the claims that well-known directories and
-// providers have, the plainest last.
+// profiles are the shapes of claims of well-known directories and providers,
+// the simplest last.
 var profiles = []string{
-	// Attributes of LDAP, Active Directory, SCIM and Okta, as they are mapped into claims.
+	// Attributes of LDAP, Active Directory, SCIM and Okta that are often mapped to claims.
 	`{"accountEnabled":true,"badge":"","building":"","buildingName":"","businessCategory":"","c":"DE","cn":"<first> <last>","co":"","companyName":"","company_name":"","contract":"","costCenter":"","countryCode":"DE","countryName":"",
 	  "departmentNumber":"","description":"","desk_phone":"","displayName":"<first> <last>","distinguishedName":"CN=<first> <last>,OU=Users,DC=","dn":"uid=<user>,ou=people,dc=","eduPersonPrincipalName":"<user>@","eduPersonAffiliation":["member","employee"],"eduPersonScopedAffiliation":"member@","eduPersonEntitlement":["urn:mace:"],
 	  "employeeId":"","employeeNumber":"","employeeType":"Employee","extensionAttribute1":"","facsimileTelephoneNumber":"","firstName":"<first>","floor":"","fullName":"<first> <last>","gidNumber":"100","givenName":"<first>","hireDate":"","homeDirectory":"/home/<user>","homePhone":"","honorificPrefix":"","initials":"","isMemberOf":["cn="],"jobTitle":"",
@@ -65,7 +65,7 @@ var profiles = []string{
 	  "surname":"<last>","tel":"+49","telephoneNumber":"+49","timezone":"<zone>","uid":"<user>","uidNumber":"1000","userName":"<user>","userPrincipalName":"<user>@<host>","userType":"Member","whenCreated":"20","zipCode":"","city":"","company":"","country":"DE","cost_center":"","display_name":"<first> <last>","distinguished_name":"CN=<first> <last>,OU=Users,DC=","division":"",
 	  "employee_id":"","employee_number":"","employee_type":"","entitlements":[],"first_name":"<first>","full_name":"<first> <last>","gid_number":100,"hire_date":"20","home_directory":"/home/<user>","job_title":"","language":"en","last_name":"<last>","login_shell":"/bin/bash","mail_nickname":"<user>","manager":"","manager_id":"","member_of":["cn="],"mobile_phone":"+49","object_guid":"","object_id":"",
 	  "office":"","org_id":"","organization":"","organization_id":"","permissions":["read:","write:"],"phone":"+49","postal_code":"","preferred_language":"en","project":"","projects":[],"region":"","role":"user","sam_account_name":"<user>","state":"","status":"active","street":"","teams":[],"telephone":"+49","telephone_number":"+49","tenant":"","tenant_id":"","tenants":[],"type":"user","uid_number":1000,"upn":"<user>@<host>","user_id":"","user_name":"<user>","user_type":"","username":"<user>"}`,
-	// Standard claims, all of them.
+	// All standard claims.
 	`{"address":{"street_address":"","locality":"","postal_code":"","country":""},"birthdate":"19","email":"<user>@<host>","email_verified":true,"family_name":"<last>","gender":"female","given_name":"<first>","locale":"<locale>","middle_name":"","name":"<first> <last>","nickname":"<user>","phone_number":"+49","phone_number_verified":true,"picture":"https://","preferred_username":"<user>","profile":"https://","updated_at":<time>,"website":"https://","zoneinfo":"<zone>"}`,
 	// ADFS
 	`{"appid":"","apptype":"Confidential","auth_time":<time>,"authmethod":"urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport","group":[],"pwd_exp":"","role":[],"scp":"openid","unique_name":"<user>@<host>","ver":"1.0","winaccountname":"\\<user>"}`,
@@ -89,7 +89,7 @@ var profiles = []string{
 	`{"acr":"goauthentik.io/providers/oauth2/default","alt_emails":[],"amr":["pwd","otp","mfa"],"auth_time":<time>,"display_name":"<first> <last>","federated_claims":{"connector_id":"ldap","user_id":""},"picture":"https://id.<host>/api/users//profile-picture.png","rat":17,"scopes":["groups","email","openid","profile"],"spn":"<user>@<host>","uid":""}`,
 	// Keycloak
 	`{"acr":"1","allowed-origins":["https://"],"auth_time":<time>,"client_id":"","realm_access":{"roles":["default-roles-","offline_access","uma_authorization"]},"resource_access":{"account":{"roles":["manage-account","manage-account-links","view-profile"]},"realm-management":{"roles":["view-users","query-groups"]}},"roles":["offline_access","uma_authorization"],"scope":"openid email profile","session_state":"","typ":"ID"}`,
-	// Plain ones.
+	// Simple ones.
 	`{"amr":["pwd"],"auth_time":<time>,"department":"","email":"<user>@<host>","email_verified":true,"entitlements":[""],"family_name":"<last>","given_name":"<first>","groups":[""],"locale":"<locale>","name":"<first> <last>","nickname":"<user>","phone_number":"+49","picture":"https://login.<host>/","preferred_username":"<user>","roles":[""],"title":"","updated_at":<time>,"zoneinfo":"<zone>"}`,
 	`{"email":"<user>@<host>","email_verified":true,"groups":["users","admins"],"name":"<first> <last>","preferred_username":"<user>"}`,
 }

@@ -1,6 +1,6 @@
-// Package app is the application behind the demo's Caddy. It knows nothing of
-// OpenID Connect: it reads who its user is from request headers, and shows
-// what it received.
+// Package app is the application behind the demo's Caddy. It knows nothing
+// about OpenID Connect: it reads the user from request headers, and shows what
+// it received.
 package app
 
 import (
@@ -19,7 +19,7 @@ var privatePage string
 
 var privateTemplate = template.Must(template.New("private").Parse(privatePage))
 
-// claims are the headers that the demo's Caddyfile names under "upstream".
+// claims are the headers that the demo's Caddyfile sets in the block upstream.
 var claims = []struct{ Name, Header string }{
 	{"user name", "X-User"},
 	{"name", "X-Name"},
@@ -30,7 +30,7 @@ var claims = []struct{ Name, Header string }{
 	{"provider", "X-Provider"},
 }
 
-// view is what private.html shows.
+// view is the data of the template private.html.
 type view struct {
 	URI     string
 	User    string
@@ -38,12 +38,13 @@ type view struct {
 	Headers []row
 }
 
-// row is one line of a table; of a header sent twice it has both values.
+// row is one line of a table.
 type row struct {
 	Name, Header, Value string
 }
 
-// Handler answers every request with a page of its claims and headers.
+// Handler responds to every request with a page that shows its claims and
+// headers.
 func Handler() http.Handler { return http.HandlerFunc(show) }
 
 func show(w http.ResponseWriter, r *http.Request) {
@@ -73,7 +74,7 @@ func show(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(page.Bytes())
 }
 
-// value returns all values of a header.
+// value returns all values of a header, separated by dots.
 func value(r *http.Request, name string) string {
 	return strings.Join(r.Header.Values(name), " · ")
 }

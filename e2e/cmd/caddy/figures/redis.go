@@ -53,7 +53,7 @@ func (s *server) track(keys int) error {
 	return s.Do(s.ctx, s.B().ConfigSet().ParameterValue().ParameterValue("tracking-table-max-keys", strconv.Itoa(keys)).Build()).Error()
 }
 
-// usage is what Redis says that a record takes.
+// usage returns the memory that a record takes in Redis, in bytes.
 func (s *server) usage(key string) (int64, error) {
 	return s.Do(s.ctx, s.B().MemoryUsage().Key("oidc_rp:"+key).Build()).AsInt64()
 }
