@@ -14,7 +14,7 @@ import (
 
 // longestWait is the maximum time that a verification waits for its turn. It is the same
 // for all accounts.
-const longestWait = 30 * time.Second
+const longestWait = 2 * time.Minute
 
 // turn represents the slots of a verification.
 type turn struct {
