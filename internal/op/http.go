@@ -253,12 +253,15 @@ func bare(err error) error {
 	return explainTimeout(logtext.WithoutAddress(err, "tls { ca <file> }"))
 }
 
-// explainTimeout adds to an error that the time ran out, if it did: net/http says so in
-// several ways, some of which name only a context.
+// errTimeout is part of an error if the provider took longer than the option timeout.
+var errTimeout = errors.New("no response within the timeout")
+
+// explainTimeout adds errTimeout to an error if the time ran out and no caller has added
+// it yet: net/http says so in several ways, some of which name only a context.
 func explainTimeout(err error) error {
 	var timeout net.Error
-	if errors.As(err, &timeout) && timeout.Timeout() {
-		return fmt.Errorf("no response within the timeout: %w", err)
+	if errors.As(err, &timeout) && timeout.Timeout() && !errors.Is(err, errTimeout) {
+		return fmt.Errorf("%w: %w", errTimeout, err)
 	}
 	return err
 }

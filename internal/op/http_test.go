@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -279,5 +280,22 @@ func TestOnlyKnownCertificatesAreTrusted(t *testing.T) {
 	stranger := clientOf(&DiscoveryConfig{Issuer: server.URL, TLS: always(&tls.Config{MinVersion: tls.VersionTLS12}), Timeout: 10 * time.Second})
 	if _, err := get(t, stranger, server.URL); err == nil {
 		t.Error("expected a certificate of an unknown authority to be refused, seen that it is trusted")
+	}
+}
+
+// The transport of token requests reads responses, and its caller explains errors again.
+func TestATimeoutIsExplainedOnce(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		err  error
+		want string
+	}{
+		"a timeout":       {context.DeadlineExceeded, "no response within the timeout: context deadline exceeded"},
+		"a timeout below": {fmt.Errorf("get: %w", explainTimeout(context.DeadlineExceeded)), "get: no response within the timeout: context deadline exceeded"},
+		"another error":   {io.ErrUnexpectedEOF, "unexpected EOF"},
+	} {
+		if seen := explainTimeout(tc.err).Error(); seen != tc.want {
+			t.Errorf("%s: expected %q, seen %q", name, tc.want, seen)
+		}
 	}
 }
