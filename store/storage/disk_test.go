@@ -168,7 +168,7 @@ func (d *disk) keys() []string {
 func newStore(t testing.TB, storage certmagic.Storage) (*Storage, *observer.ObservedLogs) {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
-	s := &Storage{Timeout: caddy.Duration(defaultTimeout), logger: zap.New(core), storage: storage, node: newNode(time.Now)}
+	s := &Storage{Timeout: caddy.Duration(defaultTimeout), logger: zap.New(core), storage: storage, node: newNode(time.Now, time.Now)}
 	s.node.attach(s)
 	t.Cleanup(func() { _ = s.node.Destruct() })
 	return s, logs

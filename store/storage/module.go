@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddyargs"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clock"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/storagekey"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/suggest"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
@@ -68,13 +69,13 @@ func (s *Storage) Provision(ctx caddy.Context) error {
 			return fmt.Errorf("create the storage: %w", err)
 		}
 	}
-	return s.join(time.Now)
+	return s.join(time.Now, clock.ForConfig().Now)
 }
 
 // join attaches the configuration to the state of its storage.
-func (s *Storage) join(now func() time.Time) error {
+func (s *Storage) join(now, date func() time.Time) error {
 	key := storagekey.Key(s.storage)
-	value, _, err := nodes.LoadOrNew(key, func() (caddy.Destructor, error) { return newNode(now), nil })
+	value, _, err := nodes.LoadOrNew(key, func() (caddy.Destructor, error) { return newNode(now, date), nil })
 	if err != nil {
 		return err
 	}

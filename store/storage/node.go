@@ -27,7 +27,8 @@ const (
 
 // node is the state of one storage in this process, across reloads.
 type node struct {
-	now     func() time.Time
+	now     func() time.Time // for ages of copies, by the system's clock
+	date    func() time.Time // when records end, by the configuration's clock
 	breaker *store.Breaker
 	locks   store.Locks // taken before those of the storage, which are expensive to wait for
 	copies  *copies
@@ -42,8 +43,8 @@ type node struct {
 	end   context.CancelFunc
 }
 
-func newNode(now func() time.Time) *node {
-	n := &node{now: now, breaker: store.NewBreaker("storage", defaultTimeout, now), copies: newCopies()}
+func newNode(now, date func() time.Time) *node {
+	n := &node{now: now, date: date, breaker: store.NewBreaker("storage", defaultTimeout, now), copies: newCopies()}
 	n.ended, n.end = context.WithCancel(context.Background())
 	return n
 }
@@ -103,7 +104,7 @@ func (n *node) load(ctx context.Context, keys []string) ([][]byte, error) {
 	for i, key := range keys {
 		f, ok := n.copies.get(key, now)
 		if ok {
-			records[i] = f.living(now)
+			records[i] = f.living(n.date())
 			continue
 		}
 		shared, ok := n.copies.flights[key]
@@ -124,7 +125,7 @@ func (n *node) load(ctx context.Context, keys []string) ([][]byte, error) {
 			if shared.err != nil {
 				return nil, shared.err
 			}
-			records[i] = shared.living(n.now())
+			records[i] = shared.living(n.date())
 		case <-ctx.Done():
 			return nil, fmt.Errorf("session store storage: load: %w", context.Cause(ctx))
 		}
@@ -151,7 +152,7 @@ func (n *node) reload(ctx context.Context, keys []string) ([][]byte, error) {
 		for i, key := range keys {
 			group.Go(func() error {
 				f, err := n.look(ctx, key)
-				records[i] = f.living(n.now())
+				records[i] = f.living(n.date())
 				return err
 			})
 		}
@@ -235,7 +236,7 @@ func (n *node) replace(ctx context.Context, key string, old, record []byte, expi
 // holds reports whether the stored record equals record.
 func (n *node) holds(ctx context.Context, key string, record []byte) (bool, error) {
 	f, err := n.look(ctx, key)
-	living := f.living(n.now())
+	living := f.living(n.date())
 	return living != nil && bytes.Equal(living, record), err
 }
 
@@ -268,7 +269,7 @@ func (n *node) write(ctx context.Context, key string, file []byte) (err error) {
 		return context.Cause(ctx) // no caller is waiting for it
 	}
 	f, began := open(file), n.now()
-	if f.living(began) == nil {
+	if f.living(n.date()) == nil {
 		f = found{}
 		err = n.storage().Delete(ctx, path(name(key)))
 	} else {

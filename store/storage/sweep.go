@@ -179,5 +179,5 @@ func (n *node) overdue(ctx context.Context, name string) (bool, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	return err == nil && endOf(file) < n.now().Add(-overdue).UnixMilli(), err
+	return err == nil && endOf(file) < n.date().Add(-overdue).UnixMilli(), err
 }
