@@ -290,7 +290,9 @@ func (r *Discovery) complete(metadata *Metadata) error {
 		metadata.Pushed = false
 	}
 	if c.MTLS {
-		metadata.useAliases()
+		if err := metadata.useAliases(); err != nil {
+			return &SettingsError{err}
+		}
 	}
 	metadata.override(c.Endpoints)
 	if c.Endpoints.Pushed != "" {

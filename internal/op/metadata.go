@@ -31,6 +31,7 @@ type Metadata struct {
 	Responses ResponseMetadata
 
 	aliases       Endpoints // mtls_endpoint_aliases, see useAliases
+	aliasesErr    error     // why they are malformed
 	responseTypes []string  // response_types_supported
 	discovered    bool      // whether it was read from a document
 }
@@ -83,8 +84,7 @@ func readMetadata(data []byte, issuer, configurationURL string) (*Metadata, erro
 	errs = append(errs, err)
 	m.DPoPAlgs, _ = o.texts("dpop_signing_alg_values_supported", false) // DPoP may not be in use
 	m.Pushed = string(o["require_pushed_authorization_requests"]) == "true"
-	m.aliases, err = parseAliases(o)
-	errs = append(errs, err)
+	m.aliases, m.aliasesErr = parseAliases(o) // the client may not have a certificate
 	m.responseTypes, err = o.texts("response_types_supported", false)
 	errs = append(errs, err)
 	m.IssParameter = string(o["authorization_response_iss_parameter_supported"]) == "true"
@@ -151,8 +151,14 @@ func parseAliases(metadata object) (e Endpoints, err error) {
 }
 
 // useAliases makes a client with a TLS certificate use the aliases, because other
-// endpoints do not request one.
-func (m *Metadata) useAliases() { m.override(m.aliases) }
+// endpoints do not request one. It returns an error if they are malformed.
+func (m *Metadata) useAliases() error {
+	if m.aliasesErr != nil {
+		return fmt.Errorf("the metadata: %w", m.aliasesErr)
+	}
+	m.override(m.aliases)
+	return nil
+}
 
 // override replaces discovered endpoints by configured ones.
 func (m *Metadata) override(e Endpoints) { m.Endpoints = e.over(m.Endpoints) }

@@ -1,6 +1,7 @@
 package op
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -195,19 +196,14 @@ func TestAliasesAreForBackChannels(t *testing.T) {
 	if want := []string{"PS256"}; !slices.Equal(m.AuthAlgs, want) {
 		t.Errorf("token_endpoint_auth_signing_alg_values_supported: expected %q, seen %q", want, m.AuthAlgs)
 	}
-	m.useAliases()
-	if !slices.Equal(got(), places("https://mtls.example")) {
-		t.Errorf("with a certificate: %q", got())
+	if err := m.useAliases(); err != nil || !slices.Equal(got(), places("https://mtls.example")) {
+		t.Errorf("with a certificate: expected the aliases, seen %q, error %v", got(), err)
 	}
 	m.aliases.Token = "http://mtls.example/t"
-	if m.useAliases(); m.check(true, false) == nil {
-		t.Error("an alias with plain http passes")
+	if err := m.useAliases(); err != nil || m.check(true, false) == nil {
+		t.Errorf("expected that an alias with plain http is refused, seen that it passes, error %v", err)
 	}
-	for _, change := range [][2]string{
-		{`"https://mtls.example/t"`, "7"}, {`"mtls_endpoint_aliases":{`, `"mtls_endpoint_aliases":[],"x":{`},
-		{`"mtls_endpoint_aliases":{`, `"mtls_endpoint_aliases":{"token_endpoint":"https://evil.example/t",`},
-		{`"https://op.example/r"`, "7"}, {`"https://op.example/p"`, "[]"},
-	} {
+	for _, change := range [][2]string{{`"https://op.example/r"`, "7"}, {`"https://op.example/p"`, "[]"}} {
 		if _, err := parseMetadata([]byte(strings.Replace(aliased, change[0], change[1], 1)), "https://op.example", ""); err == nil {
 			t.Errorf("%s passes", change[1])
 		}
@@ -215,6 +211,31 @@ func TestAliasesAreForBackChannels(t *testing.T) {
 	for _, value := range []string{`"true"`, "1", "null", "false"} {
 		if m, err := parseMetadata([]byte(strings.Replace(aliased, "requests\":true", "requests\":"+value, 1)), "https://op.example", ""); err == nil && m.Pushed {
 			t.Errorf("requests are pushed because of %s", value)
+		}
+	}
+}
+
+// TestMalformedAliases: only clients with a certificate need them.
+func TestMalformedAliases(t *testing.T) {
+	t.Parallel()
+	for _, change := range [][2]string{
+		{`"https://mtls.example/t"`, "7"},
+		{`"mtls_endpoint_aliases":{`, `"mtls_endpoint_aliases":[],"x":{`},
+		{`"mtls_endpoint_aliases":{`, `"mtls_endpoint_aliases":{"token_endpoint":"https://evil.example/t",`},
+	} {
+		for _, certificate := range []bool{false, true} {
+			config := DiscoveryConfig{Issuer: "https://op.example", MTLS: certificate}
+			m, err := config.parse([]byte(strings.Replace(aliased, change[0], change[1], 1)))
+			if err == nil {
+				err = NewDiscovery(config).complete(m)
+			}
+			var settings *SettingsError
+			switch {
+			case certificate && (!errors.As(err, &settings) || !strings.Contains(err.Error(), "mtls_endpoint_aliases")):
+				t.Errorf("%s, with a certificate: expected an error that names mtls_endpoint_aliases, seen %v", change[1], err)
+			case !certificate && (err != nil || m.Endpoints.Token != "https://op.example/t"):
+				t.Errorf("%s, without a certificate: expected the usual endpoints, seen %+v, error %v", change[1], m, err)
+			}
 		}
 	}
 }
