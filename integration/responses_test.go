@@ -66,7 +66,7 @@ func TestAPostedResponseThatFailsLeadsASignedInUserToThePage(t *testing.T) {
 	}{
 		{"over", func(*posted) {}, 30 * time.Minute, "/page?q=1", errorcode.LoginExpired},
 		{"with a bad signature", func(l *posted) {
-			l.params.Set("response", l.params.Get("response")[:len(l.params.Get("response"))-8]+"AAAAAAAA")
+			l.params.Set("response", breakSignature(l.params.Get("response")))
 		}, 0, "/page?q=1", errorcode.BadRequest},
 		{"of another login, and over", another, 30 * time.Minute, "/", errorcode.LoginExpired},
 		{"without a signature", func(l *posted) { l.params.Set("response", "e30.e30.") }, 0, "/", errorcode.BadRequest},

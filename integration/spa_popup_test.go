@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
@@ -123,6 +124,62 @@ func TestThePopupSaysNothingThatARequestSays(t *testing.T) {
 	p := b.get("/@app/auth/default/code?state=" + state + "&error=" + escape(`"><img src=x onerror=alert(1)>`) + "&error_description=hostile&iss=" + escape(op.Issuer()))
 	check(t, p).status(http.StatusForbidden).shows(`data-error="provider_error"`).hides("<img", "hostile")
 }
+
+// TestAPopupWhoseSignedResponseIsRefusedSaysSo: the state in it is not verified, and
+// selects nothing but the page.
+func TestAPopupWhoseSignedResponseIsRefusedSaysSo(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{"query.jwt", "form_post.jwt"} {
+		for name, tc := range map[string]struct {
+			options string
+			later   time.Duration
+			broken  bool // the signature
+			code    errorcode.Code
+		}{
+			"private, a bad signature": {broken: true, code: errorcode.BadRequest},
+			"private, expired":         {later: 15 * time.Minute, code: errorcode.LoginExpired},
+			"public, a bad signature":  {options: "public", broken: true, code: errorcode.BadRequest},
+		} {
+			t.Run(mode+", "+name, func(t *testing.T) {
+				t.Parallel()
+				clock := stop(t)
+				op := newOP(t, oidctest.SignedResponses(), oidctest.Now(clock.now))
+				r := newHarnessAt(t, storageDir(t), `
+http://rp.test {
+	oidc_rp `+tc.options+` {
+		`+options(op)+`
+		response_mode `+mode+`
+	}
+}
+`)
+				r.at(clock.now)
+				respond := func(start string) *visited {
+					b := r.browser()
+					if mode == "form_post.jwt" {
+						login := beginPosted(t, b, start)
+						if tc.broken {
+							login.params.Set("response", breakSignature(login.params.Get("response")))
+						}
+						clock.advance(tc.later)
+						return b.get(login.submit().location())
+					}
+					address := b.open(start, "/@app/auth/default/code").location()
+					if tc.broken {
+						address = breakSignature(address)
+					}
+					clock.advance(tc.later)
+					return b.get(address)
+				}
+				check(t, respond(popupPath)).status(http.StatusForbidden).shows(`data-error="`+string(tc.code)+`"`, "You can close this window").header("Location", "")
+				check(t, respond("/@app/auth/default/login"), "no popup").hides("data-error", "popup.js")
+			})
+		}
+	}
+}
+
+// breakSignature changes the end of a JWT, of which the text consists or with which it
+// ends.
+func breakSignature(text string) string { return text[:len(text)-8] + "AAAAAAAA" }
 
 // The browser may have lost the login. The state still says that it had a window.
 func TestAPopupWhoseLoginIsLostSaysSo(t *testing.T) {

@@ -22,8 +22,8 @@ type callbackFlow struct {
 	ring        *seal.Ring
 	response    authresponse.Response
 	transaction session.Transaction
-	// claimed is the login that a response which failed its checks claims to belong to.
-	claimed session.StateHash
+	// claimed is the state in a response that failed its checks.
+	claimed string
 }
 
 // refuse returns a failure of the login at hand.

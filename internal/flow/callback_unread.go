@@ -9,6 +9,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
+	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // respondUnread responds to an authorization response that cannot be read, or whose
@@ -18,6 +19,7 @@ func (c *callbackFlow) respondUnread(err error) error {
 	if !c.provider.Client.SignedResponses() {
 		return c.respondError(f)
 	}
+	f.Popup = session.IsOfPopup(c.claimed)
 	if _, err := c.identify(); err != nil {
 		return c.respondError(storageFailure(err))
 	}
@@ -29,7 +31,7 @@ func (c *callbackFlow) respondUnread(err error) error {
 	if errors.As(err, &unavailable) {
 		// The response is still unused, so that the same request may work later.
 		f.Code = errorcode.ProviderUnavailable
-		if c.Public {
+		if c.Public || f.Popup {
 			return c.respondError(f)
 		}
 		c.countFailedLogin(f)
@@ -44,7 +46,7 @@ func (c *callbackFlow) respondUnread(err error) error {
 		// Signed responses expire after some minutes. A user who gets back to one with
 		// the Back button is already signed in.
 		c.log(f)
-		return pages.Redirect(c.W, http.StatusSeeOther, c.returnOf(c.claimed))
+		return pages.Redirect(c.W, http.StatusSeeOther, c.returnURL(c.claimed))
 	case c.redirectRefused(f):
 		return nil
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/pages"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/query"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
-	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
 // This file receives authorization responses by POST (OAuth 2.0 Form Post Response
@@ -62,7 +61,7 @@ func (c *callbackFlow) read(values url.Values) error {
 			return err
 		}
 		if values, err = client.VerifyResponse(c.R.Context(), raw); err != nil {
-			c.claimed = session.HashState(client.StateOf(raw))
+			c.claimed = client.StateOf(raw)
 			return err
 		}
 	}

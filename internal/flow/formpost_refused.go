@@ -21,7 +21,7 @@ import (
 // The POST does not carry the session (see formpost.go), so this redirects the browser
 // to the same address as well. Nothing of the response goes into that address, and no
 // login is touched. It only has a sealed note: the error to show to users who are not
-// signed in, and the login that the response claims to belong to. Users who are signed
+// signed in, and which login the response claims to belong to. Users who are signed
 // in are redirected to the page that their own login led to, or home. Other sites can
 // make a browser post such a form or open such an address, and achieve no more than that.
 
@@ -37,6 +37,7 @@ type refusedPost struct {
 	Code  errorcode.Code    `json:"code"`
 	ID    string            `json:"id"` // of the log line
 	Login session.StateHash `json:"login"`
+	Popup bool              `json:"popup,omitempty"`
 	At    int64             `json:"at"` // in seconds
 }
 
@@ -52,7 +53,7 @@ func (c *callbackFlow) redirectRefused(f *Failure) bool {
 	if err != nil {
 		return false
 	}
-	note, err := json.Marshal(refusedPost{Code: f.Code, ID: c.log(f), Login: c.claimed, At: c.Now().Unix()})
+	note, err := json.Marshal(refusedPost{Code: f.Code, ID: c.log(f), Login: session.HashState(c.claimed), Popup: f.Popup, At: c.Now().Unix()})
 	if err != nil {
 		return false
 	}
@@ -92,7 +93,7 @@ func (c *callbackFlow) respondRefused(note *refusedPost) error {
 	if c.State.SignedIn() {
 		return pages.Redirect(c.W, http.StatusSeeOther, c.returnOf(note.Login))
 	}
-	f := &Failure{Code: note.Code, Cause: note, Provider: c.provider}
+	f := &Failure{Code: note.Code, Cause: note, Provider: c.provider, Popup: note.Popup}
 	c.countFailedLogin(f)
 	return c.respondLoggedError(f, note.ID)
 }
