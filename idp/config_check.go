@@ -185,12 +185,12 @@ func (p *PasswordPolicy) check() error {
 		}
 	}
 	return optioncheck.First(
-		optioncheck.Refuse("min_length", !isLength(p.MinLength), "min_length: is not from %d to %d", minPasswordLength, maxPasswordLength),
-		optioncheck.Refuse("max_length", !isLength(p.MaxLength), "max_length: is not from %d to %d", minPasswordLength, maxPasswordLength),
+		optioncheck.Refuse("min_length", !isLength(p.MinLength), "min_length: must be from %d to %d", minPasswordLength, maxPasswordLength),
+		optioncheck.Refuse("max_length", !isLength(p.MaxLength), "max_length: must be from %d to %d", minPasswordLength, maxPasswordLength),
 		optioncheck.Refuse("max_length", p.MaxLength > 0 && p.MaxLength < p.MinLength, "max_length: is less than min_length"),
-		optioncheck.Refuse("min_strength", p.MinStrength < 0 || p.MinStrength > 4, "min_strength: is not from 0 to 4"),
-		optioncheck.Refuse("history", p.History < 0 || p.History > maxHistory, "history: is not from 0 to %d", maxHistory),
-		optioncheck.Refuse("max_age", p.MaxAge < 0, "max_age: is not negative"),
+		optioncheck.Refuse("min_strength", p.MinStrength < 0 || p.MinStrength > 4, "min_strength: must be from 0 to 4"),
+		optioncheck.Refuse("history", p.History < 0 || p.History > maxHistory, "history: must be from 0 to %d", maxHistory),
+		optioncheck.Refuse("max_age", p.MaxAge < 0, "max_age: must not be negative"),
 	)
 }
 
@@ -202,8 +202,8 @@ func (l *Lockout) check() error {
 		return nil
 	}
 	return optioncheck.First(
-		optioncheck.Refuse("lockout", l.Attempts < 0 || l.Attempts > maxAttempts, "lockout: the attempts are not from 1 to %d", maxAttempts),
-		optioncheck.Refuse("lockout", l.Duration < 0 || l.Duration > caddy.Duration(maxLockout), "lockout: the duration is not from 0 to %s", maxLockout),
+		optioncheck.Refuse("lockout", l.Attempts < 0 || l.Attempts > maxAttempts, "lockout: the attempts must be from 1 to %d", maxAttempts),
+		optioncheck.Refuse("lockout", l.Duration < 0 || l.Duration > caddy.Duration(maxLockout), "lockout: the duration must be from 0 to %s", maxLockout),
 	)
 }
 
@@ -212,9 +212,9 @@ func (s *SessionPolicy) check() error {
 		return nil
 	}
 	return optioncheck.First(
-		optioncheck.Refuse("lifetime", s.Lifetime < 0 || s.Lifetime > caddy.Duration(maxLifetime), "lifetime: is longer than 400 days, or negative"),
-		optioncheck.Refuse("idle_timeout", s.IdleTimeout < 0, "idle_timeout: is not negative"),
-		optioncheck.Refuse("remember_device", s.RememberDevice < 0 || s.RememberDevice > caddy.Duration(maxLifetime), "remember_device: is longer than 400 days, or negative"),
+		optioncheck.Refuse("lifetime", s.Lifetime < 0 || s.Lifetime > caddy.Duration(maxLifetime), "lifetime: must be from 0 to 400 days"),
+		optioncheck.Refuse("idle_timeout", s.IdleTimeout < 0, "idle_timeout: must not be negative"),
+		optioncheck.Refuse("remember_device", s.RememberDevice < 0 || s.RememberDevice > caddy.Duration(maxLifetime), "remember_device: must be from 0 to 400 days"),
 	)
 }
 

@@ -109,8 +109,8 @@ func (o *Options) checkConnection() error {
 	return optioncheck.First(
 		optioncheck.Refuse("tls", o.TLS != nil && (o.TLS.ClientCertificate == "") != (o.TLS.ClientKey == ""),
 			"tls client_certificate: a certificate and its key belong together"),
-		optioncheck.Refuse("clock_skew", skew < 0 || skew > maxClockSkew, "clock_skew: is from 0 to %s", maxClockSkew),
-		optioncheck.Refuse("timeout", o.Timeout < 0, "timeout: is not negative"),
+		optioncheck.Refuse("clock_skew", skew < 0 || skew > maxClockSkew, "clock_skew: must be from 0 to %s", maxClockSkew),
+		optioncheck.Refuse("timeout", o.Timeout < 0, "timeout: must not be negative"),
 		optioncheck.Refuse("access_token_lifetime", lifetime != 0 && (lifetime < time.Second || lifetime > maxAccessTokenLifetime),
 			"access_token_lifetime: must be from 1s to %s", maxAccessTokenLifetime),
 	)

@@ -97,8 +97,8 @@ func TestOptionsThatCannotWork(t *testing.T) {
 		{"a redirect path with a query", func(o *Options) { o.RedirectPath = "/a?b" }, `redirect_path: "/a?b" is not a plain path`},
 		{"a certificate without its key", func(o *Options) { o.TLS = &TLSFiles{ClientCertificate: "c"} },
 			"tls client_certificate: a certificate and its key belong together"},
-		{"a clock far off", func(o *Options) { skew := time.Hour; o.ClockSkew = &skew }, "clock_skew: is from 0 to 10m0s"},
-		{"a negative timeout", func(o *Options) { o.Timeout = -1 }, "timeout: is not negative"},
+		{"a clock far off", func(o *Options) { skew := time.Hour; o.ClockSkew = &skew }, "clock_skew: must be from 0 to 10m0s"},
+		{"a negative timeout", func(o *Options) { o.Timeout = -1 }, "timeout: must not be negative"},
 		{"an unknown way to userinfo", func(o *Options) { o.UserinfoMethod = "put" }, `userinfo_method: "put" is none of get, post`},
 		{"userinfo at times", func(o *Options) { o.Userinfo = "sometimes" }, `userinfo: "sometimes" is none of auto, always, never`},
 	} {
