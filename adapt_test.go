@@ -25,8 +25,8 @@ var update = flag.Bool("update", false, "write what the adapter says into testda
 
 const goldenSeparator = "\n----------\n"
 
-// golden is one file of testdata/adapt: a Caddyfile, a line of dashes, and
-// either the JSON that it becomes or what the error contains.
+// golden is a file of testdata/adapt: a Caddyfile, a line of dashes, and either the
+// expected JSON or the text that the error contains.
 type golden struct {
 	name, path, caddyfile, expected string
 }
@@ -88,7 +88,7 @@ func TestAdapt(t *testing.T) {
 
 var filePlace = regexp.MustCompile(`Caddyfile:\d+\b`)
 
-// checkError wants every line of the expectation in the error. One of them
+// checkError checks that the error contains every line of the expectation, one of which
 // must name the place.
 func (g golden) checkError(t *testing.T, err error) {
 	t.Helper()
@@ -113,7 +113,7 @@ func (g golden) write(t *testing.T) {
 	}
 }
 
-// adapted is what a Caddyfile becomes, tab-indented.
+// adapted returns the tab-indented JSON of a Caddyfile.
 func adapted(text string) (string, error) {
 	config, err := adapt(text)
 	if err != nil {
@@ -124,8 +124,8 @@ func adapted(text string) (string, error) {
 	return indented.String(), err
 }
 
-// TestEveryOptionRefusesTheWrongArguments goes through all options that there
-// are, so that no new one is forgotten.
+// TestEveryOptionRefusesTheWrongArguments covers every option that exists, including
+// options that are added later.
 func TestEveryOptionRefusesTheWrongArguments(t *testing.T) {
 	t.Parallel()
 	provider, session := slices.Sorted(maps.Keys(oidcrp.ProviderOptions)), slices.Sorted(maps.Keys(oidcrp.SessionOptions))
@@ -161,7 +161,8 @@ func TestEveryOptionRefusesTheWrongArguments(t *testing.T) {
 					t.Errorf("%s: %q: expected the option to be known, seen %v", place.name, use.text, err)
 				}
 			}
-			// What is missing around it is an error of another line.
+			// If the option lacks something else in its block, the error names another
+			// line.
 			text, first := place.frame.with(right)
 			_, err := adapt(text)
 			if at := fmt.Sprintf(", at Caddyfile:%d", first); err != nil && strings.HasSuffix(err.Error(), at) {
@@ -171,8 +172,8 @@ func TestEveryOptionRefusesTheWrongArguments(t *testing.T) {
 	}
 }
 
-// use is how an option may be written; the error about it is to name the line
-// that is line lines below the first.
+// use is a way to write an option. The error about it must name the line that is line
+// lines below the first.
 type use struct {
 	text string
 	line int
@@ -225,11 +226,11 @@ func uses(word string, ofSession bool) (right string, wrong []use) {
 	return right, wrong
 }
 
-// FuzzCaddyfile: whatever stands in a Caddyfile, it becomes the same JSON each time,
-// which Caddy reads without an unknown member and writes as it was, or an error.
+// FuzzCaddyfile checks that a Caddyfile always adapts to the same JSON or fails, and
+// that Caddy reads this JSON without an unknown member and writes it back unchanged.
 func FuzzCaddyfile(f *testing.F) {
 	for i, g := range goldens(f) {
-		if i%8 == 0 { // the others are tests already
+		if i%8 == 0 { // tests cover the others
 			f.Add(g.caddyfile)
 		}
 	}
@@ -240,7 +241,8 @@ func FuzzCaddyfile(f *testing.F) {
 			return // other files, and what JSON cannot hold
 		}
 		got, err := adapted(text)
-		// Of two errors of its own, Caddy returns the one or the other.
+		// If a Caddyfile has two errors of Caddy's own, Caddy may return either of
+		// them.
 		if again, errAgain := adapted(text); again != got || (errAgain == nil) != (err == nil) {
 			t.Errorf("%q: and then it became %q, %v", text, again, errAgain)
 		}
@@ -267,7 +269,7 @@ func FuzzCaddyfile(f *testing.F) {
 	})
 }
 
-// handlersIn returns the handlers of ours in a configuration, without the member that
+// handlersIn returns the plugin's handlers in a configuration, without the member that
 // names their module.
 func handlersIn(t testing.TB, config []byte) (found []json.RawMessage) {
 	t.Helper()
@@ -295,7 +297,7 @@ func handlersIn(t testing.TB, config []byte) (found []json.RawMessage) {
 	}
 	var all any
 	decoder := json.NewDecoder(bytes.NewReader(config))
-	decoder.UseNumber() // durations are large
+	decoder.UseNumber() // durations are large numbers
 	if err := decoder.Decode(&all); err != nil {
 		t.Fatal(err)
 	}

@@ -14,11 +14,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/adminapi"
 )
 
-// These tests run a Caddy of their own, whose admin API is on a socket.
+// These tests run their own Caddy process with an admin API on a socket.
 
 const adminEnv = "OIDC_RP_ADMIN"
 
-// TestAdminAPIOverReloads follows which configuration the admin API is about.
+// TestAdminAPIOverReloads checks that the admin API reports on the loaded
+// configuration.
 func TestAdminAPIOverReloads(t *testing.T) {
 	t.Parallel()
 	inOwnProcess(t, adminEnv, "TestAdminHelper")
@@ -86,7 +87,8 @@ http://127.0.0.1:0 {
 			t.Errorf("load %d: expected one app, seen %d", i, n)
 		}
 	}
-	// Apps start in any order: some of these fail before ours has begun, others after.
+	// Apps start in any order: some of these fail before the plugin's app has started,
+	// others after.
 	taken := takenPort(t)
 	for range 10 {
 		if err := load(site("http://127.0.0.1:1/failed") + strings.Replace(siteWithoutApp, "127.0.0.1:0", taken, 1)); err == nil {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// cpuUsed is the CPU time that this process has used.
+// cpuUsed returns the CPU time that this process has used.
 func cpuUsed() time.Duration {
 	var usage syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {

@@ -23,12 +23,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// BenchmarkLogin is our part of a complete login: the redirect to the provider,
-// and the answer, for which the code is traded and the RS256 signature of the
-// ID token verified, up to the sealed session. The provider's part is not
-// counted: its tokens are signed between the two, off the clock. Counted are
-// both ends of one request and answer over loopback for the code, since our
-// HTTP client is; the other end does no more than read and write.
+// BenchmarkLogin measures this plugin's part of a complete login: the redirect to the
+// provider, and the callback, which exchanges the code, verifies the RS256 signature of
+// the ID token and seals the session. The provider's part is not counted: the timer is
+// stopped while its tokens are signed. Both ends of the token request over loopback are
+// counted, since the HTTP client is part of the plugin. The other end only reads and
+// writes.
 func BenchmarkLogin(b *testing.B) {
 	op := oidctest.New(b, oidctest.InMemory(), oidctest.Unrecorded())
 	endpoint := newTokenEndpoint(b)
@@ -84,7 +84,7 @@ func BenchmarkLogin(b *testing.B) {
 	clock.report()
 }
 
-// benchLocation is where an answer leads.
+// benchLocation returns the URL that a response redirects to.
 func benchLocation(b *testing.B, w *httptest.ResponseRecorder) *url.URL {
 	b.Helper()
 	u, err := url.Parse(w.Header().Get("Location"))
@@ -94,8 +94,8 @@ func benchLocation(b *testing.B, w *httptest.ResponseRecorder) *url.URL {
 	return u
 }
 
-// benchTokens is the answer of a token endpoint to the login with this nonce,
-// as it goes over the wire.
+// benchTokens returns the raw HTTP response of a token endpoint to the login with this
+// nonce.
 func benchTokens(b *testing.B, op *oidctest.Provider, nonce string) []byte {
 	b.Helper()
 	now := time.Now()
@@ -115,8 +115,8 @@ func benchTokens(b *testing.B, op *oidctest.Provider, nonce string) []byte {
 	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 }
 
-// tokenEndpoint reads requests and writes the answers that wait, in their
-// order, and costs as little as it can.
+// tokenEndpoint reads requests and writes the waiting responses in their order, at the
+// lowest possible cost.
 type tokenEndpoint struct {
 	address string
 	answers chan []byte

@@ -35,7 +35,7 @@ const (
 	anonymous = 0
 	oneUser   = 1
 	manyUsers = 10_000
-	// newUsers: every request comes with a session that was never seen before.
+	// newUsers means that every request has a session that was never seen before.
 	newUsers = -1
 )
 
@@ -50,12 +50,12 @@ type benchmark struct {
 	want  int    // the status
 }
 
-// threeRules depend on the session alone.
+// threeRules depend only on the session.
 const threeRules = `require group staff
 		require email_domain example.com
 		require claim level 3`
 
-// benchProvider is a provider that is never asked.
+// benchProvider is a provider that gets no requests.
 const benchProvider = `
 		issuer https://op.test
 		client_id rp
@@ -64,11 +64,11 @@ const benchProvider = `
 		jwks_uri https://op.test/keys
 		`
 
-// BenchmarkRequest is what the guard adds to a request, over the next handler
-// that every case calls: compare the cases with «next handler alone». What
-// Caddy itself does for a request is not counted, and neither is the sealing of
-// the sessions. The garbage of both is collected off the clock, since it is
-// many times that of the handler, which the bytes per request show.
+// BenchmarkRequest measures what the guard adds to a request. Compare the cases with
+// «next handler alone», which only calls the next handler. Caddy's own work for a
+// request and the sealing of the sessions are not counted. Their garbage is collected
+// while the timer is stopped: it is many times that of the handler, which the bytes per
+// request show.
 func BenchmarkRequest(b *testing.B) {
 	for _, c := range []benchmark{
 		{"next handler alone", 1024, oneUser, false, oidcrp.ModePrivate, "", http.StatusOK},
@@ -97,7 +97,7 @@ func benchmarkRequest(b *testing.B, c benchmark) {
 		handler = caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error { return h.ServeHTTP(w, r, next) })
 	}
 	page, cookies := benchPage("/reports/2026"), benchCookies(b, h, c)
-	if c.users == manyUsers { // all of them were here before
+	if c.users == manyUsers { // all of them have been here before
 		for range c.users {
 			w, r := benchRequest(page, cookies())
 			if err := handler.ServeHTTP(w, r); err != nil {
@@ -108,8 +108,8 @@ func benchmarkRequest(b *testing.B, c benchmark) {
 	serveInBatches(b, handler, c.guard, c.want, func() (*httptest.ResponseRecorder, *http.Request) { return benchRequest(page, cookies()) })
 }
 
-// serveInBatches has a handler serve requests, of which only what it does is on the
-// clock. fresh says that it cares which requests it gets.
+// serveInBatches has a handler serve requests and measures only the handler. fresh
+// reports whether the handler needs a new request each time.
 func serveInBatches(b *testing.B, handler caddyhttp.Handler, fresh bool, want int, request func() (*httptest.ResponseRecorder, *http.Request)) {
 	const batch = 16 // few, as a server handles what it has just read
 	var writers [batch]*httptest.ResponseRecorder
@@ -120,8 +120,8 @@ func serveInBatches(b *testing.B, handler caddyhttp.Handler, fresh bool, want in
 	clock := &benchClock{b: b}
 	clock.start()
 	for i := 0; i < b.N; i++ {
-		// What Caddy makes for each request is not on our clock; the next handler
-		// does not care which it gets.
+		// The timer excludes what Caddy allocates for each request. The next handler
+		// accepts any request, so it gets the same ones.
 		if i%batch == 0 && (fresh || i == 0) {
 			clock.stop()
 			for j := range writers {
@@ -140,8 +140,8 @@ func serveInBatches(b *testing.B, handler caddyhttp.Handler, fresh bool, want in
 	clock.report()
 }
 
-// BenchmarkAccessKey is what the guard adds to a request of a program, of 10,000 in the
-// file: compare with «next handler alone» of BenchmarkRequest.
+// BenchmarkAccessKey measures what the guard adds to a request of a program, with
+// 10,000 keys in the file. Compare with «next handler alone» of BenchmarkRequest.
 func BenchmarkAccessKey(b *testing.B) {
 	keys, file := benchKeys(b, 10_000)
 	h := benchHandler(b, oidcrp.ModePrivate, fmt.Sprintf(benchProvider+`require group deploy
@@ -178,8 +178,8 @@ func BenchmarkAccessKey(b *testing.B) {
 	}
 }
 
-// BenchmarkCheck is the answer for another proxy, about requests like those of
-// BenchmarkRequest: compare with its «one user, 1 KiB».
+// BenchmarkCheck measures the response to another proxy, for requests like those of
+// BenchmarkRequest. Compare with its «one user, 1 KiB».
 func BenchmarkCheck(b *testing.B) {
 	for _, c := range []struct {
 		benchmark
@@ -213,8 +213,8 @@ func BenchmarkCheck(b *testing.B) {
 	}
 }
 
-// BenchmarkAccessToken is what the guard adds to a request of a program with an access
-// token that is a JWT: one that was checked before, and one that comes for the first time.
+// BenchmarkAccessToken measures what the guard adds to a request of a program with a
+// JWT access token, both for a token that was checked before and for a new one.
 func BenchmarkAccessToken(b *testing.B) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), crand.Reader)
 	if err != nil {
@@ -290,8 +290,8 @@ func benchKeys(b *testing.B, count int) (keys []string, file string) {
 	return keys, file
 }
 
-// benchClock is a benchmark's timer that counts CPU time as well: on a machine
-// that does other things, too, the time that passes says little.
+// benchClock is a benchmark timer that counts CPU time as well, because the elapsed
+// time means little on a busy machine.
 type benchClock struct {
 	b          *testing.B
 	since, sum time.Duration
@@ -313,8 +313,8 @@ func (c *benchClock) report() {
 	}
 }
 
-// benchCookies returns what the next request's Cookie header is: a string of
-// its own each time, as a server reads it, and none for anonymous requests.
+// benchCookies returns a function that makes the next request's Cookie header: a new
+// string each time, as a server reads it, or none for anonymous requests.
 func benchCookies(b *testing.B, h *oidcrp.Handler, c benchmark) func() string {
 	b.Helper()
 	if c.users == anonymous {
@@ -336,10 +336,10 @@ func benchCookies(b *testing.B, h *oidcrp.Handler, c benchmark) func() string {
 	}
 }
 
-// benchServer is what PrepareRequest puts into every request.
+// benchServer is the server that PrepareRequest adds to every request.
 var benchServer = new(caddyhttp.Server)
 
-// benchPage is a navigation to a page, without a session.
+// benchPage returns a navigation to a page, without a session.
 func benchPage(target string) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, rpURL+target, nil)
 	r.Header.Set("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
@@ -349,7 +349,7 @@ func benchPage(target string) *http.Request {
 	return r
 }
 
-// benchRequest is the same request with these cookies, as Caddy hands it to a
+// benchRequest returns the same request with these cookies, as Caddy hands it to a
 // handler.
 func benchRequest(page *http.Request, cookies string) (*httptest.ResponseRecorder, *http.Request) {
 	r := page.Clone(page.Context())
@@ -360,8 +360,8 @@ func benchRequest(page *http.Request, cookies string) (*httptest.ResponseRecorde
 	return w, caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, benchServer)
 }
 
-// benchHandler is a provisioned handler with keys of its own; options are lines
-// of its block.
+// benchHandler returns a provisioned handler with its own keys. options are lines of
+// its block.
 func benchHandler(b *testing.B, mode, options string) *oidcrp.Handler {
 	b.Helper()
 	config, err := adapt(fmt.Sprintf(`{
@@ -401,8 +401,8 @@ http://rp.test {
 	return app.(*oidcrp.App).Handlers()[0]
 }
 
-// benchSessions returns what makes Cookie headers of sessions, each time a new
-// one, whose cookies' values have the given size.
+// benchSessions returns a function that makes the Cookie header of a new session each
+// time. Its cookies' values have the given size.
 func benchSessions(b *testing.B, h *oidcrp.Handler, size int) func() string {
 	b.Helper()
 	r := httptest.NewRequest(http.MethodGet, rpURL+"/", nil)
@@ -429,7 +429,7 @@ func benchSessions(b *testing.B, h *oidcrp.Handler, size int) func() string {
 		if len(sealed()) >= size {
 			break
 		}
-		// Of texts that compression makes little of.
+		// These texts hardly compress.
 		members[fmt.Sprintf("claim_%02d", i)] = json.RawMessage(`"` + essay(28 * (i + 1))[28*i:] + `"`)
 	}
 	return func() string {
@@ -441,7 +441,7 @@ func benchSessions(b *testing.B, h *oidcrp.Handler, size int) func() string {
 	}
 }
 
-// benchClaims are those of a usual user.
+// benchClaims returns the claims of a typical user.
 func benchClaims() map[string]json.RawMessage {
 	return map[string]json.RawMessage{
 		"name": json.RawMessage(`"Alice Example"`), "email": json.RawMessage(`"alice@example.com"`), "email_verified": json.RawMessage(`true`),
@@ -450,7 +450,7 @@ func benchClaims() map[string]json.RawMessage {
 	}
 }
 
-// essay is a text that compression makes little of, of a size in bytes.
+// essay returns a text of size bytes that hardly compresses.
 func essay(size int) string {
 	text := make([]byte, size)
 	rand.NewChaCha8([32]byte{1}).Read(text)

@@ -8,10 +8,11 @@ import (
 	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
 )
 
-// frame is a Caddyfile in which a text takes the place of HERE.
+// frame is a Caddyfile with the placeholder HERE.
 type frame string
 
-// with returns the Caddyfile with the text, and the line where the text begins.
+// with replaces HERE with the text, and returns the Caddyfile and the line where the
+// text begins.
 func (f frame) with(text string) (caddyfile string, line int) {
 	before, after, _ := strings.Cut(string(f), "HERE")
 	return before + text + after, strings.Count(before, "\n") + 1
@@ -68,8 +69,8 @@ const (
 }`)
 )
 
-// Fault D6. An unknown word is answered with the one that was meant, and with
-// file and line.
+// The error about an unknown word suggests the word that was probably meant, and names
+// the file and the line.
 func TestUnknownWordsGetAHint(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -169,7 +170,7 @@ func TestUnknownWordsGetAHint(t *testing.T) {
 	}
 }
 
-// holdLine holds that an error names a line of the Caddyfile.
+// holdLine checks that an error names a line of the Caddyfile.
 func holdLine(t *testing.T, err error, line int) {
 	t.Helper()
 	if m := filePlace.FindString(err.Error()); !strings.HasSuffix(m, ":"+strconv.Itoa(line)) {
@@ -177,8 +178,8 @@ func holdLine(t *testing.T, err error, line int) {
 	}
 }
 
-// Fault D8. What is wrong with several lines together is an error of the later
-// one, and what is wrong with one line is an error of that.
+// An error about several lines together names the later line. An error about one line
+// names that line.
 func TestErrorsNameTheLineThatIsWrong(t *testing.T) {
 	t.Parallel()
 	for text, line := range map[string]int{
@@ -354,8 +355,8 @@ func TestErrorsNameTheLineThatIsWrong(t *testing.T) {
 	}
 }
 
-// A store of ours that is not linked is no typing error: the message says how
-// to get it.
+// An unknown store is not a typing error if this project has it and the binary lacks
+// it: the message says how to get it.
 func TestWhatIsSaidOfAStoreThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	for kind, want := range map[string]string{

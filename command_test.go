@@ -17,7 +17,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// inOwnProcess runs a test in a process of its own, where Caddy can be one.
+// inOwnProcess runs a test in its own process, so that Caddy can run there.
 func inOwnProcess(t *testing.T, env, test string) {
 	t.Helper()
 	process := exec.Command(os.Args[0], "-test.run=^"+test+"$")
@@ -27,7 +27,7 @@ func inOwnProcess(t *testing.T, env, test string) {
 	}
 }
 
-// adminSocket returns an address for an admin API: no port, and a short path.
+// adminSocket returns an admin API address that needs no port and has a short path.
 func adminSocket(t *testing.T) string {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "admin")
@@ -69,8 +69,8 @@ func loadWithAdmin(t *testing.T, address, globals, sites string) error {
 	return caddy.Load(config, true)
 }
 
-// command runs `caddy oidc-rp …` in this process. With each configuration Caddy
-// replaces its admin API, and may cut off what the one before has accepted.
+// command runs `caddy oidc-rp …` in this process. Each new configuration replaces
+// Caddy's admin API and may cut off connections that the previous one accepted.
 func command(t *testing.T, args ...string) (out string, err error) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
@@ -99,7 +99,7 @@ func execute(t *testing.T, args ...string) (out string, err error) {
 	return printed.String(), err
 }
 
-// TestKeyCommand makes a key, and shows the file that its line is in.
+// TestKeyCommand creates a key and shows the file that contains its line.
 func TestKeyCommand(t *testing.T) {
 	t.Parallel()
 	out, err := execute(t, "key", "new", "ci", "--groups", "deploy,ops", "--expires", "365d")
@@ -130,8 +130,8 @@ func TestKeyCommand(t *testing.T) {
 
 const commandEnv = "OIDC_RP_COMMAND"
 
-// TestCommandAsksARunningCaddy runs the commands against a Caddy that has
-// loaded its configuration.
+// TestCommandAsksARunningCaddy runs the commands against a Caddy that has loaded its
+// configuration.
 func TestCommandAsksARunningCaddy(t *testing.T) {
 	t.Parallel()
 	inOwnProcess(t, commandEnv, "TestCommandHelper")
@@ -173,7 +173,7 @@ http://two.test:0 {
 	}{
 		{"providers", false, []string{"corp", "unknown", "one.test,two.test", "http://127.0.0.1:1/corp"}},
 		{"providers --json", false, []string{`"id":"corp"`}},
-		// Fault B7. Whether there is such a subject is not known.
+		// The command does not know whether this subject exists, and says so.
 		{"revoke --subject alice", false, []string{"REVOKED", "subject", "corp", "http://127.0.0.1:1/corp", "Sessions of this subject that began before now end", "Whether there were any is not known"}},
 		{"revoke --subject alice --provider corp --issuer http://127.0.0.1:1/corp", false, []string{"corp"}},
 		{"revoke --sid s --json", false, []string{`"kind":"sid"`}},

@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// Report A13: to wait does not help where settings are wrong.
+// The error page does not suggest trying again soon if the settings are wrong.
 func TestWrongSettingsAreNotCalledAnOutage(t *testing.T) {
 	t.Parallel()
 	h := started(t, `
@@ -55,7 +55,7 @@ http://rp.test {
 	}
 }
 
-// Fault D6. Errors of an instance name its site and the option.
+// Errors of an instance name its site and the option.
 func TestErrorsNameTheSite(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ config, want string }{

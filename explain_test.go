@@ -10,7 +10,7 @@ import (
 
 const explainEnv = "OIDC_RP_EXPLAIN"
 
-// TestExplain runs the command explain in a process of its own: it loads
+// TestExplain runs the explain command in its own process, since it loads
 // configurations as Caddy does.
 func TestExplain(t *testing.T) {
 	t.Parallel()

@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/flow"
 )
 
-// What the tests in package oidcrp_test need of this package.
+// Identifiers that the tests in package oidcrp_test need.
 var (
 	UnknownStore    = unknownStore
 	ProviderOptions = providerOptions
@@ -24,26 +24,26 @@ const (
 	ModePublic       = modePublic
 )
 
-// RunningApps returns how many apps were started and not cleaned up.
+// RunningApps returns the number of apps that were started and not cleaned up.
 func RunningApps() int { return len(runningApps.All()) }
 
-// Handlers are the instances that were provisioned.
+// Handlers returns the provisioned instances.
 func (a *App) Handlers() []*Handler { return a.handlers }
 
-// ResolvedProviders are the shared providers, resolved.
+// ResolvedProviders returns the shared providers, resolved.
 func (a *App) ResolvedProviders() map[string]*provider { return a.providers }
 
-// Instance is what the flows know of the handler.
+// Instance returns the handler's instance, which the flows use.
 func (h *Handler) Instance() *flow.Instance { return h.instance }
 
-// Now is the time of the configuration.
+// Now returns the time of the configuration's clock.
 func (h *Handler) Now() time.Time { return h.now() }
 
-// Storage is the storage of the configuration.
+// Storage returns the configuration's storage.
 func (a *App) Storage() certmagic.Storage { return a.storageState.storage() }
 
-// RequiredOfStorage returns what the configurations need of this one's storage: to
-// rotate keys in it, and to keep revocations in it.
+// RequiredOfStorage reports whether the configurations need this one's storage to
+// rotate keys and to keep revocations.
 func (a *App) RequiredOfStorage() (keys, revocations bool) {
 	a.storageState.mu.Lock()
 	defer a.storageState.mu.Unlock()
@@ -51,7 +51,7 @@ func (a *App) RequiredOfStorage() (keys, revocations bool) {
 	return required.rotate > 0, required.revocations
 }
 
-// AdminMethods are the methods of the admin API's endpoints, by path.
+// AdminMethods returns the methods of the admin API's endpoints, by path.
 func AdminMethods() map[string]string {
 	methods := make(map[string]string)
 	for path, endpoint := range adminEndpoints {

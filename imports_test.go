@@ -14,16 +14,14 @@ import (
 	"testing"
 )
 
-// The import law: which packages of this module may import what. Packages
-// under internal hold the knowledge and are testable without Caddy; only the
-// root, the rules of a configuration, telemetry, stores and directories are wired into
-// Caddy.
+// These tests check which packages of this module may import what. Packages under
+// internal have the logic and are testable without Caddy. Only the root, the rules of a
+// configuration, telemetry, stores and directories connect it to Caddy.
 
 const thisModule = "github.com/caddy-oidc-rp/caddy-oidc-rp"
 
-// directRequirements are the modules that the root go.mod may require
-// directly. What the plugin requires, everyone who builds it gets: think twice
-// before this list grows.
+// directRequirements are the modules that the root go.mod may require directly.
+// Everyone who builds the plugin gets them, so think twice before you add to this list.
 var directRequirements = []string{
 	"cel.dev/cel-go",
 	"github.com/caddyserver/caddy/v2",
@@ -36,7 +34,7 @@ var directRequirements = []string{
 	"github.com/spf13/cobra",
 	"github.com/valkey-io/valkey-go",
 	"go.opentelemetry.io/otel",
-	"go.opentelemetry.io/otel/sdk", // of tests alone
+	"go.opentelemetry.io/otel/sdk", // only of tests
 	"go.opentelemetry.io/otel/trace",
 	"go.uber.org/zap",
 	"golang.org/x/net",
@@ -46,24 +44,24 @@ var directRequirements = []string{
 	"google.golang.org/protobuf",
 }
 
-// wiring are the modules that packages under internal must not import: Caddy,
-// its storage, logging, metrics and commands.
+// wiring are the modules that packages under internal must not import: Caddy, its
+// storage, logging, metrics and commands.
 var wiring = []string{
 	"github.com/caddyserver", "go.uber.org", "github.com/prometheus", "go.opentelemetry.io", "github.com/spf13",
 }
 
-// mayImportCaddy are the packages under internal that read Caddyfiles, the one that has
-// Caddy's functions for expressions, so that package expression needs none, and the one
-// that ends what tests provision.
+// mayImportCaddy are the packages under internal that may import Caddy: the one that
+// reads Caddyfiles, the one with Caddy's functions for expressions (so that package
+// expression does not need Caddy), and the one that unloads what tests provision.
 var mayImportCaddy = []string{"internal/caddyargs", "internal/caddycel", "internal/unload"}
 
 // configPackages are the packages with parts of the configuration.
 var configPackages = []string{"ruleconfig", "siteconfig"}
 
-// commandPackages are the packages with subcommands, for the root alone.
+// commandPackages are the packages with subcommands, which only the root may import.
 var commandPackages = []string{"command"}
 
-// telemetry is the package with metrics, spans, events and log lines as Caddy has them.
+// telemetry is the package with Caddy's kind of metrics, spans, events and log lines.
 const telemetry = "telemetry"
 
 // forTests are packages that only tests, benchmarks and the demo import.
@@ -81,7 +79,7 @@ func TestImportLaw(t *testing.T) {
 	}
 }
 
-// under reports whether a package is that of a folder, or is in it.
+// under reports whether a package is the folder or is inside it.
 func under(name, folder string) bool { return name == folder || strings.HasPrefix(name, folder+"/") }
 
 // among reports whether a package is in one of the folders.
@@ -89,11 +87,11 @@ func among(name string, folders []string) bool {
 	return slices.ContainsFunc(folders, func(folder string) bool { return under(name, folder) })
 }
 
-// guests are the packages of guest modules of one kind: the folder has their
-// interface, and a folder in it has one of them.
+// guests are the packages of guest modules of one kind. The folder has their interface,
+// and each folder inside it has one module.
 type guests struct {
 	folder string
-	// known are the packages under internal that know the interface, which is
+	// known are the packages under internal that may import the interface, which is
 	// public.
 	known []string
 }
@@ -118,8 +116,8 @@ func (g guests) brokenRule(from, to string) string {
 	return ""
 }
 
-// brokenImportRule returns the rule that an import of a package of this module
-// breaks, or nothing. Packages of this module are named by their folder.
+// brokenImportRule returns the rule that an import of a package of this module breaks,
+// or an empty string. Packages of this module are named by their folder.
 func brokenImportRule(from, to string) string {
 	isInternal := under(from, "internal")
 	for _, guests := range guestPackages {
@@ -154,8 +152,8 @@ func brokenImportRule(from, to string) string {
 	return ""
 }
 
-// importsOfThisModule returns the imports of the packages of the root module,
-// without those of tests. Packages are named by their folder, others by their
+// importsOfThisModule returns the imports of the packages of the root module, without
+// those of tests. Packages of the module are named by their folder, others by their
 // path.
 func importsOfThisModule(t *testing.T) map[string][]string {
 	t.Helper()
@@ -198,8 +196,7 @@ func importsOfThisModule(t *testing.T) map[string][]string {
 	return imports
 }
 
-// skipFolder leaves out what is no package of this module: other modules, and
-// folders that Go does not look into.
+// skipFolder leaves out other modules and folders that Go ignores.
 func skipFolder(folder string) error {
 	if folder == "." {
 		return nil
@@ -214,7 +211,8 @@ func skipFolder(folder string) error {
 	return nil
 }
 
-// The law itself is tested, so that a rule that never matches is noticed.
+// This test checks the import rules themselves, so that a rule that never matches is
+// noticed.
 func TestImportLawRefuses(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

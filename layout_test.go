@@ -14,8 +14,7 @@ import (
 	"testing"
 )
 
-// The measures of the layout. What grows past one of them wants to be a package of
-// its own.
+// The limits of the layout. Split a package that exceeds one of them.
 const (
 	maxRootFiles      = 30
 	maxRootTestFiles  = 25
@@ -124,7 +123,7 @@ func receiver(f *ast.FuncDecl) string {
 	return ""
 }
 
-// foreign are words and phrases that read as translated.
+// foreign matches words and phrases that read as translated.
 var foreign = regexp.MustCompile(`(?i)\b(nobody|anew|who asks|who keeps|(says|tells) whether|now and then|(is|are|was|were) told)\b`)
 
 func TestFilesAreShortAndInPlainEnglish(t *testing.T) {
@@ -146,7 +145,7 @@ func TestFilesAreShortAndInPlainEnglish(t *testing.T) {
 	}
 }
 
-// Every package says what it knows and what it does not.
+// Every package says what it does and what it does not.
 func TestEveryPackageHasAComment(t *testing.T) {
 	t.Parallel()
 	for _, folder := range folders(t) {
@@ -164,8 +163,8 @@ func TestEveryPackageHasAComment(t *testing.T) {
 	}
 }
 
-// TestReadmeAndDocumentsNameFilesThatExist: whoever moves a file that contributors
-// are sent to, or adds a package, mends docs/contributing.md.
+// TestReadmeAndDocumentsNameFilesThatExist reminds you to update docs/contributing.md
+// when you move a file that it names, or add a package.
 func TestReadmeAndDocumentsNameFilesThatExist(t *testing.T) {
 	t.Parallel()
 	text := documents(t)[filepath.Join("docs", "contributing.md")]
@@ -185,7 +184,7 @@ func TestReadmeAndDocumentsNameFilesThatExist(t *testing.T) {
 	}
 }
 
-// testFunctions returns the tests of this repository with their comments, by name.
+// testFunctions returns the comments of this repository's tests, by the test's name.
 func testFunctions(t *testing.T) map[string]string {
 	t.Helper()
 	function := regexp.MustCompile(`(?m)((?:^//.*\n)*)^func ((?:Test|Fuzz)\w+)\(`)
@@ -209,8 +208,8 @@ func testFunctions(t *testing.T) map[string]string {
 	return comments
 }
 
-// TestDocumentsNameTestsThatExist: these pages say which tests, of this module or of
-// idp, hold what they promise.
+// TestDocumentsNameTestsThatExist checks the pages that name tests, of this module or
+// of idp, for what they promise.
 func TestDocumentsNameTestsThatExist(t *testing.T) {
 	t.Parallel()
 	tests, pages := testFunctions(t), documents(t)
@@ -227,11 +226,12 @@ func TestDocumentsNameTestsThatExist(t *testing.T) {
 	}
 }
 
-// faults is how many docs/faults.md has.
+// faults is the number of rows in docs/faults.md.
 const faults = 54
 
-// TestDocumentsHaveEveryFault: each fault has its row in docs/faults.md, and one of the
-// tests that the row names is about it by its comment.
+// TestDocumentsHaveEveryFault checks that each fault has its row in docs/faults.md, and
+// that the comment of one of the tests in the row names the fault, as X01 for the row
+// F01.
 func TestDocumentsHaveEveryFault(t *testing.T) {
 	t.Parallel()
 	tests := testFunctions(t)
@@ -254,8 +254,8 @@ func TestDocumentsHaveEveryFault(t *testing.T) {
 	}
 }
 
-// TestEveryThreatHasATest: the threat model has attackers, and each row of their tables
-// says what holds and ends with the tests that show it.
+// TestEveryThreatHasATest checks the tables of docs/security.md: each attacker has one,
+// and each row says what protects and ends with the tests that show it.
 func TestEveryThreatHasATest(t *testing.T) {
 	t.Parallel()
 	_, threats, _ := strings.Cut(documents(t)[filepath.Join("docs", "security.md")], "\n## Threats\n")
@@ -279,9 +279,9 @@ func TestEveryThreatHasATest(t *testing.T) {
 	}
 }
 
-// withParsers are the packages that read what others have written: browsers, programs,
+// withParsers are the packages that parse input from others: browsers, programs,
 // providers, directories, proxies, storages, files, the admin API and configurations.
-// Each has a fuzz target; others may have one, too.
+// Each must have a fuzz target. Other packages may have one as well.
 var withParsers = []string{
 	".", "directory/file", "directory/scim", "internal/accesskey", "internal/address", "internal/adminapi", "internal/authresponse", "internal/authz", "internal/bearer", "internal/caddycel",
 	"internal/callback", "internal/claims", "internal/clusterstore", "internal/compact", "internal/cookie", "internal/cookiescope", "internal/doctor", "internal/dpop", "internal/expression", "internal/flow", "internal/handover",
@@ -290,16 +290,17 @@ var withParsers = []string{
 	"internal/wire", "ruleconfig", "siteconfig", "store/redis", "store/storage",
 }
 
-// The measures of a corpus that is committed: small enough to be replayed by every
-// go test.
+// The limits of a committed corpus, which keep it small enough for every go test to
+// replay.
 const (
 	minCorpus     = 1
 	maxCorpus     = 24
 	maxCorpusFile = 8 << 10 // bytes
 )
 
-// TestEveryParserHasAFuzzTarget: and every target has seeds, and a corpus that go test
-// replays. A corpus without its target would be replayed by nothing.
+// TestEveryParserHasAFuzzTarget also checks that each target has seeds and a corpus
+// that go test replays, and that each corpus has a target, since nothing replays one
+// without.
 func TestEveryParserHasAFuzzTarget(t *testing.T) {
 	t.Parallel()
 	var found []string
@@ -333,7 +334,7 @@ func TestEveryParserHasAFuzzTarget(t *testing.T) {
 	}
 }
 
-// fuzzTargets returns the fuzz targets of a folder, with how often each calls f.Add.
+// fuzzTargets returns the number of f.Add calls of each fuzz target in a folder.
 func fuzzTargets(t *testing.T, folder string) map[string]int {
 	t.Helper()
 	targets := make(map[string]int)

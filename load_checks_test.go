@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/unload"
 )
 
-// loaded is what `caddy validate` does with a Caddyfile, and what it shows.
-// Nothing is started.
+// loaded does what `caddy validate` does with a Caddyfile, and returns its log. It
+// starts nothing.
 func loaded(t *testing.T, text string, globals ...string) (log string, err error) {
 	t.Helper()
 	logFile := filepath.Join(t.TempDir(), "log")
@@ -52,7 +52,7 @@ func loadedJSON(t *testing.T, config []byte, logFile, storage string) (log strin
 }
 
 const (
-	// snippets are what Caddyfiles of these tests import.
+	// snippets are imported by the Caddyfiles of these tests.
 	snippets = `
 (any_provider) {
 	issuer https://login.example.com
@@ -110,7 +110,7 @@ func domainSite(hosts, options, domain string) string {
 	}`, hosts, options, domain)
 }
 
-// Fault C1. Contract 2.4: what can never work is refused, with the site's name.
+// A cookie domain that can never work is refused, with the site's name.
 func TestCookieDomainsAtLoad(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ name, config, refused, warned string }{
@@ -169,7 +169,7 @@ func TestCookieDomainsAtLoad(t *testing.T) {
 	}
 }
 
-// holdLoaded holds what a configuration is refused for, or else warned about.
+// holdLoaded checks what a configuration is refused for, or else warned about.
 func holdLoaded(t *testing.T, config, refused, warned string, globals ...string) {
 	t.Helper()
 	log, err := loaded(t, config, globals...)
@@ -180,7 +180,7 @@ func holdLoaded(t *testing.T, config, refused, warned string, globals ...string)
 	holdWarnings(t, log, warned)
 }
 
-// holdRefused holds the error of a configuration, or that there is none.
+// holdRefused checks the error of a configuration, or that there is none.
 func holdRefused(t *testing.T, err error, refused, log string) {
 	t.Helper()
 	switch {
@@ -193,7 +193,7 @@ func holdRefused(t *testing.T, err error, refused, log string) {
 	}
 }
 
-// holdWarnings holds that there is one warning, or none.
+// holdWarnings checks that there is one warning, or none.
 func holdWarnings(t *testing.T, log, warned string) {
 	t.Helper()
 	warnings := warningsIn(t, log)
@@ -213,7 +213,8 @@ func holdWarnings(t *testing.T, log, warned string) {
 	}
 }
 
-// The domain of the global option, and of one site alone, count as well.
+// The domain of the global option counts as well. Each site that it does not cover is
+// refused.
 func TestSharedCookieDomainAtLoad(t *testing.T) {
 	t.Parallel()
 	shared := `
@@ -254,7 +255,8 @@ oidc_rp {
 	}
 }
 
-// Faults C4, F8.
+// A base_url that the site does not serve, or that serves only some of its hosts,
+// causes a warning.
 func TestBaseURLsAtLoad(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ name, hosts, base, warned string }{
@@ -264,7 +266,7 @@ func TestBaseURLsAtLoad(t *testing.T) {
 		{"outside of the wildcard", "*.example.com", "https://example.com", notServed},
 		{"one of two hosts", "app.example.com, www.example.com", "https://www.example.com", othersServed},
 		{"one of a wildcard's", "*.example.com", "https://www.example.com", othersServed},
-		{"one host for many, report F8", "auth.corp.example, *.corp.example", "https://auth.corp.example", othersServed},
+		{"one host for many", "auth.corp.example, *.corp.example", "https://auth.corp.example", othersServed},
 		{"any host", ":8443", "https://app.example.com", ""},
 		{"plain HTTP", "http://app.example.com", "http://app.example.com", "base_url has the scheme http"},
 		{"plain HTTP on loopback", "http://app.localhost", "http://app.localhost", ""},
@@ -281,7 +283,7 @@ func TestBaseURLsAtLoad(t *testing.T) {
 	}
 }
 
-// Sites of a JSON configuration need not look like those of a Caddyfile.
+// Sites of a JSON configuration may have other shapes than those of a Caddyfile.
 func TestJSONSitesAtLoad(t *testing.T) {
 	t.Parallel()
 	ours := func(options string) string {
@@ -309,7 +311,7 @@ func TestJSONSitesAtLoad(t *testing.T) {
 	}
 }
 
-// What instances do to each other's cookies is found without starting anything.
+// Caddy warns about cookies of instances that conflict, without starting anything.
 func TestCookiesThatMeetAtLoad(t *testing.T) {
 	t.Parallel()
 	log, err := loaded(t, `

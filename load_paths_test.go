@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/loadcheck"
 )
 
-// Fault A8.
+// Caddy warns if a site protects the files in a folder but not the folder itself.
 func TestPrivateFoldersAtLoad(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ name, directive, warned string }{
@@ -99,7 +99,8 @@ func TestPrivateFoldersAtLoad(t *testing.T) {
 	}
 }
 
-// Fault C5.
+// Caddy warns if all guards of a site are inside handle blocks that do not serve the
+// endpoints.
 func TestGuardsInsideHandleAtLoad(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ name, site, warned string }{
@@ -230,7 +231,7 @@ func TestGuardsInsideHandleAtLoad(t *testing.T) {
 	}
 }
 
-// Fault C5, for a provider whose endpoints another instance does not have.
+// An instance for other providers does not serve this provider's endpoints.
 func TestGuardInsideHandleWithAnotherProvider(t *testing.T) {
 	t.Parallel()
 	config := `app.example.com {
@@ -246,7 +247,7 @@ func TestGuardInsideHandleWithAnotherProvider(t *testing.T) {
 	holdLoaded(t, config, "", noEndpoints, corpShared)
 }
 
-// Fault A7. Rules made of Caddy's matchers that do not hold.
+// Caddy warns about rules made of Caddy's matchers that requests can bypass.
 func TestGroupRulesThatDoNotHoldAtLoad(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ name, site, warned string }{

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Fault A2.
+// Instances on one site must not give one provider ID two meanings.
 func TestEqualProviderIDsOnOneSite(t *testing.T) {
 	t.Parallel()
 	site := func(first, second string) string {
@@ -105,7 +105,7 @@ func TestBoundTokensAndApplicationsThatGetThem(t *testing.T) {
 	}
 }
 
-// Fault A2. Only instances that one request may come to are held to it.
+// Only instances that can serve the same request must agree on a provider ID.
 func TestEqualProviderIDsElsewhere(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ name, config, refused string }{
@@ -230,8 +230,8 @@ func TestTheExampleIsNotWarnedAbout(t *testing.T) {
 	checkCaddyfile(t, "example.Caddyfile", string(text))
 }
 
-// A private page where everyone in the world can sign in needs a rule, at the site or
-// on each route.
+// A provider where anyone in the world can sign in needs a rule on each private site or
+// private route.
 func TestProvidersForTheWholeWorldNeedARule(t *testing.T) {
 	t.Parallel()
 	const missing = "signs in everyone in the world"
@@ -285,7 +285,7 @@ func TestProvidersForTheWholeWorldNeedARule(t *testing.T) {
 	}
 }
 
-// loginHosts is a login host and a site, with more lines of each.
+// loginHosts returns a login host and a site, with additional lines for each.
 func loginHosts(host, site string) string {
 	return fmt.Sprintf(`
 auth.example.com {
@@ -303,8 +303,8 @@ app.example.net {
 `, host, site)
 }
 
-// Threats D23 and D24. What a login host and its sites cannot do is refused, and shown by
-// caddy validate as well.
+// What a login host and its sites cannot do is refused at load, and so by caddy
+// validate as well.
 func TestLoginHostsAtLoad(t *testing.T) {
 	t.Parallel()
 	const at, secret = "login_at https://auth.example.com", "session {\nsecret 0123456789abcdef0123456789abcdef\n}"

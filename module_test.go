@@ -25,9 +25,9 @@ func TestModulesAreRegisteredUnderTheirNames(t *testing.T) {
 	}
 }
 
-// TestImports holds the direction of the packages: what is under internal has
-// never heard of Caddy, but for the packages that import it by the law of
-// imports_test.go, and the provider that lies stays in tests.
+// TestImports checks the direction of imports: no package under internal imports Caddy,
+// except those that imports_test.go allows, and only tests import the provider that
+// lies.
 func TestImports(t *testing.T) {
 	t.Parallel()
 	list := func(args ...string) []string {
@@ -73,7 +73,7 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// reloads and their limits.
+// The number of reloads, and their limits.
 const (
 	reloadCount     = 200
 	reloadEnv       = "OIDC_RP_RELOADS"
@@ -87,10 +87,10 @@ type reloadCounts struct {
 	Remotes       int
 }
 
-// TestReloadsLeaveNothingBehind reloads a Caddy 200 times and counts: as many
-// goroutines as at the start within five seconds, and no more heap than a
-// Caddy without the plugin and one configuration of it. Each Caddy is a process of its own, so that other
-// tests do not count.
+// TestReloadsLeaveNothingBehind reloads a Caddy 200 times. After at most a minute
+// there are no more goroutines than at the start, and no more heap than a Caddy without
+// the plugin and one configuration of it need. Each Caddy runs in its own process, so
+// that other tests do not count.
 func TestReloadsLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
 	with, without := countReloads(t, "with"), countReloads(t, "without")
@@ -126,7 +126,7 @@ func countReloads(t *testing.T, which string) (counts reloadCounts) {
 	return counts
 }
 
-// TestReloadHelper is the process that TestReloadsLeaveNothingBehind counts.
+// TestReloadHelper runs in the process that TestReloadsLeaveNothingBehind measures.
 func TestReloadHelper(t *testing.T) {
 	which := os.Getenv(reloadEnv)
 	if which == "" {
@@ -166,7 +166,7 @@ http://127.0.0.1:0 {
 			t.Fatal(err)
 		}
 	}
-	for i := range 5 { // what is made once is made
+	for i := range 5 { // create what is created only once
 		load(i)
 	}
 	settled := func() int {

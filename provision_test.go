@@ -18,8 +18,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/unload"
 )
 
-// The tests of this package need the code behind the modules. Those that need
-// no more than a running Caddy are in the folder integration.
+// The tests of this package need the code behind the modules. Tests that need only a
+// running Caddy are in the folder integration.
 
 const rpURL = "https://rp.test"
 
@@ -28,7 +28,7 @@ func adapt(text string) ([]byte, error) {
 	return config, err
 }
 
-// provisioning is one at a time, as in Caddy: its modules register metrics in
+// provisioning serializes provisioning, as Caddy does: its modules register metrics in
 // globals.
 var provisioning sync.Mutex
 
@@ -42,8 +42,8 @@ func provision(config []byte) (caddy.Context, error) {
 	return caddy.ProvisionContext(&c)
 }
 
-// storageDir is a folder that goes when the last write to it has come: what
-// works in the background ends a little later than a test.
+// storageDir returns a folder that is removed after the last write to it: background
+// work ends a little later than a test.
 func storageDir(t testing.TB) string {
 	folder, err := os.MkdirTemp("", "oidc_rp")
 	if err != nil {
@@ -60,8 +60,8 @@ func storageDir(t testing.TB) string {
 	return folder
 }
 
-// started is the app of a Caddyfile with these sites, started as Caddy does it,
-// but without any listener.
+// started returns the app of a Caddyfile with these sites, started as Caddy does it,
+// but without listeners.
 func started(t *testing.T, sites string, globals ...string) *oidcrp.App {
 	t.Helper()
 	config, err := adapt(fmt.Sprintf(`{
@@ -96,12 +96,12 @@ func started(t *testing.T, sites string, globals ...string) *oidcrp.App {
 			t.Error(err)
 		}
 		unload.Config(ctx)
-		app, ctx = nil, caddy.Context{} // what cleanups of parallel tests refer to stays in memory until all have ended
+		app, ctx = nil, caddy.Context{} // cleanups of parallel tests keep what they refer to in memory until all have ended
 	})
 	return app
 }
 
-// warningsIn are the warnings of ours in a log.
+// warningsIn returns this plugin's warnings in a log.
 func warningsIn(t *testing.T, log string) (warnings []string) {
 	t.Helper()
 	for text := range strings.Lines(log) {
@@ -116,8 +116,8 @@ func warningsIn(t *testing.T, log string) (warnings []string) {
 	return warnings
 }
 
-// The tests wait for servers and clocks most of the time, so that more of them
-// than there are processors may run at once.
+// The tests mostly wait for servers and clocks, so more of them than there are
+// processors may run at once.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	asked := false
@@ -130,7 +130,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// The sites are read once for all of them.
+// All handlers share one pass over the sites.
 func TestManySitesAreReadQuickly(t *testing.T) {
 	t.Parallel()
 	var sites strings.Builder
@@ -155,7 +155,7 @@ http://s%d.example.com {
 	}
 }
 
-// To parse the templates takes milliseconds, which counts where sites are many.
+// Parsing the templates takes milliseconds, which adds up with many sites.
 func TestSitesShareTheBuiltInPages(t *testing.T) {
 	t.Parallel()
 	h := started(t, `

@@ -23,12 +23,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/unload"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/ruleconfig"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/siteconfig"
-	_ "github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis" // which some of the Caddyfiles need
+	_ "github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis" // for Caddyfiles that use it
 )
 
 var caddyfileBlock = regexp.MustCompile("(?s)```caddyfile\n(.*?)```")
 
-// documents are the README and everything under docs, by name.
+// documents returns the README and the files under docs, by name.
 func documents(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -52,11 +52,11 @@ func documents(t *testing.T) map[string]string {
 	return all
 }
 
-// identityProvider is what only a Caddy with the module idp has.
+// identityProvider matches what only a Caddy with the module idp has.
 var identityProvider = regexp.MustCompile(`(?m)^\s*(oidc_idp|builtin)\b`)
 
-// TestEveryCaddyfileInTheDocumentsWorks adapts and provisions each, and holds
-// it to what caddy fmt makes of it.
+// TestEveryCaddyfileInTheDocumentsWorks adapts and provisions each Caddyfile, and
+// checks that caddy fmt would not change it.
 func TestEveryCaddyfileInTheDocumentsWorks(t *testing.T) {
 	setDocumentedVariables(t)
 	least := map[string]int{"README.md": 1, "docs/caddyfile.md": 12, "docs/recipes/grafana.md": 3, "docs/tutorial.md": 3, "docs/scaling.md": 3}
@@ -68,7 +68,7 @@ func TestEveryCaddyfileInTheDocumentsWorks(t *testing.T) {
 		}
 		for _, block := range blocks {
 			if identityProvider.MatchString(block[1]) {
-				continue // which a test of the module idp provisions
+				continue // tested by the module idp
 			}
 			checkCaddyfile(t, name, strings.NewReplacer(documentsFolder, files, credentialsFolder, files).Replace(block[1]))
 		}
@@ -78,7 +78,7 @@ func TestEveryCaddyfileInTheDocumentsWorks(t *testing.T) {
 	}
 }
 
-// deployedCaddyfiles are those of the folder deploy, by name.
+// deployedCaddyfiles returns the Caddyfiles of the folder deploy, by name.
 func deployedCaddyfiles(t *testing.T) map[string]string {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join("deploy", "*"))
@@ -116,14 +116,14 @@ func setDocumentedVariables(t *testing.T) {
 	t.Setenv("REDIS_PASSWORD", "a secret of the test")
 }
 
-// Where the documents' Caddyfiles read keys and templates, and what systemd hands
-// to Caddy.
+// The folder where the documents' Caddyfiles read keys and templates, and the one that
+// systemd passes to Caddy.
 const (
 	documentsFolder   = "/etc/caddy/oidc"
 	credentialsFolder = "/run/credentials/caddy.service"
 )
 
-// documentedFiles is a folder to take its place.
+// documentedFiles returns a folder that replaces documentsFolder.
 func documentedFiles(t *testing.T) string {
 	t.Helper()
 	folder := operatorsFiles(t)
@@ -153,7 +153,7 @@ func checkCaddyfile(t *testing.T, name, text string) {
 }
 `, t.TempDir())
 	if strings.HasPrefix("\n"+text, "\n{\n") || strings.Contains(text, "\n{\n") {
-		quiet = "" // has global options of its own
+		quiet = "" // it has its own global options
 	}
 	config, err := adapt(quiet + text)
 	if err != nil {
@@ -163,7 +163,7 @@ func checkCaddyfile(t *testing.T, name, text string) {
 	checkConfig(t, name, text, config)
 }
 
-// checkConfig provisions what a document shows, which must not cause a warning.
+// checkConfig provisions a documented configuration, which must not cause a warning.
 func checkConfig(t *testing.T, name, text string, config []byte) {
 	t.Helper()
 	logFile := filepath.Join(t.TempDir(), "log")
@@ -191,7 +191,7 @@ func checkConfig(t *testing.T, name, text string, config []byte) {
 	}
 }
 
-// isProviderPage is 1 for a page about one provider, which has a Caddyfile.
+// isProviderPage returns 1 for a page about one provider, which has a Caddyfile.
 func isProviderPage(name string) int {
 	if filepath.Dir(name) == filepath.Join("docs", "providers") && filepath.Base(name) != "README.md" {
 		return 1
@@ -199,8 +199,8 @@ func isProviderPage(name string) int {
 	return 0
 }
 
-// TestProviderPages: each is in the index, names what to register, says what rules
-// can be about, and names only error codes that exist.
+// TestProviderPages checks that each page is in the index, names what to register, says
+// which claims rules can use, and names only error codes that exist.
 func TestProviderPages(t *testing.T) {
 	t.Parallel()
 	all := documents(t)
@@ -233,8 +233,8 @@ func TestProviderPages(t *testing.T) {
 	}
 }
 
-// TestReadmeAndDocumentsLinkToWhatExists, as far as links lead to files and
-// headlines of this repository.
+// TestReadmeAndDocumentsLinkToWhatExists checks links to files and headings of this
+// repository.
 func TestReadmeAndDocumentsLinkToWhatExists(t *testing.T) {
 	t.Parallel()
 	all := documents(t)
@@ -255,7 +255,7 @@ func TestReadmeAndDocumentsLinkToWhatExists(t *testing.T) {
 	}
 }
 
-// anchors are the fragments that GitHub makes of headlines.
+// anchors returns the fragments that GitHub makes of headings.
 func anchors(text string) (all []string) {
 	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
 		word := regexp.MustCompile(`[^a-z0-9 _-]`).ReplaceAllString(strings.ToLower(m[1]), "")
@@ -292,7 +292,8 @@ func TestReadmeAndDocumentsHaveWorkingJSON(t *testing.T) {
 	}
 }
 
-// TestReadmeIsAFrontDoor: it is short, and leads to the index of the documents.
+// TestReadmeIsAFrontDoor checks that the README is short and links to the index of the
+// documents.
 func TestReadmeIsAFrontDoor(t *testing.T) {
 	t.Parallel()
 	readme := documents(t)["README.md"]
@@ -304,8 +305,8 @@ func TestReadmeIsAFrontDoor(t *testing.T) {
 	}
 }
 
-// TestEveryDocumentIsInAnIndex: the README.md of its folder, or for a folder's
-// index that of the folder above.
+// TestEveryDocumentIsInAnIndex checks that the README.md of a document's folder links
+// to it. An index is linked from that of the folder above.
 func TestEveryDocumentIsInAnIndex(t *testing.T) {
 	t.Parallel()
 	all := documents(t)
@@ -327,8 +328,8 @@ func TestEveryDocumentIsInAnIndex(t *testing.T) {
 	}
 }
 
-// TestReadmeAndDocumentsNameEverything: options, fields, endpoints and error
-// codes that exist are documented, and options have an example.
+// TestReadmeAndDocumentsNameEverything checks that all options, fields, endpoints and
+// error codes are documented, and that options have an example.
 func TestReadmeAndDocumentsNameEverything(t *testing.T) {
 	t.Parallel()
 	all := documents(t)
@@ -384,9 +385,9 @@ func TestReadmeAndDocumentsNameEverything(t *testing.T) {
 	}
 }
 
-// TestTheJSONReferenceNamesOptionsThatExist: each field of docs/json.md is an option of
-// the block that the Caddyfile parsers have for its type, or the page says what a
-// Caddyfile has instead, and no option of a block is left out.
+// TestTheJSONReferenceNamesOptionsThatExist checks that each field of docs/json.md is
+// an option of the block that the Caddyfile parsers have for its type, or that the page
+// says what a Caddyfile has instead, and that no option of a block is missing.
 func TestTheJSONReferenceNamesOptionsThatExist(t *testing.T) {
 	t.Parallel()
 	blocks := map[string][]string{}
@@ -410,7 +411,7 @@ func TestTheJSONReferenceNamesOptionsThatExist(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, option := range options {
-			_, ofProvider := oidcrp.ProviderOptions[option] // which may be in a site
+			_, ofProvider := oidcrp.ProviderOptions[option] // a site may have it as well
 			if !slices.Contains(fields, option) && (of != "..Handler" || !ofProvider) {
 				t.Errorf("%s: no field is the option %s", of, option)
 			}
@@ -426,7 +427,8 @@ func TestTheJSONReferenceNamesOptionsThatExist(t *testing.T) {
 // storeOptions are those of the session stores.
 var storeOptions = []string{"max_records", "timeout", "address", "cluster", "sentinel", "username", "password", "database", "prefix"}
 
-// TestDocumentsShowEveryRule: docs/access.md has an example of each kind of rule.
+// TestDocumentsShowEveryRule checks that docs/access.md has an example of each kind of
+// rule.
 func TestDocumentsShowEveryRule(t *testing.T) {
 	t.Parallel()
 	var examples strings.Builder
@@ -440,11 +442,11 @@ func TestDocumentsShowEveryRule(t *testing.T) {
 	}
 }
 
-// TestReadmeAndDocumentsInPlainEnglish: words that read as translated.
+// TestReadmeAndDocumentsInPlainEnglish looks for words that read as translated.
 func TestReadmeAndDocumentsInPlainEnglish(t *testing.T) {
 	t.Parallel()
 	all := documents(t)
-	delete(all, filepath.Join("docs", "matrix.md")) // of names of tests
+	delete(all, filepath.Join("docs", "matrix.md")) // it has names of tests
 	changelog, err := os.ReadFile("CHANGELOG.md")
 	if err != nil {
 		t.Fatal(err)
@@ -458,7 +460,7 @@ func TestReadmeAndDocumentsInPlainEnglish(t *testing.T) {
 	}
 }
 
-// Fault A8. Every private path in the documents has its folder beside it.
+// Every private path in the documents includes its folder.
 func TestDocumentsNameTheFolderBesideWhatIsInIt(t *testing.T) {
 	t.Parallel()
 	for name, text := range documents(t) {
@@ -473,8 +475,8 @@ func TestDocumentsNameTheFolderBesideWhatIsInIt(t *testing.T) {
 	}
 }
 
-// Fault A7: a rule about users that is made of Caddy's matchers stands in a
-// route block, where handle blocks cannot pass it by.
+// In the documents, a rule about users that is made of Caddy's matchers is in a route
+// block, so that handle blocks cannot bypass it.
 func TestDocumentsPutRulesIntoRouteBlocks(t *testing.T) {
 	t.Parallel()
 	for name, text := range documents(t) {

@@ -14,12 +14,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// A hundred thousand people are signed in and active, each in a store in
-// memory: what the records, and what is remembered of those that were opened,
-// take together. It is not parallel, since the heap is everybody's.
+// With a hundred thousand active sessions in a memory store, this test measures the
+// memory of the records and of the cache of opened sessions together. It is not
+// parallel, since all tests share the heap.
 func TestWhatAHundredThousandSessionsTakeOfMemory(t *testing.T) {
 	people, most := 100_000, int64(150<<20)
-	if underRace { // which takes a minute for them all: some fewer fill what is bounded as well
+	if underRace { // all of them take a minute; these fill the limited caches as well
 		people, most = 30_000, 90<<20
 	}
 	h := started(t, `
@@ -61,7 +61,7 @@ http://rp.test {
 	runtime.KeepAlive(h)
 }
 
-// liveHeap is what is in use after all garbage has gone, in bytes.
+// liveHeap returns the bytes in use after garbage collection.
 func liveHeap() int64 {
 	var m runtime.MemStats
 	runtime.GC()
@@ -70,7 +70,7 @@ func liveHeap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// usualClaims are 15 claims, 10 groups among them.
+// usualClaims returns 15 claims, one of them with 10 groups.
 func usualClaims(t *testing.T) claims.Set {
 	t.Helper()
 	members := map[string]json.RawMessage{"email_verified": json.RawMessage("true"), "groups": json.RawMessage(`["staff","engineering","on-call","berlin","vpn","wiki","tickets","payroll","canteen","cycling"]`)}
@@ -93,7 +93,8 @@ func usualSession(h *oidcrp.Handler, said claims.Set, i int) *session.Session {
 	}
 }
 
-// Fault C11: an instance with another cookie has sessions of its own.
+// Instances with different cookies have separate sessions, and each needs only its own
+// tokens.
 func TestInstancesWithOtherCookiesAskForTheirOwn(t *testing.T) {
 	t.Parallel()
 	app := started(t, `
@@ -137,7 +138,7 @@ http://rp.test {
 	}
 }
 
-// bound is the binding of the provider of a site's options.
+// bound returns the session binding of the provider that a site's options configure.
 func bound(t *testing.T, lines string) session.Binding {
 	t.Helper()
 	app := started(t, fmt.Sprintf(`
@@ -152,8 +153,7 @@ http://rp.test {
 	return app.Handlers()[0].Instance().Default.Binding
 }
 
-// Fault A14: sessions of earlier releases go on where nothing differs from the
-// default.
+// Sessions of earlier releases stay valid if the options have their default values.
 func TestOptionsAtTheirDefaultBindNothing(t *testing.T) {
 	t.Setenv("OIDC_TEST_NAME", "sub")
 	t.Setenv("OIDC_TEST_GROUPS", "groups")

@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/storagekey"
 )
 
-// A storage in which nothing of ours is kept is not asked for anything: each
-// question costs money at some.
+// A configuration that keeps nothing in the storage does not use it: some storages
+// charge for each request.
 func TestAStorageIsRequiredForWhatIsKeptThere(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -55,8 +55,8 @@ http://rp.test {
 	}
 }
 
-// TestARejectedConfigurationLeavesTheStorageToTheOther: what a configuration
-// takes before it fails is given back, and nothing else is.
+// A rejected configuration releases exactly what it took from the storage before it
+// failed.
 func TestARejectedConfigurationLeavesTheStorageToTheOther(t *testing.T) {
 	t.Parallel()
 	const site = `

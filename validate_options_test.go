@@ -9,10 +9,11 @@ import (
 	"testing"
 )
 
-// The tests here do not run in parallel: they set the environment, and count
-// what the pools hold.
+// The tests here do not run in parallel: they set the environment and count what the
+// pools hold.
 
-// over is a JSON object with the members of another; null takes one away.
+// over returns a JSON object with the members of another merged in. null removes a
+// member.
 func over(t *testing.T, base string, patches ...string) string {
 	t.Helper()
 	var object map[string]json.RawMessage
@@ -50,8 +51,8 @@ func TestTheSoundConfigurationOfTheseTestsIsAccepted(t *testing.T) {
 	provisioned(t, configOf(soundApp, soundSite(soundProvider)), t.TempDir())
 }
 
-// mustRefuse provisions what cannot work. The error names the cause and no
-// secret, and nothing that was taken is kept.
+// mustRefuse provisions a configuration that cannot work. The error names the cause and
+// no secret, and everything taken is released.
 func mustRefuse(t *testing.T, config, cause string) {
 	t.Helper()
 	holdsStill(t)
@@ -327,7 +328,7 @@ func TestSitesThatCannotWorkAreRefused(t *testing.T) {
 	}
 }
 
-// The JSON of rules, which no Caddyfile wrote.
+// Rules in JSON need not come from a Caddyfile.
 func TestRulesThatCannotWorkAreRefused(t *testing.T) {
 	folder := operatorsFiles(t)
 	for name, content := range map[string]string{"banned": "mallory-s3cret\neve\n", "domain": "not a s3cret domain\n"} {

@@ -30,7 +30,7 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// poolReferences is how often each shared value is in use.
+// poolReferences returns the number of references to each shared value.
 func poolReferences() map[any]int {
 	held := make(map[any]int)
 	for _, pool := range []*caddy.UsagePool{oidcrp.Discoveries, oidcrp.StorageStates} {
@@ -46,8 +46,8 @@ func poolReferences() map[any]int {
 	return held
 }
 
-// holdsStill fails the test if at its end the pools hold something else than
-// at its beginning.
+// holdsStill fails the test if the pools hold other values at its end than at its
+// beginning.
 func holdsStill(t *testing.T) {
 	t.Helper()
 	before := poolReferences()
@@ -58,8 +58,8 @@ func holdsStill(t *testing.T) {
 	})
 }
 
-// isolated is a configuration with a storage of its own, without an admin
-// endpoint, and silent.
+// isolated returns a configuration with its own storage, without an admin endpoint and
+// without a log.
 func isolated(t *testing.T, config, storage string) []byte {
 	t.Helper()
 	var c map[string]any
@@ -76,7 +76,7 @@ func isolated(t *testing.T, config, storage string) []byte {
 	return isolated
 }
 
-// provisioned provisions a configuration and gives everything back at the end.
+// provisioned provisions a configuration, and releases it at the end of the test.
 func provisioned(t *testing.T, config, storage string) *oidcrp.App {
 	t.Helper()
 	ctx, err := provision(isolated(t, config, storage))
@@ -92,7 +92,8 @@ func provisioned(t *testing.T, config, storage string) *oidcrp.App {
 	return app
 }
 
-// operatorsFiles sets what the configurations of these tests refer to.
+// operatorsFiles creates the files that the configurations of these tests refer to, and
+// sets the environment for them.
 func operatorsFiles(t *testing.T) (folder string) {
 	t.Helper()
 	folder = t.TempDir()
@@ -238,7 +239,7 @@ func TestProvisioningAsksNobodyAndWritesNothing(t *testing.T) {
 	if len(app.Handlers()) != 1 {
 		t.Errorf("%d instances", len(app.Handlers()))
 	}
-	time.Sleep(50 * time.Millisecond) // for what might go on in the background
+	time.Sleep(50 * time.Millisecond) // for background work
 	listener.Close()
 	<-done
 	if n := connections.Load(); n != 0 {

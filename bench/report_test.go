@@ -77,7 +77,7 @@ func TestParseBenchmarks(t *testing.T) {
 	}
 }
 
-// The names of the cases promise these users.
+// The recorded claims have as many values as the names of the cases say.
 func TestRecordedClaims(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]struct{ claims, groups int }{"usual.json": {15, 10}, "large.json": {66, 40}} {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-func TestTheClockCountsWork(t *testing.T) { // alone, since it counts the whole process
+func TestTheClockCountsWork(t *testing.T) { // not parallel: it counts the whole process
 	before, err := cpuTime(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
@@ -24,7 +24,7 @@ func TestTheClockCountsWork(t *testing.T) { // alone, since it counts the whole 
 	if err != nil {
 		t.Fatal(err)
 	}
-	// On a machine that is busy with other things it is much less.
+	// On a busy machine it is much less.
 	if used := after - before; used < 10*time.Millisecond || used > 5*time.Second {
 		t.Errorf("200 ms of work are %s", used)
 	}
@@ -84,7 +84,7 @@ func TestLoadSendsWhatItIsToldAndLooksAtEachAnswer(t *testing.T) {
 	}
 }
 
-// A row whose site names it gets a redis-server of its own.
+// A row whose site uses Redis gets its own redis-server.
 func TestRedisOfARow(t *testing.T) {
 	t.Parallel()
 	needs(t, "redis-server", "taskset")
@@ -134,8 +134,8 @@ func TestAProgramThatEndsSaysWhy(t *testing.T) {
 	}
 }
 
-// needs are programs without which a test says nothing. Where servers are
-// required, one that is missing is a failure.
+// needs skips a test if a program that it needs is missing. Where servers are required,
+// the test fails instead.
 func needs(t *testing.T, programs ...string) {
 	t.Helper()
 	for _, program := range programs {
@@ -147,7 +147,7 @@ func needs(t *testing.T, programs ...string) {
 	}
 }
 
-// firstCore is one that this process may use.
+// firstCore returns the first core that this process may use.
 func firstCore(t *testing.T) (core int) {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/status")

@@ -21,7 +21,7 @@ func TestMedian(t *testing.T) {
 
 func TestIntervalHoldsTheMedianAndLeavesOutOutliers(t *testing.T) {
 	t.Parallel()
-	values := []float64{50} // one disturbed slice
+	values := []float64{50} // one outlier
 	for i := range 40 {
 		values = append(values, 1+float64(i%5)/100)
 	}

@@ -47,8 +47,7 @@ func TestHelpNamesWhatACommandUses(t *testing.T) {
 	}
 }
 
-// What is given to a command that reads a configuration arrives there, before its name
-// and after it.
+// A command that reads a configuration gets the flags given before and after its name.
 func TestConfigurationToRead(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string][]string{
@@ -72,7 +71,7 @@ func TestConfigurationToRead(t *testing.T) {
 	}
 }
 
-// A command that finds nothing to read says how to name it.
+// A command that finds no configuration says how to name one.
 func TestNoConfiguration(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if _, err := Load("", ""); err == nil || !strings.Contains(err.Error(), "--config") {
@@ -80,7 +79,7 @@ func TestNoConfiguration(t *testing.T) {
 	}
 }
 
-// A command for a running Caddy says so where none runs.
+// A command for a running Caddy says so if none is running.
 func TestNoRunningCaddy(t *testing.T) {
 	t.Parallel()
 	root := &cobra.Command{Use: "oidc-rp", SilenceErrors: true, SilenceUsage: true}

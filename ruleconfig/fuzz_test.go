@@ -10,7 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-// A rule of JSON is of one kind, and comes back as it was.
+// A JSON rule has one kind and does not change in a round trip.
 func FuzzRuleJSON(f *testing.F) {
 	for _, text := range []string{
 		`{"any_user":true}`, `{"group":["a"]}`, `{"claim":{"path":"a.b","values":["1"]}}`, `{"max_age":"5m"}`, `{"max_age":300000000000}`, `{"any":[{"user":["x"]},{"any":[]}]}`, `{"expression":"claims.a == 1"}`, `{"profile":"p"}`,
@@ -46,7 +46,7 @@ func FuzzRuleJSON(f *testing.F) {
 	})
 }
 
-// A rule of a Caddyfile is one that JSON can hold.
+// JSON can express every rule that a Caddyfile can.
 func FuzzRuleCaddyfile(f *testing.F) {
 	for _, text := range []string{
 		"require group admins", "require any_user", "require claim level 1 2", "require any {\n\tgroup a\n\tuser b\n}", "require max_age 5m", "require expression claims.a == 1 && `x` in groups", "require profile p", "require", "require any {\n}", "require grup a", "require claim", "require any {\n\tany {\n\t\tgroup a\n\t}\n}", "require expression {\n\tclaims.a\n}", "require group \"\"",
@@ -56,7 +56,7 @@ func FuzzRuleCaddyfile(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string, deny bool) {
 		d := caddyfile.NewTestDispenser(text)
-		if !utf8.ValidString(text) || !d.Next() { // JSON has no other bytes
+		if !utf8.ValidString(text) || !d.Next() { // JSON cannot hold other bytes
 			return
 		}
 		var rules []*Rule

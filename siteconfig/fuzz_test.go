@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// An origin that may read about sessions has TLS, and is written as browsers write it.
+// An origin that may read sessions uses TLS and has the form that browsers send.
 func FuzzParseReader(f *testing.F) {
 	for _, text := range []string{"https://app.example.com", "https://app.example.com:443", "HTTPS://App.example.com/", "http://a", "null", "*", "https://*.example.com", "https://a@b", "https://a/b", "https://[::1]:8443", "https://a?", "https://", ""} {
 		f.Add(text)

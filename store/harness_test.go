@@ -16,7 +16,7 @@ const timeout = 5 * time.Second
 
 var errDown = errors.New("connection refused")
 
-// fake is a store of one record, with what can go wrong with one.
+// fake is a store that can fail in several ways.
 type fake struct {
 	mu     sync.Mutex
 	err    error
@@ -81,7 +81,7 @@ func (f *fake) Lock(ctx context.Context, name string) (func(), error) {
 	return func() { f.unlocked.Add(1); unlock() }, err
 }
 
-// calls are all that a breaker bounds.
+// calls are the calls that a breaker limits.
 var calls = map[string]func(context.Context, store.Store) error{
 	"load":   func(ctx context.Context, s store.Store) error { _, err := s.Load(ctx, "k"); return err },
 	"reload": func(ctx context.Context, s store.Store) error { _, err := s.Reload(ctx, "k"); return err },
@@ -93,7 +93,7 @@ var calls = map[string]func(context.Context, store.Store) error{
 	"delete": func(ctx context.Context, s store.Store) error { return s.Delete(ctx, "k") },
 }
 
-// inBubble runs a test whose time is not real.
+// inBubble runs a test with a fake clock.
 func inBubble(t *testing.T, test func(*testing.T, *fake, store.Store)) {
 	t.Helper()
 	t.Parallel()

@@ -24,7 +24,7 @@ func TestLockThroughBreaker(t *testing.T) {
 		}
 		unlock()
 
-		// A caller that gives up gets an error, and a lock that comes late is released.
+		// A caller that gives up gets an error.
 		before := f.unlocked.Load()
 		f.with(func(f *fake) { f.hang = make(chan struct{}) })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -36,7 +36,7 @@ func TestLockThroughBreaker(t *testing.T) {
 		close(f.hang)
 		f.with(func(f *fake) { f.hang = nil })
 		synctest.Wait()
-		if f.unlocked.Load() != before { // the context has ended, and Locks keeps to it
+		if f.unlocked.Load() != before { // the context has ended, so Locks returned no lock
 			t.Error("expected no release of a lock that no caller got, seen one")
 		}
 

@@ -19,7 +19,7 @@ func TestOutageCostsNoTime(t *testing.T) {
 			}
 			time.Sleep(time.Millisecond)
 		}
-		// Ten seconds, a call every 250 to 500 ms.
+		// Ten seconds, with a call every 250 to 500 ms.
 		if n := f.calls.Load(); n < 20 || n > 45 {
 			t.Errorf("expected 20 to 45 calls in ten seconds, seen %d", n)
 		}
@@ -30,7 +30,7 @@ func TestOutageCostsNoTime(t *testing.T) {
 	})
 }
 
-// TestBackWithinASecond has an outage of each kind end while requests arrive.
+// TestBackWithinASecond ends an outage of each kind while requests arrive.
 func TestBackWithinASecond(t *testing.T) {
 	t.Parallel()
 	for name, outage := range map[string]func(f *fake){
@@ -54,7 +54,7 @@ func TestBackWithinASecond(t *testing.T) {
 					time.Sleep(10 * time.Millisecond)
 				}
 				f.with(func(f *fake) {
-					f.err, f.slow, f.panics = nil, 0, nil // calls that hang stay hanging
+					f.err, f.slow, f.panics = nil, 0, nil // hanging calls keep hanging
 				})
 				hanging := f.hang
 				f.with(func(f *fake) { f.hang = nil })
@@ -76,7 +76,7 @@ func TestBackWithinASecond(t *testing.T) {
 				if hanging != nil {
 					close(hanging)
 				}
-				time.Sleep(timeout) // time stops with the test, and no call outlives it
+				time.Sleep(timeout) // no call outlives this, and time stops with the test
 			})
 		})
 	}

@@ -21,7 +21,7 @@ func read(t *testing.T, path ...string) string {
 	return string(text)
 }
 
-// labelsByName are the labels of the series of each metric, by full name.
+// labelsByName returns the labels of each metric's series, by full name.
 func labelsByName() map[string][]string {
 	all := make(map[string][]string)
 	for m := range allMetrics {
@@ -43,7 +43,7 @@ var (
 	shownLabel    = regexp.MustCompile(`\{\{\s*(?:\$labels\.)?([a-z_]+)\s*\}\}`)
 )
 
-// checkQuery returns what is wrong with a query and the text that shows its labels.
+// checkQuery returns the errors in a query and in the legend that shows its labels.
 func checkQuery(query, legend string) (wrong []string) {
 	known := labelsByName()
 	names := namedMetric.FindAllString(query, -1)
@@ -134,7 +134,7 @@ func TestAlertsNameMetricsThatExist(t *testing.T) {
 	}
 }
 
-// The check itself is tested, so that a rule that never matches is noticed.
+// This test checks checkQuery itself, so that a rule that never matches is noticed.
 func TestQueriesThatAreWrong(t *testing.T) {
 	t.Parallel()
 	for query, legend := range map[string]string{
@@ -151,7 +151,7 @@ func TestQueriesThatAreWrong(t *testing.T) {
 	}
 }
 
-// The table of docs/operations.md has each metric with its labels, and no other.
+// The table of docs/operations.md has exactly the existing metrics with their labels.
 func TestMetricsAreDocumented(t *testing.T) {
 	t.Parallel()
 	documented := make(map[string]string)

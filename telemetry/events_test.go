@@ -24,8 +24,8 @@ func await(t *testing.T, what string, done <-chan struct{}) {
 	}
 }
 
-// A handler that panics is not the end of those after it, and one that does not return
-// makes others wait, but not without bound.
+// After a handler that panics, the next ones still run. A handler that does not return
+// blocks the others, and the queue is limited.
 func TestQueueWithBadHandlers(t *testing.T) {
 	t.Parallel()
 	var q queue
@@ -58,7 +58,7 @@ func TestQueueWithBadHandlers(t *testing.T) {
 	}
 }
 
-// An event about a user may be emitted in any goroutine, in which a panic would end the
+// Events about a user may be emitted in any goroutine, where a panic would end the
 // process.
 func TestHandlerOfAUserEventThatPanics(t *testing.T) {
 	t.Parallel()
@@ -73,8 +73,8 @@ func TestHandlerOfAUserEventThatPanics(t *testing.T) {
 	}
 }
 
-// A configuration that is being loaded, or only examined, emits nothing about providers.
-// The running one that has the same provider does.
+// A configuration that is being loaded or only validated emits nothing about providers.
+// The running one with the same provider does.
 func TestOutagesAreThoseOfRunningConfigurations(t *testing.T) {
 	t.Parallel()
 	seen := make(chan string, 10)
@@ -101,7 +101,7 @@ func TestOutagesAreThoseOfRunningConfigurations(t *testing.T) {
 	}
 }
 
-// newEvents returns what emits events, of which one has a handler.
+// newEvents returns Events with a handler for one event.
 func newEvents(t *testing.T, name string, handle handler) *Events {
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
 	t.Cleanup(cancel)
@@ -115,7 +115,7 @@ func newEvents(t *testing.T, name string, handle handler) *Events {
 	return &Events{ctx: ctx, app: app}
 }
 
-// handler is a handler of events.
+// handler handles events.
 type handler func()
 
 func (h handler) Handle(context.Context, caddy.Event) error {

@@ -17,15 +17,15 @@ import (
 
 var snakeCase = regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`)
 
-// The names of functions that log: those of loggers, and those of package flow, which
-// take the event first, and after three other arguments.
+// The functions that log: methods of loggers, and functions of package flow with the
+// index of their event argument.
 var (
 	logMethods  = []string{"Debug", "Info", "Warn", "Error", "LogAttrs"}
 	flowMethods = map[string]int{"debug": 0, "info": 0, "warn": 0, "write": 0, "warnOnce": 3}
 )
 
-// logEvents calls a function with each place where code of ours logs, and the event
-// there; empty if there is none.
+// logEvents calls found with each place where this module logs, and its event, or "" if
+// there is none.
 func logEvents(t *testing.T, found func(place, event string)) {
 	t.Helper()
 	root := ".."
@@ -35,7 +35,7 @@ func logEvents(t *testing.T, found func(place, event string)) {
 		}
 		if entry.IsDir() {
 			if _, err := os.Stat(filepath.Join(path, "go.mod")); err == nil && path != root {
-				return filepath.SkipDir // another module has its events on a page of its own, and a test for them
+				return filepath.SkipDir // another module documents its events on its own page, and has its own test
 			}
 			if slices.Contains([]string{"e2e", "bench", "cmd", "integration", "testdata", "oidctest", "redistest", "storetest"}, entry.Name()) || strings.HasPrefix(entry.Name(), ".") && path != root {
 				return filepath.SkipDir
@@ -96,7 +96,7 @@ func eventOf(call *ast.CallExpr, inFlow bool) (event string, logs bool) {
 				event = "forwarded" // by the helpers of package flow
 			}
 		case ok && selector.Sel.Name == "Attrs" && event == "" && textOf(selector.X) != "r":
-			event = "audit" // those of an audit line have it
+			event = "audit" // the attributes of an audit event include it
 		}
 		return true
 	})
@@ -124,7 +124,7 @@ func textOf(e ast.Expr) string {
 	return ""
 }
 
-// Every log line has the field event, whose values docs/operations.md lists.
+// Every log line has the field event, and docs/operations.md lists its values.
 func TestEveryLogLineHasAnEvent(t *testing.T) {
 	t.Parallel()
 	documented := make(map[string]bool)

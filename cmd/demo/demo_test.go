@@ -16,8 +16,8 @@ import (
 	caddyfilepkg "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-// browser opens pages as a person's browser does: it keeps cookies, follows
-// redirects and says that it wants HTML.
+// browser opens pages as a user's browser does: it keeps cookies, follows redirects and
+// accepts HTML.
 type browser struct {
 	t      *testing.T
 	client *http.Client
@@ -55,7 +55,7 @@ var (
 	onward = regexp.MustCompile(`<meta http-equiv="refresh" content="0; url=([^"]*)">`)
 )
 
-// submit sends the form of a page that has a field.
+// submit sends the form of a page that contains the field.
 func (b *browser) submit(from page, field, value string) page {
 	b.t.Helper()
 	for _, found := range form.FindAllStringSubmatch(from.text, -1) {
@@ -82,7 +82,7 @@ func (b *browser) submit(from page, field, value string) page {
 	return page{}
 }
 
-// signIn gives user name and password, a page each.
+// signIn enters the username and the password, each on its own page.
 func (b *browser) signIn(from page, username, password string) page {
 	b.t.Helper()
 	return b.submit(b.submit(from, "username", username), "password", password)
@@ -111,7 +111,7 @@ func (b *browser) do(req *http.Request) page {
 	return p
 }
 
-// link returns where a link of a page leads.
+// link returns the target of a page's link.
 func (b *browser) link(from page, label string) string {
 	b.t.Helper()
 	found := regexp.MustCompile(`href="([^"]+)">` + regexp.QuoteMeta(label) + `<`).FindStringSubmatch(from.text)
@@ -125,8 +125,8 @@ func (b *browser) link(from page, label string) string {
 	return to.String()
 }
 
-// check fails the test unless a page is at an address, has a status and shows
-// all these texts.
+// check fails the test unless a page has the address and the status, and shows all the
+// texts.
 func (p page) check(t *testing.T, address string, status int, texts ...string) {
 	t.Helper()
 	if p.url.String() != address {
@@ -142,7 +142,7 @@ func (p page) check(t *testing.T, address string, status int, texts ...string) {
 	}
 }
 
-// startDemo starts a demo on ports that are free.
+// startDemo starts a demo on free ports.
 func startDemo(t *testing.T) *Demo {
 	t.Helper()
 	d, err := Start(Options{Addr: "127.0.0.1:0", Storage: t.TempDir()})

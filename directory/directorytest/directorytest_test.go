@@ -7,7 +7,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/directory"
 )
 
-// reference is the simplest directory that keeps the contract.
+// reference is the simplest directory that fulfills the contract.
 type reference map[string]bool
 
 func (r reference) Knows(ctx context.Context, user directory.User) (bool, error) {

@@ -50,7 +50,7 @@ func TestFile(t *testing.T) {
 	}
 }
 
-// fileOf is the text of a file with some lines.
+// fileOf returns the text of a file with these lines.
 func fileOf(lines ...string) string { return strings.Join(lines, "\n") + "\n" }
 
 func write(t *testing.T, path, text string) {
@@ -60,7 +60,7 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// bench is a file with a clock and a log of the test.
+// bench is a file with a clock and a log of its test.
 type bench struct {
 	t    *testing.T
 	path string
@@ -69,7 +69,7 @@ type bench struct {
 
 	mu    sync.Mutex
 	clock time.Time
-	// asleep is called between two reads that have to agree.
+	// asleep is called between two reads that must agree.
 	asleep func()
 	slept  int
 }
@@ -93,7 +93,7 @@ func (b *bench) now() time.Time {
 	return b.clock
 }
 
-// pass has time go by.
+// pass advances the clock.
 func (b *bench) pass(d time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -133,7 +133,7 @@ func TestAFileIsReadAgainWhenItChanges(t *testing.T) {
 	}
 }
 
-// Threat D37: a file that is being written seems to have lost users.
+// While a file is being written, users seem to be missing from it. They stay known.
 func TestAFileThatIsBeingWrittenLosesNoUsers(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, fileOf("alice", "bob"))
@@ -160,7 +160,7 @@ func TestAFileThatIsBeingWrittenLosesNoUsers(t *testing.T) {
 	b.expect("alice", false)
 }
 
-// Threat D17.
+// A file that cannot be read counts for another hour. Then none of its users is known.
 func TestAFileThatCannotBeReadCountsForAnHour(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, fileOf("alice"))

@@ -121,8 +121,8 @@ bob,true
 	}
 }
 
-// FuzzParse: whatever a file holds, its names are such that a user can have, bad
-// lines are lines of the file, and each name stands in the file.
+// FuzzParse checks that each name is valid and occurs in the file, and that the numbers
+// of bad lines exist.
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{
 		"alice\nbob\n", "# x\n\ufeffalice", "userName,active\nalice,true\n\"b\"\"ob\",False\n", "userName,note\nalice,\"a\nb\"\nbob,\"\n", "id;userName\n1;alice", "a\x00\n\xff\n",

@@ -22,7 +22,7 @@ func TestList(t *testing.T) {
 	directorytest.Run(t, func(t *testing.T, users ...directory.User) directory.Directory {
 		l := new(List)
 		for _, user := range users {
-			l.Names = append(l.Names, strings.ReplaceAll(user.ID, "{", `\{`)) // a brace that is meant
+			l.Names = append(l.Names, strings.ReplaceAll(user.ID, "{", `\{`)) // escaped, so that it starts no placeholder
 		}
 		if err := l.Provision(newContext(t)); err != nil {
 			t.Fatal(err)

@@ -31,7 +31,7 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-// Threat D4.
+// A user is known only if the answer says so clearly.
 func TestAnswersAreRead(t *testing.T) {
 	t.Parallel()
 	list := func(total, resources string) string {
@@ -108,8 +108,8 @@ func textOf(err error) string {
 	return err.Error()
 }
 
-// FuzzReadAnswer: whatever a server sends, a user is known only if a plain reader
-// finds them as the one and only resource.
+// FuzzReadAnswer checks that a user is known only if a simple parser finds that user as
+// the only resource.
 func FuzzReadAnswer(f *testing.F) {
 	for _, body := range []string{
 		`{"totalResults":1,"Resources":[{"userName":"alice","active":true}]}`, `{"totalResults":0,"Resources":[]}`,

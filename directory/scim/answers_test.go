@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/directory"
 )
 
-// bench is what a server has said, with a scripted server and, inside of
-// synctest, a clock that goes on when all wait.
+// bench has the cached answers of a scripted server and, inside synctest, a clock that
+// advances when all goroutines wait.
 type bench struct {
 	t       *testing.T
 	answers *answers
@@ -56,21 +56,21 @@ func (b *bench) ask(ctx context.Context, name string) (bool, error) {
 	}
 }
 
-// serves sets what the server says from now on.
+// serves sets what the server answers from now on.
 func (b *bench) serves(known bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.known["alice"], b.err = known, err
 }
 
-// takes sets how long the server takes for an answer.
+// takes sets how long the server needs for an answer.
 func (b *bench) takes(d time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.took = d
 }
 
-// total returns how many requests there were.
+// total returns the number of requests.
 func (b *bench) total() (n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -80,7 +80,7 @@ func (b *bench) total() (n int) {
 	return n
 }
 
-// requests returns how often the server was asked about a user.
+// requests returns the number of requests about a user.
 func (b *bench) requests(name string) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -298,7 +298,7 @@ func TestAServerThatIsDownIsLeftAlone(t *testing.T) {
 	})
 }
 
-// A user whose name a server cannot bear keeps no one else out.
+// If the server fails for one user's name, other users are not affected.
 func TestErrorsAboutOneUserConcernNoOther(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -383,7 +383,8 @@ func TestABrowserThatLeavesEndsNoRequest(t *testing.T) {
 	})
 }
 
-// BenchmarkKnows is what a request of a signed-in user costs while an answer counts.
+// BenchmarkKnows measures a request of a signed-in user while the cached answer is
+// valid.
 func BenchmarkKnows(b *testing.B) {
 	a := newAnswers()
 	t := &terms{

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A request for a user goes to the configured server, over TLS or to this machine,
-// and its filter is about exactly that name.
+// A request about a user goes to the configured server, over TLS or to loopback, and
+// its filter matches exactly that name.
 func FuzzRequest(f *testing.F) {
 	for _, text := range []string{
 		"https://directory.example.com/scim/v2", "http://localhost:8080/", "http://127.0.0.1", "http://directory.example.com", "https://u:p@a", "https://a?x", "https://a#", "https://a/b%2Fc//", "//a", "https:a", "ftp://a", "http://[::ffff:127.0.0.1]/x", "",
@@ -51,7 +51,7 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// A server has us stay away for no longer than ten minutes.
+// A server's Retry-After counts for at most ten minutes.
 func FuzzRetryAfter(f *testing.F) {
 	for _, value := range []string{"", "0", "-1", "120", "99999999999", "9223372036854775807", "-9223372036854775808", "Fri, 15 Jan 2027 08:05:00 GMT", "Mon, 01 Jan 0001 00:00:00 GMT", "1.5"} {
 		f.Add(value)

@@ -16,13 +16,13 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/directory/directorytest"
 )
 
-// server is a SCIM server that knows filters of one form, and can lie.
+// server is a SCIM server that accepts filters of one form, and can lie.
 type server struct {
 	*httptest.Server
 	requests atomic.Int64
 
 	mu    sync.Mutex
-	users map[string]string // userName to the resource
+	users map[string]string // the resource of each userName
 	token string
 	lie   http.HandlerFunc
 }
@@ -69,7 +69,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":1,"Resources":[%s]}`, resource)
 }
 
-// says has the server answer like this from now on; nil is the truth.
+// says sets the server's response from now on; nil means the truth.
 func (s *server) says(lie http.HandlerFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,7 +95,7 @@ func provision(t *testing.T, s *SCIM) *SCIM {
 
 func (s *server) base() string { return s.URL + "/scim/v2" }
 
-// outcome is what Knows returns: "known", "unknown" or the error.
+// outcome returns the result of Knows: "known", "unknown" or the error.
 func outcome(t *testing.T, s *SCIM, name string) string {
 	t.Helper()
 	known, err := s.Knows(t.Context(), directorytest.User(name))

@@ -34,7 +34,7 @@ func TestSCIM(t *testing.T) {
 	})
 }
 
-// Threat D4: a server that answers in odd ways.
+// Strange responses of a server are errors, or the user is unknown.
 func TestServersThatLie(t *testing.T) {
 	t.Parallel()
 	write := func(status int, body string) http.HandlerFunc {
@@ -96,7 +96,7 @@ func TestServersThatLie(t *testing.T) {
 	}
 }
 
-// A wrong URL would lock all users out without a word.
+// A wrong URL would lock out all users silently.
 func TestNotFoundIsReported(t *testing.T) {
 	t.Parallel()
 	server := newServer(t, httptest.NewServer, "alice")
@@ -208,7 +208,7 @@ func TestAServerWithTLS(t *testing.T) {
 	}
 }
 
-// A reload forgets nothing, so that a directory that is down then keeps no one out.
+// A reload keeps the answers, so that users stay known if the directory is down then.
 func TestAReloadKeepsTheAnswers(t *testing.T) {
 	t.Parallel()
 	server := newServer(t, httptest.NewServer, "alice")

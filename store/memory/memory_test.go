@@ -17,7 +17,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store/storetest"
 )
 
-// newStore returns a store with a memory of its own.
+// newStore returns a store with its own memory.
 func newStore(t testing.TB, maxRecords int) (*Memory, *observer.ObservedLogs) {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
@@ -69,17 +69,17 @@ func TestWhatExpiresFirstGoesFirst(t *testing.T) {
 	if n := logs.Len(); n != 0 {
 		t.Errorf("expected no log lines, seen %d", n)
 	}
-	save(t, s, "c", 4*time.Hour) // over itself
+	save(t, s, "c", 4*time.Hour) // replaces itself
 	save(t, s, "d", 2*time.Hour)
 	if have := kept(t, s, "a", "b", "c", "d"); have != "acd" {
 		t.Errorf("kept %s, want acd", have)
 	}
-	save(t, s, "d", 5*time.Hour) // another end is another place
+	save(t, s, "d", 5*time.Hour) // a new expiry changes its place
 	save(t, s, "e", 6*time.Hour)
 	if have := kept(t, s, "a", "b", "c", "d", "e"); have != "cde" {
 		t.Errorf("kept %s, want cde", have)
 	}
-	save(t, s, "f", time.Hour) // is itself the one that expires first
+	save(t, s, "f", time.Hour) // expires first itself
 	if have := kept(t, s, "c", "d", "e", "f"); have != "cde" {
 		t.Errorf("kept %s, want cde", have)
 	}
@@ -129,7 +129,7 @@ func TestExpiredRecordsAreSwept(t *testing.T) {
 	})
 }
 
-// TestSweepingEnds would end in a deadlock if the goroutine went on.
+// TestSweepingEnds would deadlock if the goroutine continued.
 func TestSweepingEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -141,7 +141,7 @@ func TestSweepingEnds(t *testing.T) {
 		if err := m.Destruct(); err != nil {
 			t.Fatal(err)
 		}
-		save(t, s, "b", 2*time.Hour) // by a request that is still under way
+		save(t, s, "b", 2*time.Hour) // by a request that is still running
 		if have := kept(t, s, "a", "b"); have != "b" {
 			t.Errorf("kept %s after the last configuration has ended", have)
 		}
@@ -188,7 +188,7 @@ func TestCountIsExact(t *testing.T) {
 // keyOf returns a key of 40 bytes.
 func keyOf(i int) string { return fmt.Sprintf("session/%032d", i) }
 
-// heapOf saves records and returns how much more heap is used for each.
+// heapOf saves records and returns the additional heap for each.
 func heapOf(t testing.TB, records, size int) (each float64) {
 	s, _ := newStore(t, defaultMax)
 	used := func() float64 {
@@ -254,7 +254,7 @@ func BenchmarkSaveWhereFull(b *testing.B) {
 	}
 }
 
-// The version shows every change, also that a record made room for another.
+// The version changes with every change, even if a record is removed to make room.
 func TestVersionGrowsWithEveryChange(t *testing.T) {
 	t.Parallel()
 	s, _ := newStore(t, 2)

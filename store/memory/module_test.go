@@ -56,7 +56,7 @@ func TestCaddyfile(t *testing.T) {
 	}
 }
 
-// provision is not for parallel tests: all share the one memory.
+// provision is not for parallel tests: they all share one memory.
 func provision(t *testing.T, config string) (*Memory, error) {
 	t.Helper()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
@@ -104,8 +104,8 @@ func TestReloads(t *testing.T) {
 		t.Error("a negative bound was accepted")
 	}
 	cleanup(t, first)
-	cleanup(t, new(Memory)) // was never provisioned
-	cleanup(t, first)       // and twice
+	cleanup(t, new(Memory)) // never provisioned
+	cleanup(t, first)       // a second time
 	if n := references(); n != 1 {
 		t.Errorf("%d references for one configuration", n)
 	}
@@ -119,8 +119,8 @@ func TestReloads(t *testing.T) {
 	if n := references(); n != 0 {
 		t.Errorf("%d references after the last configuration has ended", n)
 	}
-	// LoadModuleByID has its cleanups run by the contexts as well: that these
-	// change nothing is what the second cleanup above holds.
+	// LoadModuleByID has the contexts run cleanups as well. The second cleanup above
+	// checks that these change nothing.
 	last := mustProvision(t, `{"max_records": 10}`)
 	defer cleanup(t, last)
 	if have := kept(t, last, "a"); have != "" {

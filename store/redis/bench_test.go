@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis/redistest"
 )
 
-// keysOfRequest are what a request asks for: its session, and three facts that
-// might have ended it.
+// keysOfRequest returns the keys that a request loads: its session, and three records
+// that could have ended it.
 func keysOfRequest(session int) []string {
 	return []string{
 		fmt.Sprintf("session/%032x", session), fmt.Sprintf("ended/%032x", session),
@@ -34,7 +34,7 @@ func BenchmarkHotLoad(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			n, keys := benchmarked(b, deployments[name](b)), keysOfRequest(0)
 			if name == "cluster" {
-				n.written.young = nil // as later than its window
+				n.written.young = nil // as if its window had passed
 			}
 			b.ReportAllocs()
 			for b.Loop() {
@@ -76,7 +76,7 @@ func BenchmarkSave(b *testing.B) {
 	}
 }
 
-// BenchmarkMemory reports what a session takes in the server.
+// BenchmarkMemory reports the memory that a session takes in the server.
 func BenchmarkMemory(b *testing.B) {
 	server := redistest.Start(b)
 	n := open(b, &Store{URL: server.URL()})

@@ -56,8 +56,8 @@ func TestFailover(t *testing.T) {
 	n.loggedOnce(t)
 	group.Stay()
 
-	// The old master comes back, and takes itself for the master until a Sentinel
-	// corrects it. A Sentinel that has not heard of the failover does not matter.
+	// The old master returns and acts as the master until a Sentinel corrects it. It
+	// does not matter if one Sentinel does not know of the failover.
 	group.Master.Restart()
 	late := open(t, behind(group))
 	for range 200 {
@@ -67,7 +67,7 @@ func TestFailover(t *testing.T) {
 	}
 }
 
-// A requested failover leaves the old master alive.
+// A requested failover keeps the old master alive.
 func TestSwitchover(t *testing.T) {
 	t.Parallel()
 	group := redistest.StartSentinels(t, "a-password", "another")
@@ -90,7 +90,7 @@ func TestSwitchover(t *testing.T) {
 func TestClusterNodeKilled(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t)
-	const timeout = 10 * time.Second // a busy machine is no fault of the cluster
+	const timeout = 10 * time.Second // for busy machines
 	n := open(t, &Store{Addresses: cluster.Addrs(), Timeout: caddy.Duration(timeout)})
 	alive, dead := "", ""
 	victim := cluster.Of("oidc_rp:a")
@@ -119,7 +119,7 @@ func TestClusterNodeKilled(t *testing.T) {
 	n.awaits(t, alive, "1", patience)
 }
 
-// A key that moves to another node leaves no copy that its writer would see.
+// When a key moves to another node, no copy stays that its writer would see.
 func TestClusterMoves(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t)

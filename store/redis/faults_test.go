@@ -58,7 +58,7 @@ func TestKilled(t *testing.T) {
 	n.loggedOnce(t)
 }
 
-// The first call after a restart between two calls succeeds.
+// The first call after a restart succeeds.
 func TestRestarted(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -70,15 +70,15 @@ func TestRestarted(t *testing.T) {
 		if _, err := n.Load(t.Context(), "a"); err != nil {
 			t.Fatalf("expected the first call to succeed, seen %v", err)
 		}
-		n.awaits(t, "a", "", patience) // a busy machine reads the end of a connection late
+		n.awaits(t, "a", "", patience) // a busy machine notices late that a connection ended
 	}
 	if logged := n.logged(zap.ErrorLevel); len(logged) > 0 {
 		t.Errorf("expected no line, seen %q", logged)
 	}
 }
 
-// A server that hangs is noticed although all answers come from copies, as soon
-// as the package comment says.
+// A server that hangs is noticed although all answers come from copies, within the time
+// that the package comment states.
 func TestHangs(t *testing.T) {
 	t.Parallel()
 	const bound = 2*pingEvery + defaultTimeout
@@ -86,7 +86,7 @@ func TestHangs(t *testing.T) {
 		t.Fatalf("the package comment: expected 1.3s, seen %v", bound)
 	}
 	server := redistest.Start(t)
-	const timeout = 5 * time.Second // a busy machine is no server that hangs
+	const timeout = 5 * time.Second // for busy machines
 	n := open(t, &Store{URL: server.URL(), Timeout: caddy.Duration(timeout)})
 	n.mustSoonSave(t, "a", "1")
 	for round := range 3 {
@@ -94,7 +94,7 @@ func TestHangs(t *testing.T) {
 		time.Sleep(time.Duration(round) * pingEvery / 3)
 		server.Pause()
 		t.Logf("noticed after %v", n.fails(t, "a", patience))
-		// From here on no call waits in vain.
+		// From now on no call waits in vain.
 		began := time.Now()
 		for range 10 {
 			if _, err := n.Load(t.Context(), "a"); err == nil {
@@ -110,7 +110,7 @@ func TestHangs(t *testing.T) {
 	}
 }
 
-// No copy is used later than the bound after the server's last answer.
+// No copy is used longer than the limit after the server's last answer.
 func TestCopiesOfASilentServer(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -186,7 +186,8 @@ func TestFull(t *testing.T) {
 	n.mustSave(t, "b", "2")
 }
 
-// Fault X30.
+// X30. An eviction policy that may drop sessions is logged as a warning (row F30 of
+// docs/faults.md).
 func TestEvictionIsLogged(t *testing.T) {
 	t.Parallel()
 	for policy, want := range map[string]int{"noeviction": 0, "volatile-lru": 1, "allkeys-random": 1} {

@@ -5,8 +5,7 @@ import (
 	"testing"
 )
 
-// A URL names one server or socket, and an error about one does not repeat a
-// password.
+// A URL names one server or socket. An error about a URL does not repeat its password.
 func FuzzParseURL(f *testing.F) {
 	for _, text := range []string{
 		"redis://localhost", "rediss://user:what-is-secret@redis.example:6380/3", "unix:///run/redis.sock?db=2", "valkey://[::1]", "redis://:what-is-secret@/", "redis://a/x?db=1", "redis://a?db=1&db=2", "http://a", "redis://a#b", "redis:a", "redis://u:what%2-is-secret@a",

@@ -16,14 +16,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis/redistest"
 )
 
-// node is a link that only this test has, and what it logged.
+// node is a link that only this test uses, and its log.
 type node struct {
 	*link
 	logs *observer.ObservedLogs
 }
 
-// open makes a node of its own. Its timeout is long, for machines that are
-// busy: tests about time set their own.
+// open opens a new node. Its timeout is long, for busy machines. Tests about time set
+// their own.
 func open(t testing.TB, s *Store) node {
 	t.Helper()
 	config := *s
@@ -59,8 +59,8 @@ func (n node) mustSave(t testing.TB, key, record string) {
 	}
 }
 
-// mustSoonSave is mustSave for short timeouts, where a busy machine may need
-// more than one attempt.
+// mustSoonSave is mustSave for short timeouts, where a busy machine may need several
+// attempts.
 func (n node) mustSoonSave(t testing.TB, key, record string) {
 	t.Helper()
 	var err error
@@ -73,7 +73,7 @@ func (n node) mustSoonSave(t testing.TB, key, record string) {
 	t.Fatal(err)
 }
 
-// loads fails unless Load finds a record; none is "".
+// loads fails the test unless Load returns the record; want is "" for none.
 func (n node) loads(t testing.TB, key, want string) {
 	t.Helper()
 	records, err := n.Load(t.Context(), key)
@@ -85,7 +85,7 @@ func (n node) loads(t testing.TB, key, want string) {
 	}
 }
 
-// awaits polls Load until it finds a record, and returns how long that took.
+// awaits polls Load until it returns the record, and returns the time that this took.
 func (n node) awaits(t testing.TB, key, want string, most time.Duration) time.Duration {
 	t.Helper()
 	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
@@ -99,7 +99,7 @@ func (n node) awaits(t testing.TB, key, want string, most time.Duration) time.Du
 	}
 }
 
-// fails fails unless Load becomes an error within a time.
+// fails fails the test unless Load returns an error within most.
 func (n node) fails(t testing.TB, key string, most time.Duration) time.Duration {
 	t.Helper()
 	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
@@ -112,8 +112,8 @@ func (n node) fails(t testing.TB, key string, most time.Duration) time.Duration 
 	}
 }
 
-// loggedOnce fails unless there was one line when the server went down, and one
-// when it was back.
+// loggedOnce fails the test unless the log has one line about the start of the outage
+// and one about its end.
 func (n node) loggedOnce(t *testing.T) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); len(n.logged(zap.InfoLevel)) == 0 && time.Now().Before(deadline); {
@@ -128,11 +128,11 @@ func (n node) loggedOnce(t *testing.T) {
 }
 
 const (
-	// patience is how long tests wait for what happens within a second or two on
-	// a machine that has nothing else to do.
+	// patience is how long tests wait for what takes one or two seconds on an idle
+	// machine.
 	patience = time.Minute
-	// atOnce is how long something takes that waits for no timeout. The timeouts
-	// of most tests are ten seconds, and the machine may be busy.
+	// atOnce is the limit for what waits for no timeout. The timeouts of most tests are
+	// ten seconds, and the machine may be busy.
 	atOnce = 8 * time.Second
 )
 
@@ -157,7 +157,7 @@ var deployments = map[string]func(testing.TB) *Store{
 	},
 }
 
-// behind is a store behind Sentinels.
+// behind returns a store behind Sentinels.
 func behind(group *redistest.Sentinels) *Store {
 	return &Store{
 		Sentinel: &Sentinel{Master: group.Name, Addresses: group.Addrs(), Password: group.Sentinels[0].Password},
@@ -174,7 +174,7 @@ func written(t testing.TB, text string) string {
 	return name
 }
 
-// listen answers every connection as serve does, and returns its address.
+// listen has serve answer every connection, and returns the listener's address.
 func listen(t *testing.T, serve func(net.Conn)) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -19,14 +19,14 @@ func TestLockEndsWithItsHolder(t *testing.T) {
 	last := left()
 	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
 		now := left()
-		if now > last { // it has been renewed
+		if now > last { // it was renewed
 			break
 		}
 		if last = now; time.Now().After(end) {
 			t.Fatalf("expected the lock to be renewed, seen %v of it left", last)
 		}
 	}
-	dead.end() // nothing renews it any more
+	dead.end() // nothing renews it from now on
 	began := time.Now()
 	least := left() - time.Second
 	if least > lockFor {

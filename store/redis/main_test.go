@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// The tests wait for servers most of the time, so that more of them than there
-// are processors may run at once.
+// The tests mostly wait for servers, so more of them than there are processors may run
+// at once.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if err := flag.Set("test.parallel", "12"); err != nil {

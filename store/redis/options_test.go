@@ -155,7 +155,7 @@ func TestCaddyfileRefusals(t *testing.T) {
 	}
 }
 
-// matches is whether an error has the text, and the line that stands before it.
+// matches reports whether an error has the text, and the line number before it.
 func matches(err, want string) bool {
 	place, text, found := strings.Cut(want, " ")
 	if !found || !strings.HasPrefix(place, "Testfile:") {

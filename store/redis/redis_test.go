@@ -30,7 +30,7 @@ func TestStore(t *testing.T) {
 	}
 }
 
-// A copy must not outlive a change, however the two race.
+// No copy outlives a change, even if they race.
 func TestOwnChangesUnderLoad(t *testing.T) {
 	t.Parallel()
 	n := open(t, &Store{URL: redistest.Start(t).URL()})

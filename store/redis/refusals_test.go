@@ -58,7 +58,7 @@ func TestRefusals(t *testing.T) {
 			t.Parallel()
 			n := open(t, row.deploy(t))
 			var err error
-			// A cluster tells for some keys only.
+			// A cluster refuses only some keys.
 			for _, key := range []string{"a", "b", "c", "d", "e", "f"} {
 				if err = n.Save(t.Context(), key, []byte("1"), soon()); err != nil {
 					break

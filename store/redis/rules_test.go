@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis/redistest"
 )
 
-// Every rule of the package's comment is needed, and no other.
+// The package comment lists exactly the rules that are needed.
 func TestRules(t *testing.T) {
 	t.Parallel()
 	source, err := os.ReadFile("redis.go")
@@ -46,7 +46,7 @@ func TestRules(t *testing.T) {
 			t.Parallel()
 			server, n := serve(t, append(rules[:i:i], rules[i+1:]...)...)
 			err := n.useAll(t)
-			if rule == "+echo" { // what it is for is not needed, but nothing is to be refused
+			if rule == "+echo" { // it is optional, but no command may be refused
 				if log := server.Do("ACL", "LOG"); !strings.Contains(log, "echo") {
 					t.Errorf("nothing was refused without it: %s", log)
 				}
@@ -96,7 +96,7 @@ func TestRules(t *testing.T) {
 	})
 }
 
-// useAll calls every method, until one fails.
+// useAll calls all methods until one fails.
 func (n node) useAll(t *testing.T) error {
 	ctx := t.Context()
 	if err := n.Save(ctx, "a", []byte("1"), soon()); err != nil {

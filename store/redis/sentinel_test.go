@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// pretendSentinel has an opinion, which may be an error's text.
+// pretendSentinel is a Sentinel that names a master. If master is the text of an error,
+// it answers with that.
 func pretendSentinel(t *testing.T, master string, epoch int) (address string) {
 	t.Helper()
 	host, port, _ := strings.Cut(master, ":")

@@ -12,8 +12,7 @@ import (
 
 var _ store.Versioned = (*link)(nil)
 
-// looks loads a key and returns the version from before, which no passing of
-// time has changed.
+// looks loads a key, and returns the version from just before.
 func (n node) looks(t *testing.T, key, want string) (version uint64) {
 	t.Helper()
 	version = n.Version()
@@ -21,7 +20,7 @@ func (n node) looks(t *testing.T, key, want string) (version uint64) {
 	return version
 }
 
-// moves waits until the version is no longer the one that was.
+// moves waits until the version differs from was.
 func (n node) moves(t *testing.T, was uint64, most time.Duration, why string) {
 	t.Helper()
 	for began := time.Now(); n.Version() == was; time.Sleep(time.Millisecond) {
@@ -53,7 +52,7 @@ func TestVersionMovesWithEveryChange(t *testing.T) {
 				if err := change.do(); err != nil {
 					t.Fatal(err)
 				}
-				// The clock moves the version as well, but later than half its time.
+				// The timer changes the version as well, but usually later.
 				here.moves(t, was, patience, "another node has "+change.name)
 				here.awaits(t, "a", change.want, patience)
 			}
@@ -68,9 +67,9 @@ func TestVersionMovesWithEveryChange(t *testing.T) {
 	}
 }
 
-// The server tells of a change at once, not when the clock does: that moves the
-// version in a quarter of its time in one of four cases. A machine that has much
-// else to do gets another chance.
+// The server reports a change at once. The timer that changes the version as well does
+// so within a quarter of its interval in one of four cases. A busy machine gets more
+// attempts.
 func TestVersionMovesAtOnce(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -96,7 +95,7 @@ func TestVersionMovesAtOnce(t *testing.T) {
 	t.Errorf("expected eight of ten changes at least to be seen at once, seen %d", quick)
 }
 
-// When the server has gone or is silent, the version changes, and becomes unknown.
+// If the server ends or is silent, the version changes and then becomes unknown.
 func TestVersionOfAServerThatIsGone(t *testing.T) {
 	t.Parallel()
 	for name, stop := range map[string]func(*redistest.Server){"killed": (*redistest.Server).Kill, "silent": (*redistest.Server).Pause} {

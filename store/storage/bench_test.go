@@ -8,7 +8,7 @@ import (
 	"github.com/caddyserver/certmagic"
 )
 
-// BenchmarkLoad is of a session that is busy.
+// BenchmarkLoad measures loads of a busy session.
 func BenchmarkLoad(b *testing.B) {
 	s, _ := newStore(b, &certmagic.FileStorage{Path: b.TempDir()})
 	save(b, s, "k", "a record", time.Hour)
@@ -19,7 +19,7 @@ func BenchmarkLoad(b *testing.B) {
 	}
 }
 
-// BenchmarkReload is of one look at a file.
+// BenchmarkReload measures one read of a file.
 func BenchmarkReload(b *testing.B) {
 	s, _ := newStore(b, &certmagic.FileStorage{Path: b.TempDir()})
 	save(b, s, "k", string(make([]byte, 750)), time.Hour)
@@ -28,7 +28,7 @@ func BenchmarkReload(b *testing.B) {
 	}
 }
 
-// BenchmarkSave is of new sessions, one after the other.
+// BenchmarkSave measures saves of new sessions, one after the other.
 func BenchmarkSave(b *testing.B) {
 	s, _ := newStore(b, &certmagic.FileStorage{Path: b.TempDir()})
 	record := string(make([]byte, 750))

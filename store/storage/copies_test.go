@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestSlowLookPutsNothingBack has a look that began before a change end after
-// it, with what was there before.
+// TestSlowLookPutsNothingBack checks that a slow read that began before a change does
+// not bring the old record back.
 func TestSlowLookPutsNothingBack(t *testing.T) {
 	t.Parallel()
 	looks := map[string]func(context.Context, *Storage) error{
@@ -63,8 +63,8 @@ func TestSlowLookPutsNothingBack(t *testing.T) {
 	}
 }
 
-// TestSaveThatMayHaveBeenMade has the storage fail after it has stored: neither
-// a copy nor a look that is under way says any more what is there.
+// TestSaveThatMayHaveBeenMade has the storage store a record and then fail: neither a
+// copy nor a read that already started is used afterwards.
 func TestSaveThatMayHaveBeenMade(t *testing.T) {
 	inBubble(t, func(t *testing.T, d *disk, a, _ *Storage) {
 		save(t, a, "k", "old", time.Hour)
@@ -95,7 +95,7 @@ func TestSaveThatMayHaveBeenMade(t *testing.T) {
 	})
 }
 
-// lostAnswer stores, and yet fails.
+// lostAnswer stores the record and returns an error.
 type lostAnswer struct{ *disk }
 
 func (d lostAnswer) Store(ctx context.Context, key string, file []byte) error {
@@ -103,7 +103,8 @@ func (d lostAnswer) Store(ctx context.Context, key string, file []byte) error {
 	return errNoNetwork
 }
 
-// TestForgottenChangeStaysMade is about copies that had to go for others.
+// TestForgottenChangeStaysMade evicts the copy of a change. A read that began before
+// the change still brings no old record back.
 func TestForgottenChangeStaysMade(t *testing.T) {
 	t.Parallel()
 	c, now := newCopies(), time.Now()

@@ -23,7 +23,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
 )
 
-// disk is a storage of a test, with what can go wrong with one.
+// disk is a storage that can fail in several ways.
 type disk struct {
 	mu       sync.Mutex
 	files    map[string][]byte
@@ -71,7 +71,7 @@ func (d *disk) Load(ctx context.Context, key string) ([]byte, error) {
 	file, ok := d.files[key]
 	loaded := d.loaded
 	d.mu.Unlock()
-	// What was read waits, as it does in a slow network.
+	// The result waits after the read, as it does in a slow network.
 	if err := d.wait(ctx); err != nil {
 		return nil, err
 	}
@@ -157,14 +157,14 @@ func (d *disk) Unlock(ctx context.Context, name string) error {
 	return d.wait(ctx)
 }
 
-// keys are those of the records, in their order.
+// keys returns the sorted keys of the records.
 func (d *disk) keys() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(d.files)), func(key string) bool { return key == marker })
 }
 
-// newStore returns a node of its own on a storage.
+// newStore returns a new node on a storage.
 func newStore(t testing.TB, storage certmagic.Storage) (*Storage, *observer.ObservedLogs) {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
@@ -174,7 +174,7 @@ func newStore(t testing.TB, storage certmagic.Storage) (*Storage, *observer.Obse
 	return s, logs
 }
 
-// inBubble runs a test of two nodes whose time is not real.
+// inBubble runs a test of two nodes with a fake clock.
 func inBubble(t *testing.T, test func(t *testing.T, d *disk, a, b *Storage)) {
 	t.Helper()
 	t.Parallel()
@@ -186,7 +186,7 @@ func inBubble(t *testing.T, test func(t *testing.T, d *disk, a, b *Storage)) {
 	})
 }
 
-// unswept ends the sweeping, for tests that count looks.
+// unswept stops the sweeping, for tests that count reads.
 func unswept(stores ...*Storage) {
 	for _, s := range stores {
 		_ = s.node.Destruct()

@@ -35,7 +35,7 @@ func TestFailingStorage(t *testing.T) {
 						t.Errorf("Load finds %q, want what was there", got)
 					}
 				}
-				if err := a.Delete(t.Context(), "k"); err != nil { // and makes room
+				if err := a.Delete(t.Context(), "k"); err != nil { // which makes room
 					t.Errorf("Delete: %v", err)
 				}
 				d.with(func(d *disk) { d.full, d.down = nil, fault })
@@ -105,7 +105,7 @@ func TestHangingStorage(t *testing.T) {
 	})
 }
 
-// TestLateSaveIsKnown has a Save end after its caller has gone.
+// TestLateSaveIsKnown has a Save end after its caller gave up.
 func TestLateSaveIsKnown(t *testing.T) {
 	inBubble(t, func(t *testing.T, d *disk, a, _ *Storage) {
 		save(t, a, "k", "old", time.Hour)
@@ -126,7 +126,7 @@ func TestLateSaveIsKnown(t *testing.T) {
 	})
 }
 
-// lateDisk stores what it has to whatever the context says.
+// lateDisk ignores the context when it stores.
 type lateDisk struct {
 	*disk
 	late chan struct{}
@@ -137,8 +137,8 @@ func (d *lateDisk) Store(_ context.Context, key string, file []byte) error {
 	return d.disk.Store(context.Background(), key, file)
 }
 
-// TestLateLockSavesNothing has the lock for a Save come after its caller has gone,
-// and perhaps has saved something else since.
+// TestLateLockSavesNothing has Save get its lock after its caller gave up. By then
+// another node may have saved another record.
 func TestLateLockSavesNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, d *disk, a, b *Storage) {
 		save(t, a, "k", "old", time.Hour)
@@ -159,7 +159,7 @@ func TestLateLockSavesNothing(t *testing.T) {
 	})
 }
 
-// lateLock does everything whatever the context says, as files do.
+// lateLock ignores the context, as file systems do.
 type lateLock struct {
 	*disk
 	late chan struct{}

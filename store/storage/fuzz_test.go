@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A file holds the record that it was made of, or none: also one that a storage has
-// cut short, or put together from two.
+// A file holds the record that it was made of, or none. This also holds if the storage
+// truncated it or mixed two files.
 func FuzzOpenFile(f *testing.F) {
 	whole := seal([]byte("record"), time.UnixMilli(1_800_000_000_123))
 	f.Add(whole)

@@ -81,7 +81,7 @@ func TestCaddyfile(t *testing.T) {
 	}
 }
 
-// TestCaddyfileInSession has the options where they are in a configuration.
+// TestCaddyfileInSession has the options inside a session block, as in a configuration.
 func TestCaddyfileInSession(t *testing.T) {
 	t.Parallel()
 	d := caddyfile.NewTestDispenser(`session {
@@ -107,8 +107,7 @@ func TestCaddyfileInSession(t *testing.T) {
 	}
 }
 
-// provision loads the module into a configuration whose own storage is in a
-// folder.
+// provision loads the module into a configuration whose own storage is in folder.
 func provision(t *testing.T, folder, config string) (*Storage, error) {
 	t.Helper()
 	storage, _ := json.Marshal(map[string]string{"module": "file_system", "root": folder})
@@ -144,8 +143,7 @@ func references(s *Storage) int {
 	return n
 }
 
-// TestReloads is not parallel to others that change what Caddy's default
-// storage is.
+// TestReloads must not run in parallel with tests that change Caddy's default storage.
 func TestReloads(t *testing.T) {
 	folder, elsewhere := t.TempDir(), t.TempDir()
 	another := fmt.Sprintf(`{"storage": {"module": "file_system", "root": %q}, "timeout": "1s"}`, elsewhere)
@@ -181,8 +179,8 @@ func TestReloads(t *testing.T) {
 		}
 	}
 	cleanup(t, first)
-	cleanup(t, new(Storage)) // was never provisioned
-	cleanup(t, first)        // and twice
+	cleanup(t, new(Storage)) // never provisioned
+	cleanup(t, first)        // a second time
 	if n := references(next); n != 1 {
 		t.Errorf("%d references for one configuration", n)
 	}

@@ -13,7 +13,7 @@ import (
 
 var errNoNetwork = errors.New("no route to host")
 
-// soonSwept is by when a sweep that is due has been made.
+// soonSwept is the time within which a sweep that is due has finished.
 const soonSwept = 2 * sweepJitter
 
 func TestSweep(t *testing.T) {
@@ -36,7 +36,7 @@ func TestSweep(t *testing.T) {
 					d.files[root+"/00/readme"] = []byte("by another program")
 					d.files["acme/key"] = []byte("by another program")
 				})
-				_ = load(t, b, "long") // both are in use
+				_ = load(t, b, "long") // both nodes are in use
 				time.Sleep(soonSwept)
 				if !slices.Contains(d.keys(), path(name("short"))) {
 					t.Error("a record was swept that has expired only just, by our clock")
@@ -64,7 +64,7 @@ func TestOneNodeSweeps(t *testing.T) {
 		if sweeps := d.lists.Load() / 256; sweeps < 20 || sweeps > 24 {
 			t.Errorf("expected 20 to 24 sweeps by two nodes in a day, seen %d", sweeps)
 		}
-		for range 20 { // nodes that come and go do not add to it
+		for range 20 { // nodes that come and go cause no more sweeps
 			before := d.lists.Load()
 			s, _ := newStore(t, d)
 			_ = load(t, s, "k")
@@ -77,7 +77,7 @@ func TestOneNodeSweeps(t *testing.T) {
 	})
 }
 
-// TestOneNodeClaims has both find at the same time that a sweep is due.
+// TestOneNodeClaims has both nodes find at the same time that a sweep is due.
 func TestOneNodeClaims(t *testing.T) {
 	inBubble(t, func(t *testing.T, d *disk, a, b *Storage) {
 		d.latency = 10 * time.Millisecond
@@ -113,8 +113,7 @@ func TestMarkerThatMeansNothing(t *testing.T) {
 	}
 }
 
-// TestSweepLeavesWhatWasReplaced has the record replaced after the sweep has
-// looked at it.
+// TestSweepLeavesWhatWasReplaced replaces the record after the sweep has read it.
 func TestSweepLeavesWhatWasReplaced(t *testing.T) {
 	inBubble(t, func(t *testing.T, d *disk, a, b *Storage) {
 		unswept(a, b)
@@ -181,7 +180,7 @@ func TestSweepDuringOutage(t *testing.T) {
 	})
 }
 
-// TestSweepingEnds would end in a deadlock if the goroutine went on.
+// TestSweepingEnds would deadlock if the goroutine continued.
 func TestSweepingEnds(t *testing.T) {
 	inBubble(t, func(t *testing.T, d *disk, a, _ *Storage) {
 		for i := range 1000 {

@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
 )
 
-// reference is the least that keeps the contract.
+// reference is the simplest store that fulfills the contract.
 type reference struct {
 	mu      sync.Mutex
 	records map[string]kept
@@ -101,7 +101,7 @@ func (r *reference) Lock(ctx context.Context, name string) (func(), error) {
 	}
 }
 
-// faulty is the reference but for what is set.
+// faulty is the reference, except for the functions that are set.
 type faulty struct {
 	*reference
 	load, reload look

@@ -20,8 +20,8 @@ func TestReferencePasses(t *testing.T) {
 	})
 }
 
-// faults are what can be wrong with a store, and the checks that must find it,
-// by their first words.
+// faults are mistakes that a store can make, and the first words of the checks that
+// must find them.
 var faults = []struct {
 	name   string
 	breaks func(*faulty)
@@ -229,7 +229,7 @@ var faults = []struct {
 	}, []string{"a lock is no record"}},
 }
 
-// TestFaultsAreFound also holds that no check is there which nothing fails.
+// TestFaultsAreFound also checks that each check can fail.
 func TestFaultsAreFound(t *testing.T) {
 	t.Parallel()
 	proved := make(map[string]bool)
@@ -258,7 +258,7 @@ func TestFaultsAreFound(t *testing.T) {
 	}
 }
 
-// TestLockOfOneNodeIsFound has two nodes that share all but their locks.
+// TestLockOfOneNodeIsFound has two nodes that share everything except their locks.
 func TestLockOfOneNodeIsFound(t *testing.T) {
 	t.Parallel()
 	a, b := newReference(), newReference()
@@ -270,7 +270,7 @@ func TestLockOfOneNodeIsFound(t *testing.T) {
 	}
 }
 
-// fails runs a check that is to fail.
+// fails reports whether a check fails.
 func fails(t *testing.T, check func(testing.TB, Pair), p Pair) bool {
 	r := &recorder{TB: t}
 	done := make(chan struct{})
@@ -284,7 +284,7 @@ func fails(t *testing.T, check func(testing.TB, Pair), p Pair) bool {
 	return r.failed
 }
 
-// recorder is a test that may fail.
+// recorder is a testing.TB that records failures.
 type recorder struct {
 	testing.TB
 	mu     sync.Mutex
