@@ -7,8 +7,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/program"
 )
 
-// fixed is a key whose parts are known: the checksum is the CRC-32 (IEEE) of what comes
-// before it.
+// fixed is a key with known parts. Its checksum is the CRC-32 (IEEE) of the text before
+// it.
 const fixed = "orp_ci_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA_" + fixedChecksum
 
 const fixedChecksum = "43ffd8e6"
@@ -77,7 +77,7 @@ func TestFormOfKeys(t *testing.T) {
 	}
 }
 
-// A key names itself by its last parts, so that underscores in names make no difference.
+// The parts of a key are found from its end, so a name may contain underscores.
 func FuzzNameIn(f *testing.F) {
 	f.Add(fixed)
 	f.Add("orp__")

@@ -18,7 +18,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// bench is a file of keys with a clock and a log of the test.
+// bench is a file of keys with a clock and a log of its test.
 type bench struct {
 	t    *testing.T
 	path string
@@ -46,7 +46,7 @@ func (b *bench) now() time.Time {
 	return b.at
 }
 
-// pass has time go by.
+// pass advances the clock.
 func (b *bench) pass(d time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -60,7 +60,7 @@ func (b *bench) write(lines ...string) {
 	}
 }
 
-// expect expects that a key counts, or the reason why it does not.
+// expect checks that a key is accepted, or refused for the reason.
 func (b *bench) expect(key, reason string) *session.Session {
 	b.t.Helper()
 	l, err := b.keys.Verify(b.t.Context(), key)
@@ -82,7 +82,7 @@ func (b *bench) expect(key, reason string) *session.Session {
 	return refused.Session
 }
 
-// made makes a key and its line.
+// made creates a key and its line.
 func made(t *testing.T, name string, fields ...string) (key, line string) {
 	t.Helper()
 	key, err := New(name)
@@ -131,8 +131,8 @@ func TestKeysCount(t *testing.T) {
 	}
 }
 
-// Threats D17: a key that was just deleted stops at once, whatever else is wrong with
-// the file.
+// A deleted key is refused as soon as the file is read, even if another line of the
+// file is wrong.
 func TestAChangedFileCounts(t *testing.T) {
 	t.Parallel()
 	old, oldLine := made(t, "ci")
@@ -141,7 +141,7 @@ func TestAChangedFileCounts(t *testing.T) {
 	b.expect(old, "")
 	b.write(oldLine, youngLine)
 	b.pass(3 * time.Second)
-	b.expect(old, "") // both, for as long as it takes to rotate
+	b.expect(old, "") // both count during a rotation
 	b.expect(young, "")
 	b.write("a typo", youngLine)
 	b.pass(3 * time.Second)
@@ -187,7 +187,7 @@ func TestOpenNeedsAFile(t *testing.T) {
 	}
 }
 
-// No secret and no line of the file is logged.
+// The log never contains a secret or a line of the file.
 func TestLogsRepeatNothing(t *testing.T) {
 	t.Parallel()
 	key, line := made(t, "ci")
@@ -205,8 +205,7 @@ func TestLogsRepeatNothing(t *testing.T) {
 	}
 }
 
-// Ten thousand keys: each counts, a look at the file delays no other request, and a
-// change of it counts as a whole.
+// All of ten thousand keys count, and a changed file counts as a whole.
 func TestTenThousandKeys(t *testing.T) {
 	t.Parallel()
 	const count = 10_000
@@ -252,8 +251,8 @@ func BenchmarkVerify(b *testing.B) {
 	}
 }
 
-// BenchmarkLook is what the one request pays that looks at a file of 10,000 keys, every
-// two seconds, while it stays the same.
+// BenchmarkLook measures the check of an unchanged file of 10,000 keys, which one
+// request does every two seconds.
 func BenchmarkLook(b *testing.B) {
 	var lines strings.Builder
 	for i := range 10_000 {

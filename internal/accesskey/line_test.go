@@ -50,7 +50,7 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// Threats D17: a bad line counts as absent, and nothing of it as something else.
+// A bad line counts as absent. No part of it counts.
 func TestBadLines(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
@@ -115,7 +115,7 @@ func numbers(lines []Line) (seen []any) {
 	return seen
 }
 
-// A key counts until the moment that its line names.
+// A key is valid until the time in its line.
 func TestExpiryAtItsBorder(t *testing.T) {
 	t.Parallel()
 	end := time.Date(2030, 1, 31, 12, 0, 0, 0, time.UTC)
@@ -136,7 +136,7 @@ func TestExpiryAtItsBorder(t *testing.T) {
 	}
 }
 
-// What is written is read as the same, and no text makes the parser fail.
+// A written line is read back as the same, and no text crashes the parser.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"", "ci:" + oneHash, "ci:" + oneHash + ":a,b:2030-01-31T12:00:00Z\r\n#x\nb:" + otherHash + "::2030-01-31T12:00:00.5+14:00", "\ufeff::::\n:\n", "a:" + oneHash + ":\xff",

@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
-// TestKeysThatAreKeptElsewhere goes through what a keeper of keys can say, and how long
-// its word counts.
+// TestKeysThatAreKeptElsewhere tests the answers of a remote key store, and how long
+// they count.
 func TestKeysThatAreKeptElsewhere(t *testing.T) {
 	t.Parallel()
 	robot, err := accesskey.New("robot")
@@ -30,7 +30,7 @@ func TestKeysThatAreKeptElsewhere(t *testing.T) {
 		key         string
 		first, then keeper
 		after       time.Duration
-		expected    string // of the second question
+		expected    string // of the second request
 		asked       int
 	}{
 		"a key that counts":                           {robot, keeper{line: right}, keeper{line: right}, time.Second, "robot", 1},
@@ -61,7 +61,7 @@ func TestKeysThatAreKeptElsewhere(t *testing.T) {
 	}
 }
 
-// verdict is what Verify returned: the subject of the session, or the kind of error.
+// verdict returns the subject of the session, or the kind of error.
 func verdict(loaded *sessionstore.Loaded, err error) string {
 	var refusal *program.Refusal
 	var unavailable *program.UnavailableError

@@ -2,7 +2,7 @@ package address
 
 import "testing"
 
-// Report A5.
+// Bytes beyond ASCII are escaped, but not in host names.
 func TestEscape(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ raw, escaped, target string }{
@@ -27,14 +27,15 @@ func TestEscape(t *testing.T) {
 	}
 }
 
-// Report A5.
+// ReturnWhole accepts only addresses of the own origin whose path begins with two
+// slashes.
 func TestReturnWhole(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]bool{
 		"https://own.example//double//slash/": true,
 		"https://own.example//evil.example":   true,
 		"https://own.example///x":             true,
-		"https://own.example/x":               false, // Return has it
+		"https://own.example/x":               false, // Return accepts it
 		"https://own.example":                 false,
 		"https://own.example.evil.example//x": false,
 		"https://own.example@evil.example//x": false,

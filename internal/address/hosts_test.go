@@ -2,7 +2,7 @@ package address
 
 import "testing"
 
-// Fault C1.
+// A cookie domain can cover all hosts of a pattern, some of them, or none.
 func TestCookieDomainCovers(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

@@ -237,9 +237,9 @@ func TestAUsualHostCostsNothing(t *testing.T) {
 	}
 }
 
-// FuzzFromRequest holds that an accepted host is in its final form, that net/url
-// and a browser agree about it, and that nothing in it could end a header, a
-// quoted string or an attribute.
+// FuzzFromRequest checks that an accepted host is in its final form, that net/url and a
+// browser read it the same way, and that it cannot end a header, a quoted string or an
+// attribute.
 func FuzzFromRequest(f *testing.F) {
 	for _, hostport := range []string{
 		"app.example.com", "App.Example.com:8443", "a.:443", "[::1]:80", "[::FFFF:1.2.3.4]", "127.0.0.1", "127.1",

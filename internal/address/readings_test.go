@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// sent is the path of a request as Go's server parses it.
+// sent returns the path of a request as Go's server parses it.
 func sent(t testing.TB, raw string) Path {
 	t.Helper()
 	u, err := url.ParseRequestURI(raw)
@@ -25,9 +25,8 @@ func paths(readings []Reading) []string {
 	return list
 }
 
-// Every row is a request and what some application takes it for, though a path
-// matcher on the decoded and cleaned path might see something else. The table
-// only grows.
+// Each row is a request and the path that some application reads in it, although a path
+// matcher on the decoded and cleaned path might see another. Never remove a row.
 func TestReadingsFindWhatTheApplicationSees(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ name, raw, seen string }{
@@ -120,7 +119,7 @@ func TestARewriteHidesNothing(t *testing.T) {
 	}
 }
 
-// Paths that honest clients send have few readings: those that are listed.
+// Paths that honest clients send have few readings, all of which are listed here.
 func TestHonestPathsHaveFewReadings(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -261,7 +260,7 @@ func TestAPlainPathCostsNothing(t *testing.T) {
 	}
 }
 
-// checkReadings holds what must be true of the readings of any two paths.
+// checkReadings checks what is true of the readings of any two paths.
 func checkReadings(t *testing.T, original, current Path) {
 	t.Helper()
 	readings, ok := Readings(nil, original, current)
@@ -309,7 +308,7 @@ func checkReadings(t *testing.T, original, current Path) {
 			}
 		}
 	}
-	for _, text := range list { // nothing new is to be found
+	for _, text := range list { // the readings of readings are already there
 		for _, view := range views {
 			if want := rooted(view(text)); !slices.Contains(list, want) {
 				t.Fatalf("%q, %q: %q lack %q, from %q", original, current, list, want, text)

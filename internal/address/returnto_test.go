@@ -71,8 +71,8 @@ func allowedBytes() string {
 	return b.String()
 }
 
-// hostileReturns only grows. None of these may become a Location, whether or not
-// a browser of today would be taken in.
+// hostileReturns are addresses that must never be in a Location header, whether or not
+// current browsers would follow them. Never remove a row.
 var hostileReturns = []struct{ name, raw string }{
 	{"nothing", ""},
 	{"a relative path", "page"},
@@ -247,8 +247,8 @@ func TestReturnWithoutAnOriginIsAPathOnly(t *testing.T) {
 	}
 }
 
-// The table is also the oracle's own test: what it says about a few addresses,
-// all checked against another implementation of the standard.
+// The oracle has its own test: a few addresses whose results were checked against
+// another implementation of the standard.
 func TestTheOracleReadsLikeABrowser(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]string{
@@ -288,7 +288,7 @@ func TestTheOracleReadsLikeABrowser(t *testing.T) {
 	}
 }
 
-// checkReturn holds what must be true of any result.
+// checkReturn checks what is true of any result.
 func checkReturn(t *testing.T, raw string, own Origin, others []Origin) {
 	t.Helper()
 	got, ok := Return(raw, own, others)

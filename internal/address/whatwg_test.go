@@ -6,16 +6,15 @@ import (
 	"strings"
 )
 
-// A second opinion on where a browser goes: the «basic URL parser» of WHATWG
-// URL, as far as the origin of the result depends on it, written from the
-// standard's state machine and sharing nothing with the code under test but the
-// type Origin. It has no IDNA: where a host has non-ASCII characters it maps
-// those that become ASCII punctuation or letters by compatibility, and gives up
-// on others, which is no origin.
+// This file is a second implementation of the «basic URL parser» of WHATWG URL, as far
+// as it determines the origin of the result. It follows the standard's state machine
+// and shares only the type Origin with the tested code. It has no IDNA: in a host it
+// maps non-ASCII characters that are compatible with ASCII punctuation or letters, and
+// returns no origin if there are others.
 
-// browserOrigin resolves input against base, an http or https origin, and
-// returns the origin of the result; ok is false for URLs that do not parse or
-// have an opaque origin.
+// browserOrigin resolves input against base, an http or https origin, and returns the
+// origin of the result. ok is false for URLs that do not parse or have an opaque
+// origin.
 func browserOrigin(input string, base Origin) (o Origin, ok bool) {
 	input = strings.TrimFunc(input, func(r rune) bool { return r <= ' ' })
 	input = strings.NewReplacer("\t", "", "\n", "", "\r", "").Replace(input)
@@ -29,7 +28,7 @@ func browserOrigin(input string, base Origin) (o Origin, ok bool) {
 			return authorityState(s, after)
 		case "http", "https": // «special authority slashes»
 			return authorityState(s, after)
-		default: // ftp, ws and wss are no place for an answer, the rest is opaque
+		default: // ftp, ws and wss cannot be a redirect's target, the rest is opaque
 			return Origin{}, false
 		}
 	}
@@ -53,8 +52,8 @@ func schemeState(s string) (scheme, after string, found bool) {
 
 func anySlash(s string) bool { return s != "" && (s[0] == '/' || s[0] == '\\') }
 
-// relativeState is that of a special base: two slashes of either kind begin an
-// authority, everything else keeps the base's.
+// relativeState is the state for a special base: two slashes of either kind start an
+// authority, everything else keeps that of the base.
 func relativeState(s string, base Origin) (Origin, bool) {
 	if anySlash(s) && anySlash(s[1:]) {
 		return authorityState(base.Scheme, s)
@@ -62,7 +61,7 @@ func relativeState(s string, base Origin) (Origin, bool) {
 	return base, true
 }
 
-// authorityState begins as «special authority ignore slashes».
+// authorityState starts as «special authority ignore slashes».
 func authorityState(scheme, s string) (Origin, bool) {
 	s = strings.TrimLeft(s, `/\`)
 	if end := strings.IndexAny(s, `/\?#`); end >= 0 {
@@ -98,7 +97,7 @@ func authorityState(scheme, s string) (Origin, bool) {
 	return Origin{Scheme: scheme, Host: host}, true
 }
 
-// hostParser returns the serialised host, or nothing if that fails.
+// hostParser returns the serialized host, or "" for an invalid one.
 func hostParser(host string) string {
 	if strings.HasPrefix(host, "[") {
 		addr, err := netip.ParseAddr(strings.TrimSuffix(host[1:], "]"))
@@ -116,9 +115,9 @@ func hostParser(host string) string {
 	for _, r := range percentDecode(host) {
 		switch {
 		case r == 0xad || r == 0x200b || r == 0x2060 || r == 0xfeff: // mapped to nothing
-		case r == 0x3002 || r == 0xff0e || r == 0xff61: // the other dots
+		case r == 0x3002 || r == 0xff0e || r == 0xff61: // other characters for a dot
 			b.WriteByte('.')
-		case r >= 0xff01 && r <= 0xff5e: // full width
+		case r >= 0xff01 && r <= 0xff5e: // full-width forms
 			b.WriteRune(r - 0xff01 + '!')
 		case r > 0x7f:
 			return ""
@@ -135,7 +134,7 @@ func hostParser(host string) string {
 	return ipv4Parser(host)
 }
 
-// ipv4Parser returns names as they are, and numbers in dotted form.
+// ipv4Parser returns names unchanged, and numbers in dotted form.
 func ipv4Parser(host string) string {
 	parts := strings.Split(host, ".")
 	if len(parts) > 1 && parts[len(parts)-1] == "" {
@@ -186,7 +185,7 @@ func ipv4Number(s string) (uint64, bool) {
 	return n, err == nil
 }
 
-// percentDecode is the standard's: what is no escape stays.
+// percentDecode decodes as the standard does: what is not an escape stays.
 func percentDecode(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {

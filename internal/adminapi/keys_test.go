@@ -13,11 +13,11 @@ import (
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// managed is a ManagedKeys with what its fields say.
+// managed is a ManagedKeys that returns its fields.
 type managed struct {
 	keys   []seal.Key
 	err    error
-	waits  bool // one is waiting, so that none is made
+	waits  bool // a key is waiting, so no other is made
 	forced bool // Rotate was called for compromised keys
 }
 

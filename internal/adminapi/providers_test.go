@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// discovery is a Discovery that knows what its fields say.
+// discovery is a Discovery that returns its fields.
 type discovery struct {
 	health   op.Health
 	metadata *op.Metadata

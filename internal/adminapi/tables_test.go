@@ -65,7 +65,7 @@ a note
 	}
 }
 
-// A provider chooses its errors and parts of its issuer.
+// A provider controls its errors and parts of its issuer.
 func TestTablesHoldNoControlCharacters(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer

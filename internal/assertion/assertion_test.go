@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 )
 
-// source is a ring that a test replaces.
+// source is a ring that a test can replace.
 type source struct {
 	ring *seal.Ring
 	err  error
@@ -138,7 +138,7 @@ func TestWithoutKeysThereIsNoStatement(t *testing.T) {
 	}
 }
 
-// The public keys of a seed never change: nodes of different releases share them.
+// The key pair of a seed never changes, since nodes of different releases share it.
 func TestKeysOfASeedStayTheSame(t *testing.T) {
 	t.Parallel()
 	published, err := NewKeys(&source{ring: ringOf(t, "a")}).Published(t.Context())

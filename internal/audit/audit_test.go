@@ -58,7 +58,7 @@ func TestSecretsAreHashed(t *testing.T) {
 	}
 }
 
-// Threat D38. A flood of refusals does not fill the log.
+// A flood of refusals does not fill the log.
 func TestRefusalsAreSampled(t *testing.T) {
 	t.Parallel()
 	var s Sampler

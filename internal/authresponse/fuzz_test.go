@@ -8,8 +8,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/query"
 )
 
-// A response has one state of ours, and a code or an error; it is the same after it
-// waited in a transaction, and another reader of the query sees the same parameters.
+// A response has one valid state, and either a code or an error. Encoding it in a
+// transaction does not change it, and other parsers of the query see the same
+// parameters.
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{
 		"state=s&code=c", "state=s&error=access_denied&error_description=no+way", "state=s&code=c&iss=https%3A%2F%2Fop.example", "state=s&code=c&code=d", "code=c", "state=&code=c",

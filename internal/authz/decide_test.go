@@ -9,12 +9,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// decisions is the whole table for private addresses: who makes the request, what
-// kind of request it is, and the decision for each value of the option
-// unauthenticated.
+// decisions is the table for private addresses: who makes the request, the kind of
+// request, and the decision for each value of the option unauthenticated.
 //
-// A preflight counts as one where preflights pass, a failed page load as one whose
-// query names a known error, and a failed read as a read that is no page load.
+// A preflight counts as such only if preflights pass. A failed page load is one whose
+// query names a known error. A failed read is such a read that is not a page load.
 const decisions = `
 who              request            auto          redirect      deny
 anonymous        preflight          pass          pass          pass
@@ -55,8 +54,8 @@ unproved         failed read        unauthorized  unauthorized  unauthorized
 unproved         other              unauthorized  unauthorized  unauthorized
 `
 
-// publicDecisions is the table for public addresses. The request makes no
-// difference there.
+// publicDecisions is the table for public addresses, where the request makes no
+// difference.
 var publicDecisions = map[string]string{
 	"anonymous": "serve", "signed in": "serve", "short of proof": "pass", "short of claims": "serve",
 	"refused": "pass", "unproved": "pass",
@@ -66,7 +65,7 @@ var actionNames = map[Action]string{
 	Serve: "serve", PassAnonymous: "pass", Login: "login", StepUp: "step-up", Unauthorized: "unauthorized", ShowError: "show error", Forbidden: "forbidden",
 }
 
-// who names the user of the facts as the tables do.
+// who returns the name that the tables have for the user.
 func who(f *Facts) string {
 	switch {
 	case !f.User.SignedIn():
@@ -83,7 +82,7 @@ func who(f *Facts) string {
 	return "signed in"
 }
 
-// requestOf names the request of the facts as the tables do.
+// requestOf returns the name that the tables have for the request.
 func requestOf(f *Facts) string {
 	failed := ""
 	if f.Request.KnownError {
@@ -103,9 +102,9 @@ func requestOf(f *Facts) string {
 // rule stands for any rule.
 var rule = new(Line)
 
-// shortfalls are what a session can lack together with what rules say. A session that
-// is outdated may lack what the rules are about; one that only proves too little does
-// not.
+// shortfalls are what a session can lack, combined with the results of rules. An
+// outdated session may lack the claims that the rules need. A session that only proves
+// too little has them.
 var shortfalls = []struct {
 	shortfall Shortfall
 	outcome   Outcome
@@ -116,8 +115,8 @@ var shortfalls = []struct {
 	{ShortOfBoth, Outcome{}}, {ShortOfBoth, Outcome{Refused: rule}}, {ShortOfProof, Outcome{Unproved: rule}},
 }
 
-// allFacts calls check with all combinations of facts, also of those that no
-// request shows together.
+// allFacts calls check with all combinations of facts, including those that no request
+// has.
 func allFacts(check func(f Facts)) {
 	for bits := range 1 << 7 {
 		bit := func(i int) bool { return bits&(1<<i) != 0 }
@@ -138,7 +137,7 @@ func allFacts(check func(f Facts)) {
 	}
 }
 
-// table reads the table: who, request and response to a decision.
+// table parses the table: who, request and option value to a decision.
 func table(t *testing.T) map[[3]string]string {
 	t.Helper()
 	cells := make(map[[3]string]string)
@@ -221,7 +220,7 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-// A request that is not looked at must not be able to change the decision.
+// A request that is not examined must not change the decision.
 func TestDependsOnRequest(t *testing.T) {
 	t.Parallel()
 	allFacts(func(f Facts) {

@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// Whatever a provider sends and a configuration compares it with, evaluating does not
-// fail, and no user both satisfies a rule and is let in by its denial.
+// Evaluating never fails, whatever a provider sends and a configuration compares it
+// with. No user satisfies both require and deny of the same rule.
 func FuzzRules(f *testing.F) {
 	for _, claims := range []string{
 		`{"a": 1}`, `{"a": "x"}`, `{"a": [1, "x", null, [], {}]}`, `{"a": {"b": {"c": true}}}`, `{"a.b": "x"}`, `{"groups": ["x"], "email": "x@x", "email_verified": true}`,
@@ -42,7 +42,7 @@ func FuzzRules(f *testing.F) {
 			rule := Rule{Kind: kind, Values: []string{value}}
 			switch kind {
 			case KindExpression:
-				continue // which package authz does not evaluate
+				continue // package authz does not evaluate them
 			case KindClaim:
 				rule.Path = path
 			}

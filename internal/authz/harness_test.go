@@ -14,11 +14,11 @@ import (
 // now is the time of all tests.
 var now = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 
-// everything is what all kinds of rules need.
+// everything is what all kinds of rules together need.
 var everything = identity.Needs{KeepAll: true, Claims: []string{"groups", "email"}, ACR: true, AMR: true, AuthTime: true, Tenant: true, Scopes: true}
 
-// userOf returns a user who has signed in with an ID token of these claims, to which
-// sub and preferred_username are added.
+// userOf returns a user who signed in with an ID token of these claims. It adds sub and
+// preferred_username.
 func userOf(t *testing.T, claims string) identity.User {
 	t.Helper()
 	return userOfProvider(t, identity.Mapping{Provider: "corp"}, claims)
@@ -33,7 +33,7 @@ func userOfProvider(t *testing.T, m identity.Mapping, claims string) identity.Us
 	return user
 }
 
-// newUser returns an error if no session can be made of the claims.
+// newUser returns an error if the claims are not enough for a session.
 func newUser(m identity.Mapping, claims string) (user identity.User, err error) {
 	idToken := op.Claims{"sub": json.RawMessage(`"u-1"`), "preferred_username": json.RawMessage(`"alice"`)}
 	if err := json.Unmarshal([]byte(claims), &idToken); err != nil {
@@ -47,7 +47,7 @@ func newUser(m identity.Mapping, claims string) (user identity.User, err error) 
 	return identity.User{Mapping: &m, Session: s}, err
 }
 
-// ruleOf reads a rule as a Caddyfile has it, with words and no quotes.
+// ruleOf parses a rule as in a Caddyfile, but without quotes.
 func ruleOf(t *testing.T, text string) Rule {
 	t.Helper()
 	if inner, ok := strings.CutPrefix(text, "any {"); ok {
@@ -74,7 +74,7 @@ func ruleOf(t *testing.T, text string) Rule {
 	return rule
 }
 
-// linesOf reads lines that begin with require or deny.
+// linesOf parses lines that begin with require or deny.
 func linesOf(t *testing.T, text string) (lines Lines) {
 	t.Helper()
 	for line := range strings.Lines(text) {
@@ -99,11 +99,12 @@ func setOf(t *testing.T, text string) *Set {
 	return set
 }
 
-// program is an expression whose text is its result, for each reading of the path.
+// program is an expression whose text determines its result for each reading of the
+// path.
 type program struct {
 	text    string
 	lasting bool
-	claims  []string // level, if there are none
+	claims  []string // level, if nil
 }
 
 func (p program) Eval(request any, all bool) (bool, error) {

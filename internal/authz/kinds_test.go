@@ -11,8 +11,8 @@ import (
 
 var errProgram = errors.New("no such key")
 
-// kindRows has a rule, the claims of the ID token, and whether require lets the user
-// in and deny lets the user in. Kinds that deny does not take have a dash.
+// kindRows has a rule, the claims of the ID token, and the results of require and deny:
+// whether the user gets in. A dash means that deny does not support the kind.
 const kindRows = `
 any_user                     {}                                                   in    -
 
@@ -195,7 +195,7 @@ func verdictOf(set *Set, s *Subject) string {
 	return "out"
 }
 
-// A claim that could not be fetched is not absent.
+// A claim that could not be fetched does not count as absent.
 func TestDenyRefusesIfUserinfoFailed(t *testing.T) {
 	t.Parallel()
 	m := identity.Mapping{Provider: "corp", Usernames: []string{"sub"}, Groups: "groups"}
@@ -215,8 +215,7 @@ func TestDenyRefusesIfUserinfoFailed(t *testing.T) {
 	}
 }
 
-// Threats D1 and D3: what one provider says of groups, addresses and names says
-// nothing of another's.
+// Groups, addresses and names of one provider do not satisfy rules about another's.
 func TestProvidersDoNotMix(t *testing.T) {
 	t.Parallel()
 	const claims = `{"preferred_username": "boss", "groups": ["admins", "corp/admins"], "email": "boss@corp.example", "email_verified": true}`

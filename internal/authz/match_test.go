@@ -7,7 +7,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 )
 
-// The opposite of what is unknown is unknown, too.
+// The negation of an unknown result is unknown as well.
 func TestMatch(t *testing.T) {
 	t.Parallel()
 	profiles := Profiles{
@@ -30,7 +30,7 @@ func TestMatch(t *testing.T) {
 	unread := lostUser(t, &m, needs, true)
 	for _, row := range []struct {
 		rules           string
-		known, userLost string // yes, no, or the rule that is unknown
+		known, userLost string // yes, no, or the rule with the unknown result
 	}{
 		{"", "yes", "yes"},
 		{"require any_user", "yes", "yes"},

@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// lostUser returns a user whose userinfo was asked for, and answered or not.
+// lostUser returns a user whose userinfo request failed if lost is set.
 func lostUser(t *testing.T, m *identity.Mapping, needs identity.Needs, lost bool) identity.User {
 	t.Helper()
 	s, _, err := m.NewSession(identity.Union(needs), identity.SignIn{
@@ -65,7 +65,7 @@ func TestWhichRuleRefuses(t *testing.T) {
 	}
 }
 
-// withACRs has the user's provider know an acr for the method mfa.
+// withACRs gives the user's provider an acr for the method mfa.
 func withACRs(user identity.User) identity.User {
 	mapping := *user.Mapping
 	mapping.ACRs = map[string]string{"mfa": "urn:mfa"}
@@ -220,7 +220,7 @@ func TestRecall(t *testing.T) {
 	}
 }
 
-// A rule about time must not be remembered.
+// The result of a rule about time must not be cached.
 func TestMaxAgePasses(t *testing.T) {
 	t.Parallel()
 	user, memory := userOf(t, timesIn(`{"auth_time": NOW-0}`)), new(Memory)

@@ -9,7 +9,7 @@ import (
 )
 
 // shapeRules has a rule of each kind that reads one claim, the name of that claim, and
-// what stands in it in the place of admin.
+// the value that replaces admin in it.
 var shapeRules = []struct{ rule, claim, value string }{
 	{"claim c admin", "c", "admin"},
 	{"group admin", "groups", "admin"},
@@ -20,8 +20,8 @@ var shapeRules = []struct{ rule, claim, value string }{
 	{"email_domain corp.example", "email", "a@corp.example"},
 }
 
-// shapes has forms of a claim, and the kinds of rules that hold for it. Numbers, and
-// texts that look like other values, are in the tests of package claims.
+// shapes has forms of a claim, and the kinds of rules that they satisfy. Numbers, and
+// texts that look like other values, are tested in package claims.
 const shapes = `
 "admin"                      claim group user tenant acr amr email_domain
 "Admin"
@@ -159,7 +159,7 @@ func TestOddShapesOfClaims(t *testing.T) {
 	}
 }
 
-// auth_time is a number of seconds, in whatever form of a number; nothing else counts.
+// auth_time counts only as a number of seconds, in any notation.
 func TestOddShapesOfAuthTime(t *testing.T) {
 	t.Parallel()
 	seconds := fmt.Sprint(now.Unix())

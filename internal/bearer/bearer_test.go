@@ -19,7 +19,7 @@ import (
 
 var start = time.Unix(1_800_000_000, 0)
 
-// clock is a clock that is set.
+// clock is a clock that tests advance.
 type clock struct{ by atomic.Int64 }
 
 func (c *clock) now() time.Time          { return start.Add(time.Duration(c.by.Load())) }
@@ -35,7 +35,7 @@ func usersOf() Users {
 	}
 }
 
-// answers is what a provider says of tokens.
+// answers has a provider's responses about tokens.
 type answers struct {
 	mu    sync.Mutex
 	calls int
@@ -204,7 +204,7 @@ func TestOneCallForManyRequests(t *testing.T) {
 	}
 }
 
-// Whoever gives up ends no call that others wait for.
+// A caller that gives up does not end a call that others wait for.
 func TestACallGoesOnWithoutItsCaller(t *testing.T) {
 	t.Parallel()
 	a := &answers{hold: make(chan struct{}), say: func(string) (*op.AccessToken, error) { return ofUser("u", time.Time{}) }}
@@ -257,7 +257,7 @@ func jwtOf(payload string) string {
 	return "eyJhbGciOiJFUzI1NiJ9." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + ".c2ln"
 }
 
-// Which tokens are for an issuer of ours, in whatever way a reader may understand them.
+// A token is recognized if any way to read it finds one of the configured issuers.
 func TestRecognition(t *testing.T) {
 	t.Parallel()
 	issuer := func(name string) *Issuer {
@@ -322,7 +322,7 @@ func TestSessionsOfTokens(t *testing.T) {
 	}
 }
 
-// BenchmarkRemembered is what a request with a token costs that was checked before.
+// BenchmarkRemembered measures a request with a token that was checked before.
 func BenchmarkRemembered(b *testing.B) {
 	tokens := &op.AccessTokens{Discovery: op.NewDiscovery(op.DiscoveryConfig{Issuer: "https://op.example", KeysOnly: true, Now: time.Now, Timeout: time.Second})}
 	j := NewJWTs([]*Issuer{{Users: usersOf(), Tokens: tokens}}, noRevocations, time.Now)

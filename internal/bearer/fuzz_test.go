@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// The issuer that judges a token is one that the token names, however it is read: two
-// readers of an object can differ in which of two equal names counts.
+// issuersIn finds every issuer that a JSON parser may read, since parsers differ in
+// which of two equal names they use.
 func FuzzIssuersIn(f *testing.F) {
 	for _, claims := range []string{
 		`{"iss":"https://op.example"}`, `{"iss":"a","iss":"b"}`, `{"ISS":"a","x":{"iss":"b"}}`, `{"iss":["a"]}`, `{"\u0069ss":"a"}`, `{"iss":"a"`, `["iss","a"]`, `{"iss":"a"}{"iss":"b"}`, `{"ıss":"a"}`, "",

@@ -58,7 +58,7 @@ func TestOneHoldsTheTurn(t *testing.T) {
 		if err := turn.Hold(t.Context(), time.Second, slow); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("expected a wait that ended, seen %v", err)
 		}
-		// The work goes on and keeps the turn.
+		// The work continues and keeps the turn.
 		if err := turn.Hold(t.Context(), time.Second, slow); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("expected no turn, seen %v", err)
 		}

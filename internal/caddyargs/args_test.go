@@ -11,7 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-// parsed is what the options of the test's block set.
+// parsed has the values of the options of the test's block.
 type parsed struct {
 	Name    string
 	Word    string
@@ -147,8 +147,8 @@ func TestErrorsNameTheLineAndTheRule(t *testing.T) {
 	}
 }
 
-// containsPlaced reports whether an error says want, which may begin with the
-// file and line that Caddy writes at the end.
+// containsPlaced reports whether an error contains want. want may begin with the file
+// and line, which Caddy writes at the end.
 func containsPlaced(text, want string) bool {
 	if place, rest, ok := strings.Cut(want, " "); ok && strings.HasPrefix(place, "Testfile:") {
 		return strings.Contains(text, rest) && strings.Contains(text, place)

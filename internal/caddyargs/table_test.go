@@ -9,7 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-// settings are what the options of the tests' block set.
+// settings has the values of the options of the tests' block.
 type settings struct{ name, color string }
 
 var settingsTable = Table[*settings]{

@@ -17,7 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	_ "github.com/caddy-oidc-rp/caddy-oidc-rp" // whose matchers hand requests over
+	_ "github.com/caddy-oidc-rp/caddy-oidc-rp" // its matchers provide the requests
 
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/caddycel"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/expression"
@@ -81,8 +81,8 @@ func (w *world) Value() (ref.Val, error) {
 	return w.value, err
 }
 
-// verdicts returns what Caddy's expression matcher makes of a text, and what ours
-// does: whether it is refused, the result, and whether there was an error.
+// verdicts returns the results of Caddy's expression matcher and of this plugin:
+// whether the text is refused, the result, and whether there was an error.
 func verdicts(t testing.TB, environment *expression.Environment, requests *caddycel.Requests, ctx caddy.Context, text string) (caddys, ours [3]bool) {
 	t.Helper()
 	r := newRequest(t)
@@ -102,7 +102,7 @@ func verdicts(t testing.TB, environment *expression.Environment, requests *caddy
 	return caddys, [3]bool{false, holds, err != nil}
 }
 
-// expressions are what Caddy's documentation and tests have of every kind.
+// expressions are examples of every kind in Caddy's documentation and tests.
 var expressions = []string{
 	`true`, `false`, `1 + 1`, `1 + `, ``, `"text"`, `{http.request.host}`,
 	`{http.request.host} == "app.test"`, `{http.request.host}=="app.test" && {http.request.uri.path} == "/a/b.html"`,
@@ -123,8 +123,8 @@ var expressions = []string{
 	`1 / 0 == 1`, `[1][5] == 1`, `{"a": 1}["b"] == 1`, `1/0 == 1 || true`,
 }
 
-// Whatever Caddy's expression matcher takes or refuses, ours does, with the same
-// result.
+// The plugin accepts the same expressions as Caddy's expression matcher, with the same
+// results.
 func TestExpressionsMeanWhatTheyMeanToCaddy(t *testing.T) {
 	ctx := newContext(t)
 	environment := newEnvironment(t, ctx)
@@ -159,11 +159,11 @@ func FuzzExpressionsMeanWhatTheyMeanToCaddy(f *testing.F) {
 			t.Errorf("%q: expected an error to say something", text)
 		}
 		if ourWords.MatchString(text) || strings.TrimSpace(text) == "" || strings.Contains(text, "file") {
-			return // ours alone, refused by us alone, or about the disk
+			return // the plugin's variables, a text that only it refuses, or the disk
 		}
 		caddys, ours := verdicts(t, environment, requests, ctx, text)
 		if strings.Count(text, "(") > 3 && ours[2] && !caddys[2] {
-			return // the bound on its work
+			return // the limit on its work
 		}
 		if caddys != ours {
 			t.Errorf("%q: expected what Caddy makes of it (refused, holds, fails: %v), seen %v", text, caddys, ours)
@@ -171,8 +171,8 @@ func FuzzExpressionsMeanWhatTheyMeanToCaddy(f *testing.F) {
 	})
 }
 
-// What Caddy's matcher has beside functions of matchers is copied here. When Caddy
-// changes it, this test says so.
+// The plugin copies Caddy's environment, except for the functions of matchers. This
+// test fails if Caddy changes it.
 func TestEnvironmentIsThatOfCaddy(t *testing.T) {
 	t.Parallel()
 	folder, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/caddyserver/caddy/v2").Output()

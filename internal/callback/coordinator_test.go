@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
 )
 
-// answering is an answer to one login that takes a second of work.
+// answering handles one login, which takes time.
 type answering struct {
 	worked, lost atomic.Int64
 	outcome      Outcome
@@ -104,7 +104,7 @@ func TestACallbackCountsAgainForAMinute(t *testing.T) {
 			t.Errorf("within the minute: expected the work to be done once, seen %d times", n)
 		}
 		time.Sleep(2 * time.Second)
-		after := a.node(l) // which knows nothing
+		after := a.node(l) // which has no memory of it
 		if got := do(t, after, a.attempt("login")); !errors.Is(got.Err, ErrRepeated) {
 			t.Errorf("after the minute: expected %v, seen %+v", ErrRepeated, got)
 		}
@@ -150,8 +150,8 @@ func TestACallbackWorksWithoutTheStorage(t *testing.T) {
 	}
 }
 
-// A code that two nodes bring may cost the user the tokens of both (RFC 6749
-// 4.1.2), so the second waits for as long as the work may take.
+// If two nodes redeem one code, the user may lose the tokens of both (RFC 6749 section
+// 4.1.2). So the second waits for as long as the first may need.
 func TestASlowProviderIsAskedOnce(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		a := &answering{outcome: signedInOutcome(), wait: 40 * time.Second}
@@ -171,8 +171,8 @@ func TestASlowProviderIsAskedOnce(t *testing.T) {
 	})
 }
 
-// hanging is a storage that stops to answer, whatever the context says, when
-// something is stored or unlocked.
+// hanging is a storage that stops responding, whatever the context says, when something
+// is stored or unlocked.
 type hanging struct {
 	*clustertest.Locked
 	store, unlock bool
@@ -192,7 +192,7 @@ func (h *hanging) Unlock(ctx context.Context, name string) error {
 	return h.Locked.Unlock(ctx, name)
 }
 
-// A login does not wait for a storage that stops to answer while it is under way.
+// A login does not wait for a storage that stops responding meanwhile.
 func TestACallbackDoesNotWaitForAStorageThatHangs(t *testing.T) {
 	for name, row := range map[string]*hanging{
 		"nothing can be stored": {store: true}, "nothing can be unlocked": {unlock: true},
@@ -279,7 +279,7 @@ func TestOutcomesInMemoryAreBounded(t *testing.T) {
 	})
 }
 
-// What was needed for a login does not stay when no other login follows.
+// Sweeps remove the data of a login even if no other login follows.
 func TestASweepForgetsOutcomesThatAreOver(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		a := &answering{outcome: signedInOutcome()}

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TestStoredBytesStayTheSame holds the format and the place that nodes of other
+// TestStoredBytesStayTheSame checks the format and the key, which nodes of other
 // releases read.
 func TestStoredBytesStayTheSame(t *testing.T) {
 	t.Parallel()

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Report A3: groups as objects.
+// PathEach follows a path through each object of a list, for groups that are objects.
 func TestPathsThroughLists(t *testing.T) {
 	t.Parallel()
 	set, err := Encode(map[string]json.RawMessage{

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzSet reads any bytes as a set, as they could be after a change of version.
+// FuzzSet reads any bytes as a set, as after a change of version.
 func FuzzSet(f *testing.F) {
 	whole := string(encode(f, example))
 	for _, seed := range []string{"", whole, whole[:30], whole[7:], "\x01aj\x02{}", "\x80\x80\x80\x80\x80", "\x01as\x7f", "\x01aj\x05[1,2]"} {
@@ -33,7 +33,7 @@ func FuzzSet(f *testing.F) {
 	})
 }
 
-// FuzzFromJSON makes values of any text.
+// FuzzFromJSON parses any text.
 func FuzzFromJSON(f *testing.F) {
 	for _, seed := range []string{``, `"a"`, `"\u0085\n"`, `["a,b",1,null]`, `{"a":{"b":[1.5e400]}}`, `null`, "\"\xff\"", ` 1 `, `"\ud800"`} {
 		f.Add(seed)

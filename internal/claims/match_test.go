@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// shapes has a claim as JSON, whether it is set, and the texts that it equals. Texts
-// that one row lists are asked of all rows.
+// shapes has a claim as JSON, whether it is set, and the texts that it equals. Every
+// text is compared with all rows.
 const shapes = `
 "admin"                      set    admin
 "Admin"                      set    Admin
@@ -125,7 +125,7 @@ func TestOddShapesOfClaims(t *testing.T) {
 	var rows []row
 	texts := make(map[string]bool)
 	for line := range strings.Lines(strings.TrimSpace(shapes)) {
-		// A claim is cut off at two spaces; _ stands for a space in a text.
+		// Two spaces end a claim. In a text, _ stands for a space.
 		raw, rest, _ := strings.Cut(strings.TrimRight(line, "\n"), "  ")
 		if strings.HasPrefix(raw, `["",`) {
 			raw, rest = `["",  "admin"]`, strings.TrimPrefix(rest, `"admin"]`)
@@ -188,7 +188,7 @@ func FuzzMatches(f *testing.F) {
 				t.Errorf("the string %s equals %q: expected %v, seen %v", raw, text, want, matches)
 			}
 		}
-		// What a claim says is equal to itself, in whatever form it is written.
+		// A number equals itself in any notation.
 		if number := value.number(); number != "" {
 			if !value.Matches([]Operand{NewOperand(value.data)}) {
 				t.Errorf("expected %s to equal itself, seen that it does not", raw)

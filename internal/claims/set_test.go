@@ -189,7 +189,7 @@ func TestLargest(t *testing.T) {
 	}
 }
 
-// readAll uses every reader of a set.
+// readAll calls every method that reads a set.
 func readAll(set Set, path string) {
 	set.Each(func(name string, value Value) bool {
 		_, _, _, _, _ = value.Text(), value.Plain(), value.JSON(), value.True(), value.Typed()
@@ -217,7 +217,7 @@ func TestASetThatWasCutShortReadsAsAShorterOne(t *testing.T) {
 			}
 			return true
 		})
-		readAll(whole[length:], "a.b") // and from anywhere in it
+		readAll(whole[length:], "a.b") // and from any position in it
 	}
 }
 

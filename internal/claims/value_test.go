@@ -34,7 +34,7 @@ func TestTextAndTypedValues(t *testing.T) {
 		{"a text with a lone surrogate", `"\ud800"`, "\ufffd", "\ufffd"},
 		{"a text that is not UTF-8", "\"a\xff\"", "a\ufffd", "a\ufffd"},
 		{"a text of many scripts", `"é 日本 \ud83d\ude00 \u00a0"`, "é 日本 😀%20%C2%A0", "é 日本 😀%20%C2%A0"},
-		// Fault E7. Servers cut spaces off: no user may become another.
+		// Some applications trim spaces, and no user may become another that way.
 		{"a text with a space at its end", `"admin "`, "admin%20", "admin%20"},
 		{"a text with a space at its beginning", `" admin"`, "%20admin", "%20admin"},
 		{"a text that looks like that one", `"%20admin"`, "%2520admin", "%2520admin"},
@@ -175,7 +175,7 @@ func TestEncodedCharacters(t *testing.T) {
 	for r := range rune(0x3000) {
 		got := Clean(string(r))
 		isControl := r < 0x20 || 0x7f <= r && r < 0xa0 || r == 0x2028 || r == 0x2029
-		isEncoded := isControl || unicode.IsSpace(r) || r == 0x180e || r == 0x200b // which is all of it: at its end
+		isEncoded := isControl || unicode.IsSpace(r) || r == 0x180e || r == 0x200b // at the end of a text, as here, spaces are encoded
 		if isEncoded == (got == string(r)) {
 			t.Errorf("Clean(%q): expected it to be encoded %t, seen %q", r, isEncoded, got)
 		}
@@ -185,7 +185,7 @@ func TestEncodedCharacters(t *testing.T) {
 	}
 }
 
-// Fault E7. What is encoded stays apart from what looks so.
+// Encoded text cannot be confused with text that looks encoded.
 func TestNoTwoTextsBecomeTheSame(t *testing.T) {
 	t.Parallel()
 	from := map[string]string{}
@@ -211,7 +211,7 @@ func TestNoTwoTextsBecomeTheSame(t *testing.T) {
 	}
 }
 
-// It is a matter of a moment, whatever the text is.
+// Cleaning such a text takes no time worth mentioning.
 func TestTextsThatWereEncodedManyTimesAreCleanedSoon(t *testing.T) {
 	t.Parallel()
 	if got := Clean("%" + strings.Repeat("25", 1<<20)); len(got) != 1<<21+3 {

@@ -98,7 +98,7 @@ func TestAnAbsentFolderIsBelievedTheThirdTime(t *testing.T) {
 func TestSweepMinutesDeletesWhatIsOldAlone(t *testing.T) {
 	t.Parallel()
 	storage := clustertest.NewLocked()
-	now := time.Unix(100*60, 0) // a minute after the 98th ended
+	now := time.Unix(100*60, 0) // a minute after minute 98 ended
 	for _, key := range []string{"97/a", "98/a", "99/a", "100/a", "README"} {
 		storage.Files[root+"/"+key] = nil
 	}

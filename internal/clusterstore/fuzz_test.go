@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// However a storage lists keys, what is directly below a folder has a name without a
-// slash, once, and a key that is in the folder is found.
+// Whichever way a storage lists keys, Children returns each name directly below the
+// folder once and without a slash, and finds the keys in the folder.
 func FuzzChildren(f *testing.F) {
 	f.Add("oidc_rp/x/1/a\noidc_rp/x/2", "oidc_rp/x")
 	f.Add("1/a\n2\n2", "oidc_rp/x")

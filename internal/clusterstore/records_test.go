@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// fakeRecords is a session store that takes note of what it is asked for.
+// fakeRecords is a session store that records its calls.
 type fakeRecords struct {
 	records  map[string][]byte
 	expires  time.Time

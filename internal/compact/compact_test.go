@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/claims"
 )
 
-// claimsOf are the claims of a file of the benchmarks, as a session has them.
+// claimsOf returns the claims in a file of the benchmarks, encoded as in a session.
 func claimsOf(t testing.TB, file string) string {
 	t.Helper()
 	object, err := os.ReadFile("../../bench/testdata/" + file)
@@ -33,7 +33,7 @@ func claimsOf(t testing.TB, file string) string {
 	return string(set)
 }
 
-// guids is a list of GUIDs, as JSON.
+// guids returns a JSON list of GUIDs.
 func guids(count int) string {
 	r := rand.New(rand.NewPCG(1, 2))
 	list := make([]string, count)
@@ -72,7 +72,7 @@ func TestTextsComeBackByteForByte(t *testing.T) {
 		"every byte":                           everyByte(),
 		"the longest":                          strings.Repeat("groups", MaxSize/6),
 	} {
-		text += strings.Repeat("preferred_username", 6) // so that it is worth it
+		text += strings.Repeat("preferred_username", 6) // so that compression is worth it
 		text = text[:min(len(text), MaxSize-1)]
 		for _, head := range []int{0, 1, len(text) / 2, len(text)} {
 			packed, ok := Append([]byte("before"), text[:head], text[head:])
@@ -98,7 +98,7 @@ func everyByte() string {
 	return b.String()
 }
 
-// noise is text that nothing can make shorter.
+// noise returns text that does not compress.
 func noise(size int) string {
 	r := rand.NewChaCha8([32]byte{1})
 	text := make([]byte, size)
@@ -122,7 +122,7 @@ func TestWhatWouldGetNoShorterStaysAsItIs(t *testing.T) {
 	}
 }
 
-// Issue 7, point 6: the sizes that a session's claims may have.
+// These are the limits for the sizes of compressed claims.
 func TestClaimsAreSmall(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -144,7 +144,8 @@ func TestClaimsAreSmall(t *testing.T) {
 	}
 }
 
-// What was ever sealed is to be opened: dictionaries and forms never change.
+// Everything that was ever sealed must still open, so dictionaries and formats never
+// change.
 func TestWhatWasEverCompressedIsExpanded(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -172,7 +173,7 @@ func TestWhatWasEverCompressedIsExpanded(t *testing.T) {
 	}
 }
 
-// Names of claims are part of form 2.
+// The names of claims are part of form 2.
 func TestShortNamesNeverChange(t *testing.T) {
 	t.Parallel()
 	sum := sha256.Sum256([]byte(strings.Join(shortNames[:], "\n")))
@@ -249,7 +250,7 @@ func TestMalformedTextsAreRefused(t *testing.T) {
 	}
 }
 
-// form1 is any parts of a text of the given size, in form 1.
+// form1 returns form 1 of the parts of a text of the given size.
 func form1(t testing.TB, left, lifted string, size int) string {
 	t.Helper()
 	packed := []byte{form1Number}
@@ -265,7 +266,7 @@ func form1Of(t testing.TB, text string) string {
 	return form1(t, string(left), string(lifted), len(text))
 }
 
-// form2 is any parts of a text, in form 2.
+// form2 returns form 2 of the parts of a text.
 func form2(t testing.TB, head int, left, lifted string) string {
 	t.Helper()
 	packed := []byte{form2Number}
@@ -284,11 +285,11 @@ func form2Of(t testing.TB, text string) string {
 	return string(packed)
 }
 
-// It is not parallel: allocations of others would count.
+// This test is not parallel: allocations of others would count.
 func TestExpandAllocatesTheTextAlone(t *testing.T) {
 	packed, _ := Append(nil, "", claimsOf(t, "usual.json"))
 	whole := string(packed)
-	if n := testing.AllocsPerRun(100, func() { _, _ = Expand(whole) }); n > 1 && !underRace { // which empties pools
+	if n := testing.AllocsPerRun(100, func() { _, _ = Expand(whole) }); n > 1 && !underRace { // the race detector empties pools
 		t.Errorf("%v allocations", n)
 	}
 }

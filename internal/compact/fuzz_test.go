@@ -5,8 +5,7 @@ import (
 	"testing"
 )
 
-// FuzzExpand reads any bytes as a compressed text, as they could be after a
-// change of version.
+// FuzzExpand reads any bytes as a compressed text, as after a change of version.
 func FuzzExpand(f *testing.F) {
 	for _, whole := range []string{form1Of(f, goldenText), form2Of(f, goldenText)} {
 		f.Add(whole)
@@ -33,7 +32,7 @@ func FuzzExpand(f *testing.F) {
 	})
 }
 
-// FuzzAppend compresses any text, and compares what comes back.
+// FuzzAppend compresses any text and expands it again.
 func FuzzAppend(f *testing.F) {
 	for _, seed := range []string{"", goldenText, strings.Repeat("a", 300), everyByte(), "0" + guids(3), strings.ToUpper(guids(2)), strings.Repeat("\x1e\x1f", 9), strings.Repeat("0123456789abcdef", 70), "1761140000 4294967296\x1b"} {
 		f.Add(seed)
@@ -73,7 +72,7 @@ func FuzzAppend(f *testing.F) {
 	})
 }
 
-// FuzzIdentifier packs any text, and unpacks it, too.
+// FuzzIdentifier packs any text and unpacks it, and unpacks any text.
 func FuzzIdentifier(f *testing.F) {
 	for _, seed := range []string{
 		"", "0b1c2d3e-4f50-4162-8374-95a6b7c8d9e0", "0B1C2D3E-4F50-4162-8374-95A6B7C8D9E0", "0123456789abcdef0", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "234567", "AbC-_09z", "idx.abc", "a b",

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// deflate compresses with another implementation than the one under test uses.
+// deflate compresses with the standard library, another implementation than the tested
+// one.
 func deflate(t testing.TB, level int, dictionary []byte, text string) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -25,8 +26,8 @@ func deflate(t testing.TB, level int, dictionary []byte, text string) string {
 	return out.String()
 }
 
-// FuzzInflate compares what is decompressed with what the standard library makes of
-// the same bytes: both accept and refuse the same.
+// FuzzInflate compares the result with that of the standard library: both accept the
+// same input.
 func FuzzInflate(f *testing.F) {
 	for _, text := range []string{"", "a", goldenText, everyByte(), noise(300), strings.Repeat("abc", 400), strings.Repeat("x", MaxSize), strings.Repeat("x", MaxSize+1), guids(30)} {
 		for _, level := range []int{flate.HuffmanOnly, flate.NoCompression, flate.BestSpeed, flate.BestCompression} {

@@ -2,5 +2,5 @@
 
 package compact
 
-// underRace says that tests run many times slower.
+// underRace reports that the race detector slows tests down many times.
 const underRace = true

@@ -9,7 +9,7 @@ import (
 
 const name = "__Host-oidc_rp"
 
-// joined are those of header lines.
+// joined returns the values that header lines contain.
 func joined(headers []string, max int) (values []string) {
 	found := Find(headers, name)
 	return valuesOf(&found, max)
@@ -177,7 +177,7 @@ func TestSetLeavesOneCookieOfAName(t *testing.T) {
 	}
 }
 
-// TestFindAllocatesNothing holds what each request pays. It is not parallel:
+// TestFindAllocatesNothing checks the cost of each request. It is not parallel:
 // allocations of others would count.
 func TestFindAllocatesNothing(t *testing.T) {
 	lines := []string{"theme=dark; _ga=GA1.2.3; " + name + "=1" + strings.Repeat("v", 900) + "; lang=de", "x=y"}

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// FuzzHeaders reads any header lines in all the ways there are.
+// FuzzHeaders uses all functions on any header lines.
 func FuzzHeaders(f *testing.F) {
 	for _, seed := range []string{
 		"", ";", "=", name, name + "=", name + "=1", name + "=2a; " + name + "_1=b", name + "=4\n" + name + "_3=; " + name + "_1=x\n",
@@ -62,7 +62,7 @@ func FuzzHeaders(f *testing.F) {
 	})
 }
 
-// valuesOf are the values that Try offers, in their order.
+// valuesOf returns the values that Try offers, in their order.
 func valuesOf(found *Found, max int) (values []string) {
 	found.Try(max, func(value string) bool {
 		values = append(values, value)
@@ -71,7 +71,7 @@ func valuesOf(found *Found, max int) (values []string) {
 	return values
 }
 
-// others are the cookies that are not ours, as they were sent.
+// others returns the other cookies, as they were sent.
 func others(lines []string) (pairs []string) {
 	for _, pair := range strings.Split(strings.Join(lines, ";"), ";") {
 		pair = strings.Trim(pair, " \t")

@@ -8,8 +8,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 )
 
-// A proxy that is not trusted changes nothing. Of one that is, the last word counts,
-// and it makes no other origin than one that a browser could name.
+// Headers of an untrusted proxy change nothing. Of a trusted proxy the last value
+// counts, and it can only name an origin that browsers support.
 func FuzzOf(f *testing.F) {
 	f.Add("app.example.com", "https", "app.example.com", "", false)
 	f.Add("app.example.com", "http, https", "evil.example, app.example.com:8443", "other.example", true)

@@ -18,8 +18,8 @@ func origin(t *testing.T, text string) address.Origin {
 	return o
 }
 
-// The names and additional data are part of what browsers keep: a change of them
-// signs everyone out.
+// Browsers keep cookies with these names and this additional data. Changing them signs
+// everyone out.
 func TestNamesAndAdditionalData(t *testing.T) {
 	t.Parallel()
 	base := origin(t, "https://www.example.com")
@@ -95,7 +95,7 @@ func TestTheOriginOfARequest(t *testing.T) {
 				r.TLS = new(tls.ConnectionState)
 			}
 			scopes := New(Config{Name: "c", Trusted: func(*http.Request) bool { return tc.proxied }})
-			for range 2 { // the second time it is remembered
+			for range 2 { // the second time it is cached
 				if got := scopes.Of(r).Origin.String(); got != tc.want {
 					t.Errorf("expected %s, seen %s", tc.want, got)
 				}

@@ -13,7 +13,7 @@ import (
 
 var update = flag.Bool("update", false, "draw docs/images")
 
-// Each text in docs/diagrams is drawn in docs/images under the same name.
+// Each text in docs/diagrams has an up-to-date drawing of the same name in docs/images.
 func TestTheDrawingsAreUpToDate(t *testing.T) {
 	t.Parallel()
 	texts, err := filepath.Glob("../../docs/diagrams/*.txt")

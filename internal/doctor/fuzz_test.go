@@ -9,8 +9,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// Whatever a provider and its certificate say, the report is lines that a terminal
-// shows and does not obey.
+// Whatever a provider and its certificate contain, the report has no control characters
+// that a terminal would act on.
 func FuzzWriteText(f *testing.F) {
 	f.Add("https://op.example", "https://op.example/", "the issuer differs", "write another one")
 	f.Add("https://op.example/\x1b[2J", "\u009b31m", "a\rb\nc\x00", "\x07")
@@ -44,7 +44,8 @@ func FuzzWriteText(f *testing.F) {
 	})
 }
 
-// What points at where two texts differ is as wide as the longer of them.
+// The marks below two texts are no wider than the longer text, and exist only if the
+// texts differ.
 func FuzzDifference(f *testing.F) {
 	f.Add("https://op.example", "https://op.example/")
 	f.Add("aXb", "ab")

@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// What a provider with a profile has, one line each.
+// The lines of the report for a provider with a profile.
 func TestLinesOfAProfile(t *testing.T) {
 	t.Parallel()
 	const (

@@ -18,7 +18,7 @@ import (
 
 const redirectURI = "https://rp.test/code"
 
-// subject is the client of a provider that knows it.
+// subject returns a client that the provider knows.
 func subject(p *oidctest.Provider, change func(*op.DiscoveryConfig, *op.Client)) *Subject {
 	config := op.DiscoveryConfig{
 		Issuer: p.Issuer(), Timeout: time.Minute, Now: time.Now,
@@ -35,7 +35,7 @@ func subject(p *oidctest.Provider, change func(*op.DiscoveryConfig, *op.Client))
 	return &Subject{Client: client, RedirectURIs: []string{redirectURI}, TryCredentials: true, Now: time.Now}
 }
 
-// text writes checks on one line each.
+// text formats each check as one line.
 func text(checks []Check) string {
 	var b strings.Builder
 	for _, c := range checks {
@@ -70,7 +70,7 @@ func TestHonestProvider(t *testing.T) {
 	}
 }
 
-// withDPoP has tokens bound to keys.
+// withDPoP turns DPoP on in the given mode.
 func withDPoP(mode op.DPoPMode) func(*op.DiscoveryConfig, *op.Client) {
 	return func(_ *op.DiscoveryConfig, c *op.Client) { c.DPoP = op.DPoP{Mode: mode, Alg: "ES256"} }
 }
@@ -222,7 +222,7 @@ func TestProvidersThatLie(t *testing.T) {
 	}
 }
 
-// Nothing is sent with the credentials of the client if they are not to be tried.
+// If the credentials are not to be tried, no request uses them.
 func TestCredentialsThatAreNotTried(t *testing.T) {
 	t.Parallel()
 	for name, options := range map[string][]oidctest.Option{"usual": nil, "pushed requests": {oidctest.PushedRequests()}} {
@@ -241,7 +241,7 @@ func TestCredentialsThatAreNotTried(t *testing.T) {
 	}
 }
 
-// An examination ends when its context does.
+// An examination ends when its context ends.
 func TestExaminationThatIsInterrupted(t *testing.T) {
 	t.Parallel()
 	p := oidctest.New(t, oidctest.Lenient())

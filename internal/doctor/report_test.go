@@ -81,8 +81,8 @@ func TestReportInColor(t *testing.T) {
 	}
 }
 
-// A provider chooses the names in its metadata and in its certificate. None of them may
-// move the cursor of a terminal, or turn the direction of its text.
+// A provider controls the names in its metadata and in its certificate. None of them
+// may move a terminal's cursor or reverse the direction of its text.
 func TestReportsHoldNothingThatATerminalActsOn(t *testing.T) {
 	t.Parallel()
 	const evil = "a\x1b]0;owned\x07\u009b2J\u202e\x7f\U000e0041b"
@@ -166,7 +166,7 @@ func TestWarningsAndTheirSites(t *testing.T) {
 	}
 }
 
-// files is a storage in memory, of which one thing may not work.
+// files is a storage in memory. broken names the operation that fails.
 type files struct {
 	clusterstore.Storage
 	broken string

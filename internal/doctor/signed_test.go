@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// signing gives a client a key for its requests, and the provider its public half.
+// signing gives a client a key for its requests, and the provider the public key.
 func signing(t *testing.T, p *oidctest.Provider) func(*op.Client) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

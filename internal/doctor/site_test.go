@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/knownusers"
 )
 
-// answering is a directory that answers, or does not.
+// answering is a directory that answers, or fails with err.
 type answering struct{ err error }
 
 func (a answering) Knows(context.Context, knownusers.User) (bool, error) { return false, a.err }

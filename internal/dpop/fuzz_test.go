@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// FuzzNonce: a nonce that is taken has only the characters of one, so that the proof
-// which repeats it and the header that it came in say the same; and it is bounded.
+// FuzzNonce checks that an accepted nonce is short, has only the characters of a nonce,
+// and is used exactly as it was sent.
 func FuzzNonce(f *testing.F) {
 	for _, seed := range []string{"", "n-1", "a b", "é", "a\x00", `"`, `\`, strings.Repeat("n", maxNonce+1), "eyJ.e30."} {
 		f.Add(seed)
@@ -31,8 +31,8 @@ func FuzzNonce(f *testing.F) {
 	})
 }
 
-// FuzzChallenge: what is not a challenge of DPoP never asks for another request, and
-// another challenge beside one that does changes nothing.
+// FuzzChallenge checks that only a DPoP challenge causes another request, and that
+// another challenge beside it makes no difference.
 func FuzzChallenge(f *testing.F) {
 	for _, seed := range []string{"", `DPoP error="use_dpop_nonce"`, `Bearer realm="x", DPoP error=use_dpop_nonce`, `dpop ERROR = "use\_dpop_nonce"`, `DPoP realm="`, `a==, b=,=`} {
 		f.Add(seed)
@@ -49,7 +49,7 @@ func FuzzChallenge(f *testing.F) {
 	})
 }
 
-// FuzzParseKey: a key that is read is written as it was.
+// FuzzParseKey checks that a parsed key is encoded as before.
 func FuzzParseKey(f *testing.F) {
 	for _, alg := range Algorithms() {
 		f.Add(newTestKey(f, alg).Encode())

@@ -17,7 +17,7 @@ import (
 
 var at = time.Unix(1_790_000_000, 0)
 
-// newTestKey returns a fresh key.
+// newTestKey returns a new key.
 func newTestKey(t testing.TB, alg string) *Key {
 	t.Helper()
 	key, err := NewKey(alg)
@@ -45,8 +45,8 @@ func unhex(t testing.TB, text string) string {
 	return string(decoded)
 }
 
-// read verifies a proof by the key that it brings, as a server does, and returns its
-// parts.
+// read verifies a proof with the key in it, as a server does, and returns its header
+// and claims.
 func read(t *testing.T, proof, alg string) (header jose.Header, claims map[string]any) {
 	t.Helper()
 	signed, err := jose.ParseSignedCompact(proof, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(alg)})
@@ -151,7 +151,7 @@ func TestASignatureIsDeterministic(t *testing.T) {
 	}
 }
 
-// Of 1,000 signatures, some 8 have a half that begins with a zero.
+// In 1,000 signatures, about 8 have a half that begins with a zero.
 func TestEverySignatureIsVerified(t *testing.T) {
 	t.Parallel()
 	key := newTestKey(t, ES256)
@@ -210,7 +210,7 @@ func TestWhatIsNoKey(t *testing.T) {
 	}
 }
 
-// The encoded bytes are in sealed cookies and records: other releases read them.
+// The encoded keys are in sealed cookies and records, which other releases read.
 func TestEncodedKeysStayTheSame(t *testing.T) {
 	t.Parallel()
 	for encoded, want := range map[string]string{
@@ -243,7 +243,7 @@ func TestAKeyIsNeverPrinted(t *testing.T) {
 	}
 }
 
-// A proof is made for each request to a provider, and for nothing else.
+// A proof is made for each request to a provider, and only for those.
 func BenchmarkProof(b *testing.B) {
 	for _, alg := range Algorithms() {
 		b.Run(alg, func(b *testing.B) {
@@ -259,7 +259,7 @@ func BenchmarkProof(b *testing.B) {
 	}
 }
 
-// A login makes one, and a refresh reads one.
+// A login creates a key, and a refresh parses one.
 func BenchmarkKey(b *testing.B) {
 	b.Run("new", func(b *testing.B) {
 		for b.Loop() {

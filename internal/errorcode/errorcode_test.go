@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// The set of codes is part of the contract, and so is that of the reasons.
+// The sets of codes and of reasons are public, so neither may change by accident.
 func TestCodesAreAClosedSet(t *testing.T) {
 	t.Parallel()
 	for _, set := range []struct {
@@ -163,7 +163,7 @@ func TestWhatUsersReadAboutFailures(t *testing.T) {
 	}
 }
 
-// Situations may have a name in common only if they have their texts in common.
+// Situations may share a name only if they share their texts.
 func TestEachTextHasAKeyOfItsOwn(t *testing.T) {
 	t.Parallel()
 	byName := make(map[string]Explanation)
@@ -178,7 +178,7 @@ func TestEachTextHasAKeyOfItsOwn(t *testing.T) {
 	}
 }
 
-// The pages show what is in the file; logs and programs get what is in the table.
+// The pages show the texts of the file. Logs and programs get those of the table.
 func TestTheTableAndTheEnglishTextsAreTheSame(t *testing.T) {
 	t.Parallel()
 	const name = "../../pages/locales/en.json"

@@ -91,7 +91,8 @@ func TestEval(t *testing.T) {
 	}
 }
 
-// What could not be had is no reason to let anyone in or out.
+// A claim that could not be fetched lets no one in and keeps no one out: the expression
+// fails.
 func TestWithheldClaimsAreErrors(t *testing.T) {
 	t.Parallel()
 	e := environment(t)
@@ -260,8 +261,7 @@ func TestReads(t *testing.T) {
 	}
 }
 
-// Whatever a request brings, an evaluation takes milliseconds: this test gives it
-// far more time, as other tests run beside.
+// The cost of an expression is limited, whatever a request contains.
 func TestHostileInputIsBounded(t *testing.T) {
 	t.Parallel()
 	e := environment(t)

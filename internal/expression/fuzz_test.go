@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Whatever is written, checking it ends, and the places of errors are in the text.
+// Checking any text ends, and errors name places in the text.
 func FuzzCheck(f *testing.F) {
 	for _, text := range []string{
 		`claims.a.b == 1 && has(claims["c"]) || "x" in groups`, `claims[user][claims.a] == request.header["x"][0]`, `{a.b}{c.d} == \{e.f}`, "user ==\n\"é\" || {x.y} > ",
@@ -27,7 +27,7 @@ func FuzzCheck(f *testing.F) {
 			}
 			p, err := e.Compile(text)
 			if err != nil {
-				return // a regular expression that is none
+				return // an invalid regular expression
 			}
 			if _, err := p.Eval(worldWith(t, evalClaims)); err != nil && p.Describe(err) == "" {
 				t.Errorf("%q: expected the log to say something of %v", text, errors.Unwrap(err))

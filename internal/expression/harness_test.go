@@ -17,8 +17,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// environment is like Caddy's: the request is its path, a placeholder its own name,
-// and is_path a matcher.
+// environment is like Caddy's. The request is its path, a placeholder's value is its
+// name, and is_path is a matcher.
 func environment(t testing.TB) *Environment {
 	t.Helper()
 	e, err := NewEnvironment([]cel.EnvOption{
@@ -54,8 +54,8 @@ func (w *world) ClientIP() (string, error) {
 	return "192.0.2.7", nil
 }
 
-// userWith returns a user whose session has these claims, as JSON. Those whose names
-// are given could not be had.
+// userWith returns a user whose session has these claims, as JSON. The claims named in
+// withheld could not be fetched.
 func userWith(t testing.TB, object string, withheld ...string) identity.User {
 	t.Helper()
 	members := make(map[string]json.RawMessage)

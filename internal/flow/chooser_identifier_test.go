@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 )
 
-// providersOf are providers with domains.
+// providersOf returns providers with these domains.
 func providersOf(domains ...[]string) (all []*Provider) {
 	for _, names := range domains {
 		all = append(all, &Provider{Mapping: identity.Mapping{Domains: names}})

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// What clients that are unknown can have written is bounded: each revocation lives
-// as long as a session, in the storage and in the memory of all nodes.
+// Unknown clients can cause only a limited number of revocations. Each is kept as long
+// as a session, in the storage and in the memory of all nodes.
 func TestFrontchannelLimiter(t *testing.T) {
 	t.Parallel()
 	var f frontchannelLimiter
@@ -32,7 +32,7 @@ func TestFrontchannelLimiter(t *testing.T) {
 	}
 	f = frontchannelLimiter{}
 	written = 0
-	for i := range 5_000 { // networks of one attacker's
+	for i := range 5_000 { // networks of one attacker
 		if f.allow(netip.MustParseAddr(fmt.Sprintf("2001:db8:1:%x::1", i)), now) {
 			written++
 		}

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Of a form, only the fields that are asked for are read, as Go's own reader has them,
-// and only from a body that is labelled as a form and is not too large.
+// readForm reads only the requested fields, with the same values as Go's parser, and
+// only from a body that is labelled as a form and is not too large.
 func FuzzReadForm(f *testing.F) {
 	const kind = "application/x-www-form-urlencoded"
 	for _, body := range []string{"state=s&code=c", "state=a&state=b", "%73tate=%2b+", "state", "=&state=%", "x=1;state=s", strings.Repeat("x=1&", 100) + "state=s", ""} {
@@ -38,7 +38,7 @@ func FuzzReadForm(f *testing.F) {
 		again := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 		again.Header["Content-Type"] = []string{contentType}
 		if again.ParseForm() != nil {
-			return // Go refuses what browsers send
+			return // Go refuses some forms that browsers send
 		}
 		want := url.Values{}
 		for _, name := range []string{"state", "code"} {
@@ -52,7 +52,8 @@ func FuzzReadForm(f *testing.F) {
 	})
 }
 
-// Whatever the cookie holds that counts logins, they are few, and of the last minute.
+// Whatever the cookie that counts logins contains, there are few logins, all of the
+// last minute.
 func FuzzReadRepeats(f *testing.F) {
 	now := time.Unix(1_800_000_000, 0)
 	whole := binary.AppendVarint(nil, now.Unix()-1)
@@ -80,8 +81,8 @@ func FuzzReadRepeats(f *testing.F) {
 	})
 }
 
-// A path is one of an endpoint only if it is the prefix itself or below it, and its
-// parts make it up.
+// A path belongs to an endpoint only if it is the prefix or below it. Its parts
+// together are the rest of the path.
 func FuzzCutEndpoint(f *testing.F) {
 	for _, path := range []string{"/@app/auth/corp/login", "/@app/auth", "/@app/auth/", "/@app/authx/corp", "/@app/auth//login", "/@app/auth/corp/a/b", "/", "", "/@APP/auth/corp"} {
 		f.Add(path)
@@ -104,7 +105,7 @@ func FuzzCutEndpoint(f *testing.F) {
 	})
 }
 
-// An address without our error is what it was, but for that parameter.
+// withoutError removes only the error parameter from an address.
 func FuzzWithoutError(f *testing.F) {
 	for _, location := range []string{
 		"/a?auth_error=server_error&x=1", "/a?x=1&auth_error=server_error#f", "/a?auth_error=nothing", "/a?x=auth_error=server_error", "/a#?auth_error=server_error", "/a?auth_error=server_error", "?&auth_error=server_error&", "",

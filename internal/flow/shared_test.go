@@ -6,8 +6,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/identity"
 )
 
-// Fault C11: logins request what all instances need that share their sessions. An
-// instance with another cookie has sessions of its own.
+// A login requests what all instances need that share its session. An instance with
+// another cookie has its own sessions.
 func TestNeedsOfInstancesThatShareSessions(t *testing.T) {
 	t.Parallel()
 	p := &Provider{ID: "corp"}

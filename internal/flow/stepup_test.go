@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// words returns so many different values.
+// words returns n different values.
 func words(n int) string {
 	all := make([]string, n)
 	for i := range all {
@@ -80,7 +80,7 @@ func TestWhatALoginLinkDemands(t *testing.T) {
 	}
 }
 
-// A login link that is made of rules demands what they do.
+// A login link that is made from rules demands the same as the rules.
 func TestALoginLinkOfRulesDemandsWhatTheyDo(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -108,7 +108,7 @@ func TestALoginLinkOfRulesDemandsWhatTheyDo(t *testing.T) {
 	}
 }
 
-// Whatever a link says is refused, or becomes a demand that a link can say again.
+// A link is refused, or its demands can be encoded in a link again.
 func FuzzWhatALoginLinkDemands(f *testing.F) {
 	f.Add("mfa hwk", "300")
 	f.Add(" urn:a  b&c=%00 ", "0")

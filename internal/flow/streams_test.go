@@ -15,7 +15,7 @@ func TestAStreamEndsWhoseCheckPanics(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	in := &Instance{Logger: slog.New(slog.NewTextHandler(&log, nil))}
-	all := watches{{at: in, cookie: new(liveCookie)}} // there are no keys that open it
+	all := watches{{at: in, cookie: new(liveCookie)}} // no keys open it
 	if verdict := all.Check(context.Background()); verdict != streams.Over {
 		t.Errorf("expected the stream to be over, seen %v", verdict)
 	}

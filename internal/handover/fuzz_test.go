@@ -8,8 +8,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/handover"
 )
 
-// A pattern stands for hosts with as many labels, which are the same but where it has
-// an asterisk, and for nothing else.
+// A pattern matches only hosts with the same number of labels. All labels are equal,
+// except where the pattern has an asterisk.
 func FuzzPattern(f *testing.F) {
 	for _, pattern := range []string{"*.example.com", "app.example.com", "app.example.com:8443", "*", "*.*.example.com", "[::1]", "a*.example.com", "EXAMPLE.com.", "*:443", "x/y", "*.example.com:80", "..", "1.2.3.4"} {
 		f.Add(pattern, "https://app.example.com")
@@ -44,7 +44,7 @@ func FuzzPattern(f *testing.F) {
 	})
 }
 
-// There is one text for one ticket.
+// A ticket has exactly one text.
 func FuzzParseTicket(f *testing.F) {
 	f.Add(handover.Ticket{1, 2, 3}.String())
 	f.Add("AAAAAAAAAAAAAAAAAAAAAB")

@@ -32,7 +32,7 @@ func newRing(t testing.TB, secret string) *seal.Ring {
 	return ring
 }
 
-// The time to the second, as a request has it.
+// now has whole seconds, as in a request.
 var now = time.Unix(1_700_000_000, 0)
 
 func fullRequest() handover.Request {
@@ -80,8 +80,8 @@ func TestRequestsAndRecordsReadBack(t *testing.T) {
 	}
 }
 
-// A request that was cut off, or has anything more or twice, is none: what is not
-// understood could be a demand.
+// A request that is truncated, or has an unknown or repeated field, is invalid: the
+// unknown field could be a demand.
 func TestWhatIsNoRequest(t *testing.T) {
 	t.Parallel()
 	whole := fullRequest()

@@ -51,7 +51,7 @@ func TestASessionIsListedOnce(t *testing.T) {
 	}
 }
 
-// Changes on several nodes at once lose no entry.
+// Concurrent changes on several nodes lose no entry.
 func TestChangesOfAListAreNotLost(t *testing.T) {
 	t.Parallel()
 	for kind, all := range nodes(t, 3, steady) {
@@ -81,7 +81,7 @@ func TestChangesOfAListAreNotLost(t *testing.T) {
 	}
 }
 
-// A list opens under its own name alone; what does not open is empty.
+// A list opens only under its own name. A list that does not open counts as empty.
 func TestAListIsSealedForItsName(t *testing.T) {
 	t.Parallel()
 	keys := newRing(t, "a")

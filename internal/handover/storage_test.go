@@ -55,7 +55,7 @@ func (f *fakeStore) Replace(_ context.Context, key string, old, record []byte, _
 	return true, f.err
 }
 
-// nodes are several users of one place, each with its own clock.
+// nodes returns nodes with their own clocks that share a storage and a store.
 func nodes(t *testing.T, count int, clock func(node int) time.Time) map[string][]handover.Storage {
 	t.Helper()
 	files, store := clustertest.NewLocked(), &fakeStore{records: make(map[string][]byte)}
@@ -122,7 +122,7 @@ func TestARecordIsFoundByOtherClocks(t *testing.T) {
 	}
 }
 
-// A record is burnt even where the storage cannot delete it.
+// A record can be taken only once, even if the storage cannot delete it.
 func TestARecordThatCannotBeDeletedIsBurnt(t *testing.T) {
 	t.Parallel()
 	storage := undeletable{clustertest.NewLocked()}
@@ -144,7 +144,7 @@ type undeletable struct{ *clustertest.Locked }
 
 func (undeletable) Delete(context.Context, string) error { return errDown }
 
-// A name that a stranger makes up costs no lock.
+// An unknown name takes no lock, since anyone can make one up.
 func TestNothingIsLockedForARecordThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	storage := unlockable{clustertest.NewLocked()}
@@ -164,7 +164,8 @@ type unlockable struct{ *clustertest.Locked }
 
 func (unlockable) Lock(context.Context, string) error { return errDown }
 
-// Where the marker cannot be written, no one gets the record: it could be taken twice.
+// If the marker cannot be written, Take fails: otherwise the record could be taken
+// twice.
 func TestARecordIsNotTakenWithoutItsMarker(t *testing.T) {
 	t.Parallel()
 	storage := &unwritable{Locked: clustertest.NewLocked()}
@@ -226,7 +227,7 @@ func TestSitesAreNoted(t *testing.T) {
 	}
 }
 
-// Records that are over go, and sites stay.
+// Sweep removes expired records and keeps sites.
 func TestSweep(t *testing.T) {
 	t.Parallel()
 	storage, at := clustertest.NewLocked(), now

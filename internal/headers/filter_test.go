@@ -118,7 +118,7 @@ func TestHeadersThatMayIdentify(t *testing.T) {
 	}
 }
 
-// lateTrailers is a body whose end brings trailers, as net/http's does.
+// lateTrailers is a body that adds trailers at its end, as those of net/http do.
 type lateTrailers struct {
 	io.Reader
 	r    *http.Request
@@ -164,7 +164,7 @@ func TestTrailersThatComeLateAreRemoved(t *testing.T) {
 	}
 }
 
-// ordinary is a request as browsers send it.
+// ordinary returns a request as browsers send it.
 func ordinary() *http.Request {
 	r := httptest.NewRequest(http.MethodGet, "/page", nil)
 	for _, name := range []string{
@@ -191,8 +191,8 @@ func BenchmarkClean(b *testing.B) {
 	}
 }
 
-// FuzzClean: whatever a client sends, no spelling of a header of ours is left,
-// and no token of Connection or Trailer names one.
+// FuzzClean checks that no spelling of a protected header remains, and that no token of
+// Connection or Trailer names one.
 func FuzzClean(f *testing.F) {
 	f.Add("X_User", "close, x.user", "X-User")
 	f.Add("X-User", "X-User\nkeep-alive", "x-user, X-Sum")

@@ -68,7 +68,7 @@ func (h hooks) BeforeHeader(header http.Header) { h.header(header) }
 
 func (h hooks) Hijacked(conn net.Conn) net.Conn { return h.hijacked(conn) }
 
-// hijacker is a writer whose connection can be taken over.
+// hijacker is a writer whose connection can be hijacked.
 type hijacker struct {
 	http.ResponseWriter
 	conn net.Conn

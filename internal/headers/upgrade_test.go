@@ -22,8 +22,8 @@ func TestUpgradesAreChecked(t *testing.T) {
 	}
 }
 
-// FuzzUpgrade: whatever the headers, what is left allows no tunnel, and what
-// was kept names one protocol.
+// FuzzUpgrade checks that the remaining headers allow no tunnel, and that at most one
+// allowed protocol is restored.
 func FuzzUpgrade(f *testing.F) {
 	f.Add("Upgrade", "h2c", "x")
 	f.Add("keep-alive, Upgrade", "websocket", "")

@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// Whatever JSON the routes of a server are, reading them ends, and the handlers that
-// are found are in it.
+// Parsing any routes ends, and finds only handlers that they contain.
 func FuzzRoutes(f *testing.F) {
 	for _, routes := range []string{
 		`[{"match":[{"host":["a.test"]}],"handle":[{"handler":"subroute","routes":[{"match":[{"path":["/x"]}],"handle":[{"handler":"ours"}]}]}]}]`,
@@ -41,8 +40,8 @@ func FuzzRoutes(f *testing.F) {
 	})
 }
 
-// Matchers know of a path, or say that they do not: the negation of what is known is
-// known.
+// Matchers give an answer for a path or report that it is unknown. The negation of a
+// known answer is known.
 func FuzzMatchers(f *testing.F) {
 	for _, set := range []string{
 		`{"path":["/wiki/*"]}`, `{"path":["*.php","*x*"]}`, `{"path_regexp":{"pattern":"^/wiki"}}`, `{"expression":"path('/x')"}`, `{"expression":{"expr":"{path} == '/y'"}}`, `{"not":[{"path":["/x"]},{"method":["GET"]}]}`, `{"host":["a"]}`, `{}`, `null`,

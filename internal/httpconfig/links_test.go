@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// grouping has instances 0, 1, 2 and so on with their hosts, in groups.
+// grouping has the groups of the instances 0, 1, 2 and so on, and their hosts.
 type grouping struct {
 	name   string
 	groups [][]int
@@ -56,8 +56,8 @@ func TestMergeByHost(t *testing.T) {
 	}
 }
 
-// linked returns links as text: of each handler its number, the hosts, the
-// siblings, and * if it shares a host; then the sites.
+// linked formats links: for each handler its number, hosts, siblings, and * if it
+// shares a host, and then the sites.
 func linked(l *Links) string {
 	text := ""
 	for n := range l.Handlers {

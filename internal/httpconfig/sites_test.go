@@ -14,8 +14,8 @@ func appOf(routes string) *App {
 	}}}}
 }
 
-// described returns sites as text: of each its name, and its instances with
-// their hosts, the server's route, and whether a request for /x reaches them.
+// described formats sites: for each its name, and its instances with their hosts, the
+// server's route, and whether a request for /x reaches them.
 func described(sites []*Site) string {
 	var text []string
 	for _, site := range sites {

@@ -7,8 +7,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// Of tokens that are bound to a key, a session keeps the key as long as a token needs
-// it; and no application gets one.
+// A session keeps the key of bound tokens as long as it keeps a token that needs it. No
+// application gets a bound access token.
 func TestBoundTokensInSessions(t *testing.T) {
 	t.Parallel()
 	key, err := dpop.NewKey(dpop.ES256)
@@ -57,8 +57,8 @@ func TestBoundTokensInSessions(t *testing.T) {
 	}
 }
 
-// A refresh that brings a bound token gives none to an application that would not know
-// what to do with it.
+// A refresh that returns a bound token gives none to an application, which has no key
+// for it.
 func TestARefreshGivesNoBoundTokenAway(t *testing.T) {
 	t.Parallel()
 	key, err := dpop.NewKey(dpop.ES256)

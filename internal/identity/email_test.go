@@ -6,7 +6,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// Threats D1 and D10: which addresses count, and for which a provider is believed.
+// An address counts only if it is verified or trusted. Its domain counts only if the
+// provider may assert it.
 func TestEmail(t *testing.T) {
 	t.Parallel()
 	const verified, plain = `{"email": "Boss@Corp.Example", "email_verified": true}`, `{"email": "boss@corp.example"}`

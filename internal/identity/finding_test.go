@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// Fault D4, report F13: what the configuration names and a login does not bring.
+// Missing reports claims that the configuration names and a login does not return.
 func TestMissing(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// Whatever a provider says, the names that it gives are its own: with several
-// providers they begin with its id, and what follows has no slash.
+// Whatever a provider returns, it names only its own users and groups. With several
+// providers the names begin with its id, and the rest has no slash.
 func FuzzNames(f *testing.F) {
 	for _, claims := range []string{
 		`{"groups":["admins","corp/admins","%2F","a,b"],"preferred_username":"corp/ada"}`, `{"groups":"admins","preferred_username":"client/x"}`, `{"groups":{"a":1},"preferred_username":1}`, `{"groups":[1,null,["x"]],"preferred_username":""}`,
@@ -57,7 +57,7 @@ func FuzzNames(f *testing.F) {
 				t.Errorf("%s, %s: expected the text of a header, seen %q", idTokenText, userinfoText, text)
 			}
 		}
-		// The session is the same after it was in a cookie.
+		// Encoding the session in a cookie does not change it.
 		var again session.Session
 		if err := again.Decode(s.Encode()); err != nil {
 			t.Fatalf("%s, %s: %v", idTokenText, userinfoText, err)
@@ -69,7 +69,7 @@ func FuzzNames(f *testing.F) {
 	})
 }
 
-// A domain is ASCII in lower case, and the part after the one @.
+// A domain is ASCII in lower case, and the part after the only @.
 func FuzzDomainOf(f *testing.F) {
 	for _, address := range []string{"Boss@Corp.Example", "a@b@c", "@x", "x@", "x", `"a@b"@c`, "a@\u212a.example", "a@x\n", ""} {
 		f.Add(address)

@@ -9,10 +9,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// hostileGroups are names that could be taken for others.
+// hostileGroups are names that could be mistaken for others.
 const hostileGroups = `{"groups": ["admins", "corp/admins", "%2F", "a,b", "Admins", "partners/admins"]}`
 
-// Threat D1: no provider and no tenant can name a group of another.
+// No provider and no tenant can name a group of another.
 func TestGroupNames(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -46,7 +46,7 @@ func TestGroupNames(t *testing.T) {
 	}
 }
 
-// A group with a local name has no prefix, and one of the list keeps it.
+// A group with a local name has no prefix. A group of the group list keeps its prefix.
 func TestLocalGroups(t *testing.T) {
 	t.Parallel()
 	m := Mapping{
@@ -88,7 +88,8 @@ func TestLocalGroups(t *testing.T) {
 	}
 }
 
-// A session whose groups are not kept apart has none where only some exist.
+// If only listed groups exist, a session that does not store its groups separately has
+// none.
 func TestGroupsThatWereNotLimitedAtSignIn(t *testing.T) {
 	t.Parallel()
 	u := User{Mapping: &Mapping{Groups: "groups", GroupList: []string{"a"}}, Session: &session.Session{Claims: set(t, `{"groups": ["a"]}`)}}

@@ -6,8 +6,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// Faults C7 and C11: what a session lacks, by what it holds and what its login
-// requested.
+// A session is outdated if it lacks something that its login did not request.
 func TestIsOutdated(t *testing.T) {
 	t.Parallel()
 	claim, groups, email := Needs{Claims: []string{"shoe_size"}}, Needs{Claims: []string{"groups"}}, Needs{Claims: []string{"email"}}
@@ -53,7 +52,8 @@ func TestIsOutdated(t *testing.T) {
 	}
 }
 
-// Where only some groups exist, a session that was asked for them lacks the claim.
+// If only listed groups exist, a session that requested only these lacks the claim
+// groups.
 func TestIsOutdatedForTheClaimGroups(t *testing.T) {
 	t.Parallel()
 	m, claim := &Mapping{Groups: "groups", GroupList: []string{"a"}}, Needs{Claims: []string{groupsClaim}}
@@ -94,8 +94,7 @@ func TestUnionNeedsWhatEachInstanceNeeds(t *testing.T) {
 	}
 }
 
-// Fault C11: what a login was begun for counts, whichever instance serves its
-// callback.
+// What was requested when a login began counts, whichever instance serves its callback.
 func TestWithKeepsWhatWasRequestedBefore(t *testing.T) {
 	t.Parallel()
 	begun := Union(Needs{Claims: []string{"family_name"}, AccessToken: true, RefreshToken: true}).Names()

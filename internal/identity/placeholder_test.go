@@ -70,8 +70,7 @@ func TestPlaceholders(t *testing.T) {
 	}
 }
 
-// Fault E5, report F7: a claim prints as it was sent, and has a type for
-// expressions.
+// A claim prints as it was sent, and has a type for expressions.
 func TestTypedValuesPrintAsTheyWereSent(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ raw, text, kind string }{

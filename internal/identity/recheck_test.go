@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// A recheck by userinfo replaces the claims as a whole: of what userinfo does not
-// say nothing is left but what is about the sign-in.
+// A recheck with userinfo replaces all claims: of what userinfo does not return, only
+// the claims about the sign-in stay.
 func TestReplaceByUserinfo(t *testing.T) {
 	t.Parallel()
 	all := Needs{KeepAll: true}
@@ -20,7 +20,7 @@ func TestReplaceByUserinfo(t *testing.T) {
 		m        Mapping
 		needs    Needs
 		old      string
-		was      []string // the names from userinfo of before
+		was      []string // the previous names from userinfo
 		userinfo string
 		want     string
 		user     string
@@ -77,8 +77,8 @@ func TestReplaceByUserinfo(t *testing.T) {
 	}
 }
 
-// Userinfo can be called again with the access token alone: a session that has no
-// refresh token keeps it for a recheck.
+// Rechecking with userinfo needs only the access token, so a session without a refresh
+// token keeps it.
 func TestNewSessionKeepsWhatARecheckNeeds(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// Fault E13: what userinfo no longer says is gone, if userinfo said it before.
-// Claims of the ID token stay.
+// A claim that userinfo returned before and no longer returns is removed. Claims of the
+// ID token stay.
 func TestMerge(t *testing.T) {
 	t.Parallel()
 	all := Needs{KeepAll: true}
@@ -20,7 +20,7 @@ func TestMerge(t *testing.T) {
 		m        Mapping
 		needs    Needs
 		old      string
-		was      []string // the names from userinfo of before
+		was      []string // the previous names from userinfo
 		userinfo string
 		want     string
 		names    []string // the names from userinfo
@@ -120,8 +120,8 @@ func TestReplace(t *testing.T) {
 	}
 }
 
-// Threat D8: a claim that rules name and that a new ID token does not repeat is
-// unknown, and not absent, unless userinfo had it and has it no more.
+// A claim that rules name and that a new ID token does not repeat is unknown, not
+// absent. It is absent only if userinfo returned it before and no longer does.
 func TestWhatANewIDTokenDoesNotRepeatIsUnknown(t *testing.T) {
 	t.Parallel()
 	needs := Needs{KeepAll: true, Claims: []string{"groups", "org.unit"}}
@@ -186,7 +186,7 @@ func TestApplyTokens(t *testing.T) {
 	}
 }
 
-// set makes a claim set of a JSON object.
+// set encodes a JSON object as a claim set.
 func set(t *testing.T, object string) claims.Set {
 	t.Helper()
 	made, err := claims.Encode(members(t, object))
@@ -196,7 +196,7 @@ func set(t *testing.T, object string) claims.Set {
 	return made
 }
 
-// members returns those of a JSON object; nil for an empty text.
+// members returns the members of a JSON object, or nil for an empty text.
 func members(t *testing.T, object string) op.Claims {
 	t.Helper()
 	if object == "" {

@@ -16,7 +16,7 @@ const (
 	manyTenants = "https://login.example.com/{tenantid}/v2.0"
 )
 
-// written is a claim set as text: names and values in order.
+// written formats a claim set: names and values in order.
 func written(s claims.Set) string {
 	var parts []string
 	s.Each(func(name string, value claims.Value) bool {
@@ -106,7 +106,7 @@ func TestSelectClaims(t *testing.T) {
 	}
 }
 
-// Fault E12: how and when users signed in counts from the ID token alone.
+// Only the ID token says how and when users signed in.
 func TestDropSignInClaims(t *testing.T) {
 	t.Parallel()
 	info := members(t, `{"acr": "1", "acrs": [], "amr": [], "auth_time": 1, "tid": "t", "name": "Alice"}`)

@@ -14,7 +14,7 @@ const aliceIDToken = `{"iss": "https://op.example", "aud": "rp", "sub": "1", "si
 
 var signInTime = time.Unix(1700000010, 0)
 
-// alice is a login of alice, with all tokens.
+// alice returns a sign-in of alice with all tokens.
 func alice(t *testing.T) SignIn {
 	return SignIn{
 		Transaction: &session.Transaction{State: "state", Return: "/page", Began: signInTime.Add(-time.Minute)},

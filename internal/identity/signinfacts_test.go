@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// factsOf is the facts of a user's sign-in as text.
+// factsOf formats the facts of a user's sign-in.
 func factsOf(u User) string {
 	return strings.TrimSpace(fmt.Sprintf("acr=%v amr=%v scopes=%v tenant=%s", u.ACR(), u.AMR(), u.Scopes(), u.Tenant()))
 }
@@ -61,8 +61,8 @@ func TestFactsOfASignIn(t *testing.T) {
 	}
 }
 
-// Threat D6: a refreshed ID token only takes away, and so does one whose claims
-// replace those of the session.
+// A refreshed ID token can only remove facts of the sign-in, even if its claims replace
+// those of the session.
 func TestARefreshTakesFactsAway(t *testing.T) {
 	t.Parallel()
 	const facts = `{"\u0001acrs": ["c1", "c2"], "\u0001amr": ["pwd", "otp"], "\u0001scope": ["openid", "read"], "\u0001tenant": "t", "amr": ["old"]}`
@@ -102,7 +102,7 @@ func TestARefreshTakesFactsAway(t *testing.T) {
 	}
 }
 
-// Threat D8: a tenant that a refreshed ID token does not repeat is unknown.
+// A tenant that a refreshed ID token does not repeat is unknown.
 func TestATenantThatIsLostIsUnknown(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -128,8 +128,8 @@ func TestATenantThatIsLostIsUnknown(t *testing.T) {
 	}
 }
 
-// Sessions whose sign-in was not asked for a fact that a rule needs are outdated,
-// also those of earlier releases.
+// A session is outdated if its sign-in did not request a fact that a rule needs. So are
+// sessions of earlier releases that lack the fact.
 func TestFactsThatASessionLacks(t *testing.T) {
 	t.Parallel()
 	for name, needs := range map[string]Needs{"acr": {ACR: true}, "amr": {AMR: true}, "auth_time": {AuthTime: true}, "tenant": {Tenant: true}, "scopes": {Scopes: true}} {
@@ -151,8 +151,8 @@ func TestFactsThatASessionLacks(t *testing.T) {
 	}
 }
 
-// A later auth_time counts. Where the login stands for it, since the ID token had none,
-// any that comes counts.
+// Of two auth_time values the later one counts. If the first ID token had none, the
+// time of the login is only a substitute, and any later value counts.
 func TestWhichAuthTimeARefreshLeaves(t *testing.T) {
 	t.Parallel()
 	const login = 1_700_000_000
@@ -178,7 +178,7 @@ func TestWhichAuthTimeARefreshLeaves(t *testing.T) {
 	}
 }
 
-// The mark of what a login demanded stays with its session, and is no claim.
+// The mark of what a login demanded stays in its session, and is not a claim.
 func TestASessionKnowsWhatItsLoginDemanded(t *testing.T) {
 	t.Parallel()
 	m := aliceMapping

@@ -22,7 +22,8 @@ func claimsOf(t *testing.T, text string) op.Claims {
 
 const sourceToken = `{"iss":"https://login.example","sub":"u-1","aud":"rp","exp":2,"iat":1,"nonce":"n","at_hash":"h","sid":"s","acr":"mfa","amr":["pwd"],"auth_time":1,"email":"a@b","groups":["x"]}`
 
-// A login host keeps what the provider has said, whatever it keeps for itself.
+// A login host keeps all claims that the provider returned, even those that it does not
+// need itself.
 func TestSessionsKeepTheirSources(t *testing.T) {
 	t.Parallel()
 	m := &Mapping{Provider: "corp", Issuer: "https://login.example", Usernames: []string{"sub"}, Groups: "groups"}
@@ -44,7 +45,8 @@ func TestSessionsKeepTheirSources(t *testing.T) {
 	if want := []string{"openid", "email"}; !slices.Equal(kept.Scopes, want) {
 		t.Errorf("expected the scopes %q, seen %q", want, kept.Scopes)
 	}
-	// A session of them is the one that the provider's own response would make.
+	// A session made from the sources is the same as one made from the provider's
+	// response.
 	own := &Mapping{Provider: "x", Issuer: m.Issuer, Usernames: []string{"email"}, Groups: "groups", EmailTrusted: true}
 	again, _, err := own.NewSession(Union(Needs{KeepAll: true}), SignIn{Transaction: in.Transaction, Sources: kept.Sources(), Scopes: kept.Scopes})
 	if err != nil {
@@ -70,7 +72,7 @@ func TestSessionsKeepTheirSources(t *testing.T) {
 	}
 }
 
-// A refresh replaces the sources as it replaces the claims.
+// A refresh replaces the sources together with the claims.
 func TestARefreshReplacesSources(t *testing.T) {
 	t.Parallel()
 	m := &Mapping{Provider: "corp", Issuer: "https://login.example", Usernames: []string{"sub"}, Groups: "groups"}

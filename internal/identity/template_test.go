@@ -15,8 +15,8 @@ func TestFollowsFromSession(t *testing.T) {
 		"{http.oidc_rp.issuer}":             true,
 		"{http.oidc_rp.expires}":            true,
 		"<{http.auth.user.id}, no more>":    true,
-		"{http.oidc_rp.access_token}":       false, // until it expires
-		"{http.oidc_rp.login_url}":          false, // leads back to this page
+		"{http.oidc_rp.access_token}":       false, // it expires
+		"{http.oidc_rp.login_url}":          false, // it leads back to this page
 		"{http.request.uri.path}":           false,
 		"{http.auth.user.id}{http.vars.x}":  false,
 		`\{http.auth.user.id}`:              false,

@@ -83,7 +83,7 @@ func TestGroupsAreDecodedOnce(t *testing.T) {
 		if got := u.Groups().String(); got != "a,b" {
 			t.Errorf("expected a,b, seen %s", got)
 		}
-		u.Session = new(session.Session) // what is decoded does not change
+		u.Session = new(session.Session) // the decoded groups do not change
 	}
 }
 
@@ -102,8 +102,8 @@ func TestAccessTokenExpires(t *testing.T) {
 	}
 }
 
-// Faults E2, E7 and E8: a claim path means the same everywhere, email is the
-// verified address, and no space at the ends of a name is lost.
+// A claim path means the same everywhere, email is the verified address, and spaces at
+// the ends of a name are kept.
 func TestClaimText(t *testing.T) {
 	t.Parallel()
 	const object = `{"groups": ["a", "b"], "email": "a@b.example", "team": "t1", "place": {"country": "PL"}, "a.b": "flat", "https://example.com/roles": "url",

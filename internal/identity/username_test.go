@@ -10,7 +10,7 @@ func TestUsername(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name, claims, idToken, userinfo string
-		want                            string // a name, or what the error says
+		want                            string // a name, or the text of the error
 	}{
 		{"the first claim", "preferred_username sub", `{"preferred_username": "alice", "sub": "1"}`, ``, "alice"},
 		{"the first claim of userinfo comes before the second", "preferred_username sub", `{"sub": "1"}`, `{"preferred_username": "alice"}`, "alice"},
@@ -50,7 +50,7 @@ func TestUsername(t *testing.T) {
 	}
 }
 
-// A claim that comes first and is not in the ID token may be in userinfo.
+// An earlier claim that the ID token lacks may be in userinfo.
 func TestIsNamedBy(t *testing.T) {
 	t.Parallel()
 	m := Mapping{Usernames: []string{"email", "sub"}}

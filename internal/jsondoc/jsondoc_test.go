@@ -34,8 +34,7 @@ func TestTheReferenceIsUpToDate(t *testing.T) {
 	}
 }
 
-// Each comment says what the field does in whole sentences, as Caddy's website
-// publishes them.
+// The comment of each field has whole sentences, since Caddy's website publishes it.
 func TestCommentsOfFieldsAreSentences(t *testing.T) {
 	t.Parallel()
 	source, err := read(root, folders)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// An expiry that is taken is in the future, and is written so that it is read again.
+// An accepted expiry is in the future, and its printed form can be parsed.
 func FuzzExpiry(f *testing.F) {
 	for _, text := range []string{"", "2030-01-31T12:00:00Z", "2029-01-31T12:00:00Z", "2030-01-31T12:00:00.5+23:59", "90d", "-1h", "1h", "9999-12-31T23:59:59Z", "2030-13-01T00:00:00Z", "never"} {
 		f.Add(text)

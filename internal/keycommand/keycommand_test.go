@@ -16,7 +16,7 @@ import (
 
 var now = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// run runs the command. A day is the one duration that it knows.
+// run runs the command. The only duration that it supports is 1d.
 func run(input string, do func(*Command) error) (out string, err error) {
 	return runAs(input, false, do)
 }
@@ -53,7 +53,7 @@ func file(t *testing.T, lines ...string) string {
 	return path
 }
 
-// made makes a key by the command.
+// made creates a key with the command.
 func made(t *testing.T, name, groups, expires string) (key, line string) {
 	t.Helper()
 	out, err := runAs("", true, creates(name, groups, expires))

@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/directory"
 )
 
-// answer is a directory that always says the same.
+// answer is a directory that always gives the same answer.
 type answer struct {
 	known bool
 	err   error

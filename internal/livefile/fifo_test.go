@@ -23,7 +23,7 @@ func TestOnlyRegularFilesAreRead(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// A pipe instead of a file must not stop the users of the value.
+	// A pipe in place of the file must not block users of the value.
 	v := b.value(b.text("a"))
 	if err := os.Rename(fifo, b.path("a")); err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// bench is a folder, a clock, and what was reported.
+// bench is a folder, a clock, and the reported events.
 type bench struct {
 	t      *testing.T
 	folder string
@@ -31,7 +31,7 @@ func (b *bench) now() time.Time {
 	return b.clock
 }
 
-// pass lets time go by, until files are looked at again.
+// pass advances the clock until files are checked again.
 func (b *bench) pass() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -40,7 +40,7 @@ func (b *bench) pass() {
 
 func (b *bench) notify(e Event) { b.events = append(b.events, e) }
 
-// reported takes what was reported since the last call, in short.
+// reported returns a summary of the events since the last call.
 func (b *bench) reported() string {
 	var all []string
 	for _, e := range b.events {
@@ -66,7 +66,7 @@ func (b *bench) write(name, text string) {
 	}
 }
 
-// text is a value that is the content of a file, which "bad" cannot be.
+// text makes a value from the content of files. The content "bad" is an error.
 func (b *bench) text(names ...string) func(Read) (string, error) {
 	return func(read Read) (string, error) {
 		var all []string
@@ -103,7 +103,7 @@ func (b *bench) expect(v *Value[string], want, report string) {
 	}
 }
 
-// Fault E1.
+// A changed file is noticed when it is checked next.
 func TestChangeIsSeenAfterAWhile(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -186,7 +186,7 @@ func TestSeveralFilesAreOneValue(t *testing.T) {
 	b.write("a", "2")
 	b.pass()
 	b.expect(v, "2+2", "changed a")
-	b.write("b", "3") // read after the one that was bad
+	b.write("b", "3") // read after the bad one
 	b.pass()
 	b.expect(v, "2+3", "changed b")
 }
@@ -212,7 +212,7 @@ func TestFileThatAppears(t *testing.T) {
 	b.expect(v, "default", "changed own")
 }
 
-// Kubernetes swaps the folder behind a symbolic link.
+// Kubernetes replaces the folder behind a symbolic link.
 func TestSymbolicLinksAreFollowedAnew(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -269,7 +269,7 @@ func TestManyReadersShareOneLook(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.write("a", "0")
-	made := 0 // under the value's own lock
+	made := 0 // the value's own lock protects it
 	v := b.value(func(read Read) (string, error) {
 		made++
 		text, err := read(b.path("a"))

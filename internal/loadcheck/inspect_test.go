@@ -16,7 +16,7 @@ func paths(patterns ...string) []httpconfig.MatcherSet {
 	return []httpconfig.MatcherSet{{"path": raw}}
 }
 
-// route reads a route of Caddy's.
+// route parses a Caddy route.
 func route(t *testing.T, text string) (r httpconfig.Route) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(text), &r); err != nil {

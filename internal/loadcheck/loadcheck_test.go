@@ -15,10 +15,10 @@ type testInstance struct {
 	Base, Domain, Cookie, Store, Endpoints, SignedOut, Client string
 	Public, Insecure                                          bool
 	Private                                                   []string // path patterns
-	Provider                                                  Provider // only what decides who a user is
+	Provider                                                  Provider // only what determines who a user is
 }
 
-// sitesOf reads the sites of a server with these routes.
+// sitesOf parses the sites of a server with these routes.
 func sitesOf(t *testing.T, routes string) []*Site {
 	t.Helper()
 	server := &httpconfig.Server{Listen: []string{":443"}, Ports: []int{443}, TLS: true}
@@ -63,14 +63,15 @@ func handle(path, handlers string) string {
 	return `{"handler": "subroute", "routes": [{"match": [{"path": ["` + path + `"]}], "handle": [` + handlers + `]}]}`
 }
 
-// One configuration for each check, and one that comes close and is right.
+// For each check there is a configuration with the mistake and a similar one without
+// it.
 func TestChecks(t *testing.T) {
 	t.Parallel()
 	const ours = `{"handler": "ours"}`
 	for _, tc := range []struct {
 		name, routes string
 		level        slog.Level
-		message      string // "": nothing is found
+		message      string // "": no finding
 		attrs        string
 	}{
 		{"nothing wrong", site("a.example", ours), 0, "", ""},
@@ -169,7 +170,7 @@ func TestHostsWithCertificatesOnDemand(t *testing.T) {
 	}
 }
 
-// What two instances have in common is reported once.
+// A problem of two instances is reported once.
 func TestFindingsAreNotRepeated(t *testing.T) {
 	t.Parallel()
 	findings := Run(sitesOf(t, `[{"handle": [{"handler": "ours"}, {"handler": "ours"}]}]`), nil)

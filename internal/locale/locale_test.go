@@ -12,7 +12,7 @@ import (
 
 var builtin = os.DirFS("../../pages")
 
-// read reads the built-in languages and those of an operator, by the names of their files.
+// read reads the built-in languages and an operator's, which are named by their files.
 func read(t testing.TB, own map[string]string) (*Catalogue, error) {
 	t.Helper()
 	folder := t.TempDir()
@@ -46,7 +46,7 @@ func TestLanguages(t *testing.T) {
 	}
 }
 
-// A text that one of our own languages lacks would be in English on its pages.
+// If a built-in language lacks a text, its pages show it in English.
 func TestEachLanguageHasEachText(t *testing.T) {
 	t.Parallel()
 	ours, err := readBuiltin(builtin)
@@ -82,7 +82,7 @@ func TestEachLanguageHasEachText(t *testing.T) {
 	}
 }
 
-// Typography that is wrong in a language.
+// mistakes match typography that is wrong in a language.
 var mistakes = map[string]*regexp.Regexp{
 	"en": regexp.MustCompile(`  |["“”]`),
 	"de": regexp.MustCompile(`  |["']| [?!:;]|(?i:(^|\PL)(du|dein|dir|dich)(\PL|$))`),
@@ -110,7 +110,8 @@ func TestTextsKeepToTheirLanguage(t *testing.T) {
 	}
 }
 
-// In English a sentence ends as it does elsewhere, and a title is none.
+// A text ends with a full stop in each language or in none, since sentences do and
+// titles do not.
 func TestSentencesEndAlike(t *testing.T) {
 	t.Parallel()
 	c := mustRead(t, nil)

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// Threats D38.
+// Control, formatting and invalid characters are escaped, and long texts are truncated.
 func TestCleanEscapesWhatDoesNotShow(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Whatever headers say, a page load reads, is no subresource and no preflight, and
-// only GET and HEAD are one.
+// Whatever the headers are, a page load uses GET or HEAD, and is neither a subresource
+// nor a preflight.
 func FuzzNavigation(f *testing.F) {
 	f.Add("GET", "text/html", "navigate", "document", "none", "", "")
 	f.Add("POST", "text/html", "navigate", "document", "cross-site", "", "")

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// kinds are what the package reports about a request.
+// kinds are the results of the package's functions for a request.
 type kinds struct{ pageLoad, navigation, subresource, wantsPage bool }
 
 func TestWhatARequestIsFor(t *testing.T) {
