@@ -255,8 +255,8 @@ oidc_rp {
 	}
 }
 
-// A base_url that the site does not serve, or that serves only some of its hosts,
-// causes a warning.
+// Caddy warns about a base_url that the site does not serve, that leaves other hosts of
+// the site out, or that has plain HTTP.
 func TestBaseURLsAtLoad(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ name, hosts, base, warned string }{

@@ -13,7 +13,8 @@ import (
 // request, and the decision for each value of the option unauthenticated.
 //
 // A preflight counts as such only if preflights pass. A failed page load is one whose
-// query names a known error. A failed read is such a read that is not a page load.
+// query names a known error. A failed read is such a request that reads, but is not a
+// page load.
 const decisions = `
 who              request            auto          redirect      deny
 anonymous        preflight          pass          pass          pass

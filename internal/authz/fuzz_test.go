@@ -11,7 +11,7 @@ import (
 )
 
 // Evaluating never fails, whatever a provider sends and a configuration compares it
-// with. No user satisfies both require and deny of the same rule.
+// with. No user gets in both by a rule and by its denial.
 func FuzzRules(f *testing.F) {
 	for _, claims := range []string{
 		`{"a": 1}`, `{"a": "x"}`, `{"a": [1, "x", null, [], {}]}`, `{"a": {"b": {"c": true}}}`, `{"a.b": "x"}`, `{"groups": ["x"], "email": "x@x", "email_verified": true}`,

@@ -104,7 +104,7 @@ func TestACallbackCountsAgainForAMinute(t *testing.T) {
 			t.Errorf("within the minute: expected the work to be done once, seen %d times", n)
 		}
 		time.Sleep(2 * time.Second)
-		after := a.node(l) // which has no memory of it
+		after := a.node(l) // which knows nothing of the login
 		if got := do(t, after, a.attempt("login")); !errors.Is(got.Err, ErrRepeated) {
 			t.Errorf("after the minute: expected %v, seen %+v", ErrRepeated, got)
 		}

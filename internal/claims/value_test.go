@@ -211,7 +211,7 @@ func TestNoTwoTextsBecomeTheSame(t *testing.T) {
 	}
 }
 
-// Cleaning such a text takes no time worth mentioning.
+// Cleaning takes time in proportion to the size, even for such a text.
 func TestTextsThatWereEncodedManyTimesAreCleanedSoon(t *testing.T) {
 	t.Parallel()
 	if got := Clean("%" + strings.Repeat("25", 1<<20)); len(got) != 1<<21+3 {

@@ -91,8 +91,7 @@ func TestEval(t *testing.T) {
 	}
 }
 
-// A claim that could not be fetched lets no one in and keeps no one out: the expression
-// fails.
+// An expression fails if it reads a claim that could not be fetched.
 func TestWithheldClaimsAreErrors(t *testing.T) {
 	t.Parallel()
 	e := environment(t)

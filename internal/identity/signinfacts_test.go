@@ -152,7 +152,7 @@ func TestFactsThatASessionLacks(t *testing.T) {
 }
 
 // Of two auth_time values the later one counts. If the first ID token had none, the
-// time of the login is only a substitute, and any later value counts.
+// time of the login is only a substitute, and any value of a refresh replaces it.
 func TestWhichAuthTimeARefreshLeaves(t *testing.T) {
 	t.Parallel()
 	const login = 1_700_000_000

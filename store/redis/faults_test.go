@@ -77,8 +77,8 @@ func TestRestarted(t *testing.T) {
 	}
 }
 
-// A server that hangs is noticed although all answers come from copies, within the time
-// that the package comment states.
+// A server that hangs is noticed although all answers come from copies. The constants
+// give the time that the package comment states.
 func TestHangs(t *testing.T) {
 	t.Parallel()
 	const bound = 2*pingEvery + defaultTimeout
@@ -110,7 +110,7 @@ func TestHangs(t *testing.T) {
 	}
 }
 
-// No copy is used longer than the limit after the server's last answer.
+// Copies are not used for long after the server's last answer. The log shows how long.
 func TestCopiesOfASilentServer(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
