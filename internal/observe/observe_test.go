@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// values are those of a vector, by the values of its labels.
+// values returns the counts of a vector by the values of their labels.
 func values(v *Vector[Counter]) map[string]uint64 {
 	all := make(map[string]uint64)
 	v.Each(func(labels []string, c *Counter) { all[fmt.Sprint(labels)] = c.Value() })
@@ -26,7 +26,7 @@ func TestCountersByLabels(t *testing.T) {
 		t.Errorf("expected %v, seen %v", want, got)
 	}
 	v.forget("a")
-	kept.Inc() // who has it may go on
+	kept.Inc() // a caller may still hold a forgotten counter
 	if got, want := values(v), map[string]uint64{"[b ]": 1}; !maps.Equal(got, want) {
 		t.Errorf("without one provider: expected %v, seen %v", want, got)
 	}
@@ -92,7 +92,8 @@ func TestProvidersAreForgottenWithTheirLastConfiguration(t *testing.T) {
 	}
 }
 
-// A metric costs at most 30 ns and allocates nothing.
+// A metric allocates nothing. The benchmarks below measure its time, which should be at
+// most 30 ns.
 func TestAMetricCostsNoAllocation(t *testing.T) {
 	c, h := SessionsOpened.With("valid"), ProviderLatency.With("of-another-test", "token")
 	defer ProviderLatency.forget("of-another-test")

@@ -17,12 +17,12 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// holder is a client with a key, written by hand, whose proofs can be made wrong.
+// holder is a hand-written client with a key. Its proofs can be made wrong.
 type holder struct {
 	t   *testing.T
 	p   *Provider
 	key *ecdsa.PrivateKey
-	// edit changes the members of the next proof, and sign how it is signed.
+	// edit changes the claims of the next proof, and sign changes its signature and header.
 	edit func(claims map[string]any)
 	sign func(*jose.SigningKey, *jose.SignerOptions)
 }
@@ -46,7 +46,7 @@ func (h *holder) jkt() string {
 	return b64(sum)
 }
 
-// proof makes a proof of a request.
+// proof returns a proof for a request.
 func (h *holder) proof(method, address, nonce, token string) string {
 	h.t.Helper()
 	claims := map[string]any{"jti": rand.Text(), "htm": method, "htu": address, "iat": time.Now().Unix()}
@@ -83,7 +83,8 @@ func (h *holder) proof(method, address, nonce, token string) string {
 	return compact
 }
 
-// send makes a request with these headers, and returns its answer and a member of it.
+// send makes a request with the given headers, and returns the response and its JSON
+// members.
 func (h *holder) send(method, address, form string, header http.Header) (*http.Response, map[string]any) {
 	h.t.Helper()
 	r, err := http.NewRequest(method, address, strings.NewReader(form))
@@ -107,7 +108,7 @@ func (h *holder) send(method, address, form string, header http.Header) (*http.R
 	return response, members
 }
 
-// code makes an authorization request with a key.
+// code makes an authorization request whose dpop_jkt is jkt, if that is not empty.
 func (h *holder) code(jkt string) (code, verifier string) {
 	h.t.Helper()
 	verifier = rand.Text() + rand.Text()
@@ -127,7 +128,7 @@ func (h *holder) code(jkt string) (code, verifier string) {
 	return back.Query().Get("code"), verifier
 }
 
-// trade trades a code with the proofs that are given.
+// trade redeems a code with the given proofs.
 func (h *holder) trade(code, verifier string, proofs ...string) (*http.Response, map[string]any) {
 	h.t.Helper()
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "code_verifier": {verifier}, "redirect_uri": {testRedirect}, "client_id": {"rp"}}
@@ -254,7 +255,7 @@ func TestKeysAreChecked(t *testing.T) {
 	}
 }
 
-// A nonce is wanted in each proof, counts once, and each answer brings the next.
+// Each proof needs a nonce of its endpoint, and each response contains the next one.
 func TestNoncesAreWanted(t *testing.T) {
 	t.Parallel()
 	h := newHolder(t, ProofNonces())

@@ -125,7 +125,7 @@ func TestFormPost(t *testing.T) {
 	}
 }
 
-// TestUsers holds who may sign in, when, and what the scopes release.
+// TestUsers checks who is signed in and since when, and which claims the scopes release.
 func TestUsers(t *testing.T) {
 	t.Parallel()
 	now := time.Now()

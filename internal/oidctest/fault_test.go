@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestFaults holds those that no row shows.
+// TestFaults tests the faults that no row contains.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	p := New(t)
@@ -96,8 +96,8 @@ func TestBodies(t *testing.T) {
 	}
 }
 
-// TestDown holds that a provider refuses connections while it is down, and
-// comes back at the same address (X01, X03).
+// TestDown checks that a stopped provider refuses connections, and that it is available at
+// the same address when it is started again.
 func TestDown(t *testing.T) {
 	t.Parallel()
 	p := New(t)

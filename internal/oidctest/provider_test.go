@@ -22,7 +22,7 @@ func mustJSON(t *testing.T, v any) []byte {
 	return b
 }
 
-// TestTransports runs the honest flow over everything that can carry it.
+// TestTransports makes an honest login over each kind of transport.
 func TestTransports(t *testing.T) {
 	t.Parallel()
 	for name, opts := range map[string][]Option{
@@ -75,7 +75,7 @@ func TestHTTP2IsSpoken(t *testing.T) {
 	}
 }
 
-// TestKeyrings holds that two providers of one test do not have the same keys.
+// TestKeyrings checks that two providers in one test have different keys.
 func TestKeyrings(t *testing.T) {
 	t.Parallel()
 	a, b := New(t), New(t)
@@ -84,7 +84,8 @@ func TestKeyrings(t *testing.T) {
 	}
 }
 
-// TestRotation is X10 to X12 with a relying party that caches nothing.
+// TestRotation rotates keys, with a relying party that caches nothing. The login fails only
+// if the signing key is not published.
 func TestRotation(t *testing.T) {
 	t.Parallel()
 	p := New(t)
@@ -116,7 +117,7 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// TestCanaries holds that all secrets of a login are named.
+// TestCanaries checks that Canaries covers all secrets of a login.
 func TestCanaries(t *testing.T) {
 	t.Parallel()
 	p := New(t, RefreshTokens())
@@ -135,7 +136,7 @@ func TestCanaries(t *testing.T) {
 	}
 }
 
-// TestRace changes everything while logins run.
+// TestRace changes all that can be changed while logins are in progress.
 func TestRace(t *testing.T) {
 	t.Parallel()
 	p := New(t, Lenient())

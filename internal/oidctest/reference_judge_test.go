@@ -18,7 +18,8 @@ func (r *reference) verify(m map[string]any, token string) (map[string]any, erro
 	return r.verifyTyp(m, token, "JWT")
 }
 
-// verifyTyp finds the key by hand, one by one, and lets go-jose do the rest.
+// verifyTyp selects the key by hand, tries one at a time, and leaves the verification to
+// go-jose.
 func (r *reference) verifyTyp(m map[string]any, token, typ string) (map[string]any, error) {
 	set, err := r.get(m["jwks_uri"].(string), "")
 	if err != nil {
@@ -65,7 +66,7 @@ func (r *reference) verifyTyp(m map[string]any, token, typ string) (map[string]a
 	return nil, errors.New("no key fits")
 }
 
-// judge is Core section 3.1.3.7 and the rows S09 to S15.
+// judge checks claims according to Core section 3.1.3.7 and the rows S09 to S15.
 func (r *reference) judge(c map[string]any, nonce, access string) error {
 	now := float64(time.Now().Unix())
 	times := map[string]float64{}
@@ -112,8 +113,8 @@ func number(v any) (float64, bool) {
 	return f, ok && err == nil
 }
 
-// object reads one JSON object, by the letter: no member twice, no other case,
-// nothing after it.
+// object strictly parses one JSON object: names are case-sensitive, and neither duplicate
+// members nor trailing data are allowed.
 func object(b []byte) (map[string]any, error) {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()

@@ -13,14 +13,14 @@ import (
 	"strings"
 )
 
-// reference is a relying party written by hand for the tests of this package,
-// strict where the tables are strict. It shows that each lie is one, and that
-// nothing honest needs more than the specifications.
+// reference is a hand-written relying party for the tests of this package. It is as strict
+// as the rows require. It shows that each lie can be detected, and that an honest login
+// needs nothing beyond the specifications.
 type reference struct {
 	p        *Provider
 	http     *http.Client
-	params   url.Values // more of the authorization request
-	verifier string     // instead of a good one
+	params   url.Values // added to the authorization request
+	verifier string     // replaces the random one
 }
 
 const (
@@ -34,7 +34,7 @@ func newReference(p *Provider) *reference {
 	return &reference{p: p, http: p.HTTPClient()}
 }
 
-// login is one of a fresh relying party in a fresh browser.
+// login makes a login with a relying party that has nothing cached, in a new browser.
 func (r *reference) login() (subject string, err error) {
 	m, err := r.discover()
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// requestClaims are those of an honest request object.
+// requestClaims returns the claims of an honest request object.
 func requestClaims(p *Provider) map[string]any {
 	now := time.Now().Unix()
 	challenge := sha256.Sum256([]byte(rand.Text()))
@@ -50,7 +50,7 @@ func signRequest(t *testing.T, key any, typ string, claims map[string]any) strin
 	return object
 }
 
-// TestRequestObjectViolations holds that each member that is wrong is seen.
+// TestRequestObjectViolations checks that each wrong member is a violation.
 func TestRequestObjectViolations(t *testing.T) {
 	t.Parallel()
 	const typ = "oauth-authz-req+jwt"
@@ -145,7 +145,7 @@ func TestHonestRequestObjects(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The response is a JWT of the provider, with nothing beside it.
+		// The response is a JWT signed by the provider, and the only parameter.
 		sent := location.Query()
 		jws, err := jose.ParseSignedCompact(sent.Get("response"), []jose.SignatureAlgorithm{jose.RS256})
 		if err != nil {

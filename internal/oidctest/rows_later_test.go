@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// refreshOf trades a refresh token by hand.
+// refreshOf redeems a refresh token.
 func (r *reference) refreshOf(token, scope string) (map[string]any, error) {
 	honest := r.http.Transport
 	defer func() { r.http.Transport = honest }()
@@ -24,7 +24,7 @@ func (r *reference) refreshOf(token, scope string) (map[string]any, error) {
 	return r.trade(map[string]any{"token_endpoint": r.p.URL(Token)}, "", "")
 }
 
-// refreshed is S17 by the reference.
+// refreshed makes a refresh and checks the new ID token, as the rows S17 require.
 func (r *reference) refreshed(before map[string]any) error {
 	got, err := r.refreshOf(r.p.Issued().RefreshToken, "")
 	if err != nil {
@@ -40,7 +40,7 @@ func (r *reference) refreshed(before map[string]any) error {
 	}
 	nonce := before["nonce"].(string)
 	if claims["nonce"] == nil {
-		claims["nonce"] = nonce // it may be left out of this one
+		claims["nonce"] = nonce // the ID token of a refresh may omit it
 	}
 	signedIn := func(claims map[string]any) float64 {
 		number, _ := claims["auth_time"].(json.Number)
@@ -99,7 +99,7 @@ func TestLogoutRows(t *testing.T) {
 	}
 }
 
-// logoutToken is Back-Channel Logout 1.0 section 2.6 by the reference.
+// logoutToken checks a logout token according to Back-Channel Logout 1.0 section 2.6.
 func (r *reference) logoutToken(token string) error {
 	c, err := r.verifyTyp(map[string]any{"jwks_uri": r.p.URL(JWKS)}, token, "logout+jwt")
 	if err != nil {

@@ -5,14 +5,14 @@ import (
 	"testing"
 )
 
-// refusedAt is how errors of the reference begin.
+// refusedAt maps stages to the prefixes of the reference's errors.
 var refusedAt = map[Stage]string{
 	AtDiscovery: "discovery: ", AtAuthorization: "callback: ", AtToken: "token: ",
 	AtIDToken: "id token: ", AtKeys: "id token: ", AtUserInfo: "userinfo: ",
 }
 
-// TestRows lets the reference relying party meet every lie: what the tables
-// refuse it refuses, and at the stage where the lie is.
+// TestRows runs each row with the reference relying party. The reference must refuse what
+// the row says, at the stage of the lie.
 func TestRows(t *testing.T) {
 	t.Parallel()
 	for _, row := range Rows() {
@@ -26,7 +26,7 @@ func TestRows(t *testing.T) {
 				if row.Want == Accept && err != nil {
 					t.Errorf("refused: %v", err)
 				}
-				// The reference finds a doubled sub before userinfo would show it.
+				// The reference refuses a duplicate sub before it requests userinfo.
 				stage := refusedAt[row.Stage]
 				if row.Name == "another sub after the right one" && row.ID == "S11" {
 					stage = refusedAt[AtIDToken]
@@ -51,7 +51,7 @@ func TestRows(t *testing.T) {
 			if row.Name == "a code that was never issued" {
 				p.TakeViolations()
 			}
-			// And the honest login afterwards.
+			// An honest login must succeed afterwards.
 			p.Honest()
 			if _, err := rp.login(); err != nil {
 				t.Errorf("honest again: %v", err)
@@ -60,7 +60,8 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// TestRowNames holds that a row can be asked for by its name.
+// TestRowNames checks that the names of rows are unique, so that go test -run can select a
+// single row.
 func TestRowNames(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
@@ -78,9 +79,8 @@ func TestRowNames(t *testing.T) {
 	}
 }
 
-// TestRowsCover holds that no row of the conformance tables that a provider's
-// lie can test is forgotten. What is not here is about the relying party alone
-// or needs more than one login: see the package documentation.
+// TestRowsCover checks that each of these labels still has a row, so that none is lost by
+// mistake.
 func TestRowsCover(t *testing.T) {
 	t.Parallel()
 	have := map[string]bool{}

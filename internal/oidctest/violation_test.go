@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// expect wants exactly one violation of a row.
+// expect checks that there is exactly one violation, and that it has the label row.
 func expect(t *testing.T, p *Provider, row string) {
 	t.Helper()
 	got := p.TakeViolations()
@@ -78,7 +78,8 @@ func TestAllowedParameters(t *testing.T) {
 	}
 }
 
-// TestReuse holds C00g and S01: values are used once.
+// TestReuse checks that the reuse of state, nonce, code challenge and code verifier is a
+// violation.
 func TestReuse(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"state", "nonce"} {
@@ -110,8 +111,8 @@ func TestReuse(t *testing.T) {
 	}
 }
 
-// TestReload holds that a browser which asks again with the same URL is no
-// violation, and that redeeming both answers is.
+// TestReload checks that a repeated request with the same URL is no violation, but that
+// redeeming both codes is.
 func TestReload(t *testing.T) {
 	t.Parallel()
 	p := New(t)
@@ -139,7 +140,7 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// editForm changes what goes to the token endpoint.
+// editForm edits requests to the token endpoint.
 type editForm struct {
 	next http.RoundTripper
 	edit func(url.Values, *http.Request)
@@ -223,7 +224,8 @@ func TestProbing(t *testing.T) {
 	}
 }
 
-// TestOrder holds C21: a client that requests userinfo before the key set has verified nothing.
+// TestOrder checks that a userinfo request before the key set request is a violation: such
+// a client has not verified the ID token.
 func TestOrder(t *testing.T) {
 	t.Parallel()
 	p := New(t, RandomPaths())
@@ -246,8 +248,8 @@ func mustURL(t *testing.T, s string) *url.URL {
 	return u
 }
 
-// TestStrict holds that a violation which no test took fails the test, and that
-// Lenient takes them all.
+// TestStrict checks that a violation fails the test if the test has not taken it, unless
+// the provider is Lenient.
 func TestStrict(t *testing.T) {
 	t.Parallel()
 	for _, opts := range [][]Option{nil, {Lenient()}} {
@@ -261,7 +263,7 @@ func TestStrict(t *testing.T) {
 	}
 }
 
-// recorder is a test that fails without failing this one.
+// recorder records failures, so that they do not fail the real test.
 type recorder struct {
 	testing.TB
 	end    func()

@@ -57,7 +57,7 @@ func TestTokenViolations(t *testing.T) {
 	}
 }
 
-// TestBasicEncoding holds S19: what is not encoded is refused.
+// TestBasicEncoding checks that credentials without form encoding are refused.
 func TestBasicEncoding(t *testing.T) {
 	t.Parallel()
 	c := Client{ID: "r:p", Secret: AwkwardSecret, Auth: "client_secret_basic"}
@@ -65,7 +65,7 @@ func TestBasicEncoding(t *testing.T) {
 		url.QueryEscape(c.ID) + ":" + url.QueryEscape(c.Secret): true,
 		c.ID + ":" + c.Secret:                                  false,
 		url.QueryEscape(c.ID) + ":" + c.Secret:                 false,
-		url.QueryEscape(c.ID) + ":" + url.PathEscape(c.Secret): false, // an open colon
+		url.QueryEscape(c.ID) + ":" + url.PathEscape(c.Secret): false, // a colon that is not encoded
 		url.QueryEscape(c.ID):                                  false,
 	} {
 		problem := c.checkBasic("Basic " + base64.StdEncoding.EncodeToString([]byte(plain)))
@@ -75,8 +75,8 @@ func TestBasicEncoding(t *testing.T) {
 	}
 }
 
-// TestCodeTwice holds that a code is not tried again, whatever became of its
-// answer (X06), and that it expires.
+// TestCodeTwice checks that a second use of a code is a violation, even if the first
+// response was lost, and that codes expire.
 func TestCodeTwice(t *testing.T) {
 	t.Parallel()
 	p := New(t, CodeLife(time.Hour))

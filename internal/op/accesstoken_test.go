@@ -18,13 +18,13 @@ import (
 
 const tokenIssuer = "https://op.example"
 
-// tokenTime is when the tokens of these tests are looked at.
+// tokenTime is the current time in these tests.
 var tokenTime = time.Unix(1_800_000_000, 0)
 
-// goodToken are the claims of an access token by RFC 9068.
+// goodToken has the claims of an access token according to RFC 9068.
 const goodToken = `{"iss":"https://op.example","sub":"u-1","aud":"api","exp":1800000300,"iat":1799999990,"client_id":"cli","jti":"j","scope":"read write","auth_time":1799999000,"acr":"gold"}`
 
-// tokenVerifier returns a verifier that has the keys of these tests.
+// tokenVerifier returns a verifier with the keys of these tests.
 func tokenVerifier(t testing.TB, change func(*AccessTokens, *DiscoveryConfig)) *AccessTokens {
 	t.Helper()
 	config := DiscoveryConfig{Issuer: tokenIssuer, KeysOnly: true, JWKS: keySetOf(member(t, "p256", ""), member(t, "rsa", "")), Now: func() time.Time { return tokenTime }, Timeout: time.Second}
@@ -36,7 +36,7 @@ func tokenVerifier(t testing.TB, change func(*AccessTokens, *DiscoveryConfig)) *
 	return a
 }
 
-// mint returns a token with this header and these claims, signed by one of the keys of
+// mint returns a token with the given header and claims, signed with the named test key.
 // these tests.
 func mint(t testing.TB, name, header, claims string) string {
 	t.Helper()
@@ -48,7 +48,7 @@ func mint(t testing.TB, name, header, claims string) string {
 	return input + "." + b64url(string(signatureOf(t, name, alg, input)))
 }
 
-// with returns the good token's claims with some of them replaced or added.
+// with returns the claims of goodToken with some replaced or added.
 func with(members string) string {
 	o, err := parseObject([]byte(goodToken))
 	if err != nil {
@@ -70,7 +70,7 @@ func with(members string) string {
 	return "{" + strings.Join(parts, ",") + "}"
 }
 
-// without returns the good token's claims without one of them.
+// without returns the claims of goodToken without one of them.
 func without(name string) string {
 	o, err := parseObject([]byte(goodToken))
 	if err != nil {
@@ -130,7 +130,7 @@ func TestGoodAccessTokens(t *testing.T) {
 	}
 }
 
-// Each row is one way in which a JWT can lie.
+// Each row is a token with one flaw.
 func TestHostileAccessTokens(t *testing.T) {
 	t.Parallel()
 	anyType := func(a *AccessTokens, _ *DiscoveryConfig) { a.AnyType = true }
@@ -239,7 +239,7 @@ func TestHostileAccessTokens(t *testing.T) {
 		{"not valid yet", atJWT, with(`"nbf":1800000061`), ReasonNotYet, nil},
 		{"nbf as text", atJWT, with(`"nbf":"0"`), ReasonTimes, nil},
 		{"auth_time as text", atJWT, with(`"auth_time":"1799999000"`), ReasonTimes, nil},
-		// Whom it is about.
+		// The subject.
 		{"no sub", atJWT, without("sub"), ReasonSubject, nil},
 		{"an empty sub", atJWT, with(`"sub":""`), ReasonSubject, nil},
 		{"sub as a number", atJWT, with(`"sub":1`), ReasonSubject, nil},
@@ -266,7 +266,7 @@ func TestHostileAccessTokens(t *testing.T) {
 	}
 }
 
-// Tokens that are damaged as a whole.
+// These tokens are malformed as a whole.
 func TestMisshapenAccessTokens(t *testing.T) {
 	t.Parallel()
 	good := mint(t, "p256", atJWT, goodToken)
@@ -298,7 +298,7 @@ func TestMisshapenAccessTokens(t *testing.T) {
 	}
 }
 
-// Whose a token is: a user's, or the client's own.
+// A token was issued to a user, or to the client itself.
 func TestSubjectsOfAccessTokens(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -398,7 +398,7 @@ func FuzzAccessToken(f *testing.F) {
 
 func b64url(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 
-// signatureOf signs a text as JWS does (RFC 7515 5.1).
+// signatureOf returns a JWS signature of input (RFC 7515 5.1).
 func signatureOf(t testing.TB, name string, alg jose.SignatureAlgorithm, input string) []byte {
 	t.Helper()
 	sum := sha256.Sum256([]byte(input))

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Neither the fixed parameters nor what rules demand weakens the other.
+// Fixed parameters and the demands of rules do not weaken each other.
 func TestWhatALoginAsksFor(t *testing.T) {
 	t.Parallel()
 	claims := func(value string) string {
@@ -90,8 +90,8 @@ func TestWhatALoginAsksFor(t *testing.T) {
 	}
 }
 
-// A login counts as auth_time only if it asked the user to sign in, and only where the
-// ID token does not say it better.
+// The time of the login counts as auth_time only if the login demanded that the user sign
+// in, and only if the ID token has no auth_time.
 func TestWhatCountsAsAuthTime(t *testing.T) {
 	t.Parallel()
 	began, said := time.Unix(1_700_000_000, 0), time.Unix(1_600_000_000, 0)

@@ -71,7 +71,7 @@ func jwkOf(t *testing.T, key any, kid, alg, use string) string {
 	return string(text)
 }
 
-// verified reads an assertion with nothing of what made it but the public key.
+// verified verifies an assertion with nothing but the public key.
 func verified(t *testing.T, form url.Values, key any, alg jose.SignatureAlgorithm) (header jose.Header, claims map[string]any) {
 	t.Helper()
 	jws, err := jose.ParseSignedCompact(form.Get("client_assertion"), []jose.SignatureAlgorithm{alg})
@@ -102,8 +102,8 @@ func TestAssertionsByEveryKindOfKey(t *testing.T) {
 	for _, tc := range []struct {
 		name, kind string
 		text       string
-		taken      []string // by the provider
-		alg, kid   string   // kid "": the thumbprint
+		taken      []string // accepted by the provider
+		alg, kid   string   // kid "" means the thumbprint
 	}{
 		{"PKCS #8, RSA", "RSA", string(pemOf(t, keys["RSA"])), nil, "RS256", ""},
 		{"PKCS #1", "RSA", string(block("RSA PRIVATE KEY", pkcs1)), []string{"RS256", "PS256"}, "RS256", ""},
@@ -176,8 +176,7 @@ func thumbprintOf(t *testing.T, public any) string {
 	return base64.RawURLEncoding.EncodeToString(sum)
 }
 
-// A PEM file often holds the certificate beside the key, and Entra ID wants to
-// know which one it is.
+// A PEM file often contains the certificate as well, and Entra ID requires its thumbprint.
 func TestACertificateBesideTheKeyIsNamed(t *testing.T) {
 	t.Parallel()
 	key, other := newKey(t, "RSA"), newKey(t, "P-256")

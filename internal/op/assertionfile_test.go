@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// platformToken returns a JWT with a header and claims, as a platform writes it.
+// platformToken returns a JWT as a platform writes it.
 func platformToken(claims string) string {
 	encode := base64.RawURLEncoding.EncodeToString
 	return encode([]byte(`{"alg":"RS256","kid":"k"}`)) + "." + encode([]byte(claims)) + "." + encode([]byte("signature"))

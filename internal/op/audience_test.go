@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Core 3.1.3.7, 3 to 5: who else an ID token may be for.
+// Core 3.1.3.7, 3 to 5: which other audiences an ID token may have.
 func TestAudiences(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -39,8 +39,7 @@ func TestAudiences(t *testing.T) {
 	}
 }
 
-// Where only some tenants are taken, neither ID tokens nor logout tokens of others
-// are.
+// If only some tenants are accepted, ID tokens and logout tokens of others are refused.
 func TestTenantsThatAreTaken(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

@@ -14,7 +14,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// keyPEM is a key of the tests as an operator would have it.
+// keyPEM returns a test key as an operator would write it.
 func keyPEM(t testing.TB, name, kind string) string {
 	t.Helper()
 	var der []byte
@@ -33,7 +33,7 @@ func keyPEM(t testing.TB, name, kind string) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }
 
-// decrypting is a client with these keys of the tests.
+// decrypting returns a client with the named test keys for decryption.
 func decrypting(t testing.TB, names ...string) *Client {
 	t.Helper()
 	var own OwnKeys
@@ -101,7 +101,7 @@ func TestEncryptedTokensThatAreNotOpened(t *testing.T) {
 	good := encrypted(t, "rsa", "", jose.RSA_OAEP_256, jose.A256GCM, "", aJWS)
 	parts := strings.Split(good, ".")
 	flipped := []byte(parts[3])
-	if flipped[0] == 'A' { // another character of base64
+	if flipped[0] == 'A' { // change one base64 character
 		flipped[0] = 'B'
 	} else {
 		flipped[0] = 'A'
@@ -138,7 +138,7 @@ func TestDecryptionKeysAreRead(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		text string
-		kids []string // "" for a thumbprint
+		kids []string // "" means the thumbprint
 	}{
 		"PKCS #8, RSA": {keyPEM(t, "rsa", "PRIVATE KEY"), []string{""}},
 		"PKCS #1":      {keyPEM(t, "rsa", "RSA PRIVATE KEY"), []string{""}},

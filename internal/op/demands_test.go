@@ -24,7 +24,7 @@ func TestAnIDTokenIsHeldToWhatWasAsked(t *testing.T) {
 		"no auth_time":              {Demands{MaxAge: &hour}, `{}`, "auth_time is missing"},
 		"auth_time null":            {Demands{MaxAge: &hour}, `{"auth_time": null}`, "auth_time is missing"},
 		"auth_time text":            {Demands{MaxAge: &hour}, `{"auth_time": "1699999999"}`, "not a date"},
-		"in the future by the skew": {Demands{MaxAge: &hour}, `{"auth_time": 1700000060}`, ""}, // Fault E11
+		"in the future by the skew": {Demands{MaxAge: &hour}, `{"auth_time": 1700000060}`, ""},
 		"in the future":             {Demands{MaxAge: &hour}, `{"auth_time": 1700000061}`, "in the future"},
 		"far in the future":         {Demands{MaxAge: &hour}, `{"auth_time": 4000000000}`, "in the future"},
 		"max_age 0, just now":       {Demands{MaxAge: &zero}, `{"auth_time": 1699999999}`, ""},
@@ -44,7 +44,7 @@ func TestAnIDTokenIsHeldToWhatWasAsked(t *testing.T) {
 		if !failsWith(err, tc.cause) {
 			t.Errorf("%s: expected the error %q, seen %v", name, tc.cause, err)
 		}
-		// Fault A2: what a transaction carries means the same.
+		// Demands mean the same after a transaction has carried them.
 		carried, err := DecodeDemands(tc.demands.Encode())
 		if err != nil {
 			t.Errorf("%s: what was encoded does not decode: %v", name, err)
@@ -57,8 +57,7 @@ func TestAnIDTokenIsHeldToWhatWasAsked(t *testing.T) {
 	}
 }
 
-// failsWith reports whether an error has a text; the empty text stands for no
-// error.
+// failsWith reports whether an error contains text. The empty text stands for no error.
 func failsWith(err error, text string) bool {
 	if err == nil || text == "" {
 		return err == nil && text == ""

@@ -13,7 +13,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// cupboard is a Keeper in memory, shared by the instances of a test.
+// cupboard is a DocumentStore in memory, shared by the instances of a test.
 type cupboard struct {
 	mu     sync.Mutex
 	parts  map[string][]byte
@@ -41,7 +41,7 @@ func (c *cupboard) Store(_ context.Context, part string, document []byte) error 
 	return nil
 }
 
-// instance is one instance's key set.
+// instance is the key set of one instance.
 type instance struct {
 	*KeySet
 	op      *jwks
@@ -61,13 +61,13 @@ func newInstance(c *cupboard, op *jwks) *instance {
 func (i *instance) accepts(t *testing.T, name string) bool {
 	t.Helper()
 	err := verifies(t, i.KeySet, signed(t, name, name, map[string]jose.SignatureAlgorithm{"p256": jose.ES256, "p256-b": jose.ES256}[name]))
-	synctest.Wait() // for what is kept
+	synctest.Wait() // let it store what it fetched
 	return err == nil
 }
 
 var errDown = errors.New("connection refused")
 
-// Threat D35.
+// Stored keys are used while the provider is down, until they are a day old.
 func TestKeptKeysServeWhileTheProviderIsDown(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, both := new(cupboard), keySetOf(member(t, "p256", ""), member(t, "p256-b", ""))
@@ -89,7 +89,7 @@ func TestKeptKeysServeWhileTheProviderIsDown(t *testing.T) {
 		if second.notices[0].Over {
 			t.Errorf("after a restart with the provider down: expected a notice of an outage, seen %v", second.notices[0])
 		}
-		// In its memory they grow old as well.
+		// Keys in memory expire as well.
 		time.Sleep(4 * time.Hour)
 		if second.accepts(t, "p256") {
 			t.Error("the keys are used a day after they were fetched")
@@ -108,7 +108,7 @@ func TestKeptKeysServeWhileTheProviderIsDown(t *testing.T) {
 	})
 }
 
-// Threat D35: the last fetch of any instance counts.
+// The latest fetch of all instances counts.
 func TestKeyThatAnotherInstanceSawDropped(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, both, one := new(cupboard), keySetOf(member(t, "p256", ""), member(t, "p256-b", "")), keySetOf(member(t, "p256-b", ""))
@@ -131,7 +131,7 @@ func TestKeyThatAnotherInstanceSawDropped(t *testing.T) {
 		if !here.accepts(t, "p256-b") {
 			t.Error("the instance that cannot see it: expected the other key to be accepted, seen that it is refused")
 		}
-		// And what is older than memory is never taken.
+		// A stored key set that is older than the one in memory is ignored.
 		c.parts["keys"] = must(json.Marshal(kept{Fetched: time.Now().Add(-time.Hour).Unix(), Document: both, From: "https://op.example/jwks"}))
 		there.op.set(nil, errDown)
 		time.Sleep(keysAge + time.Second)
@@ -234,7 +234,7 @@ func TestStorageThatFailsOrHangsChangesNothing(t *testing.T) {
 	})
 }
 
-// slow is a storage that hears no context.
+// slow is a storage that ignores its context.
 type slow struct{}
 
 func (slow) Load(context.Context, string) ([]byte, error) { time.Sleep(time.Minute); return nil, nil }

@@ -21,15 +21,14 @@ import (
 
 const dpopRedirect = "https://rp.example/code"
 
-// bound is a client whose tokens are bound to a key, at a provider of its own, and how
-// far it has come.
+// bound is a client whose tokens are bound to a key, with its own provider.
 type bound struct {
 	*Client
 	t  *testing.T
 	op *oidctest.Provider
 }
 
-// newBound returns a client in a mode at a provider with these options.
+// newBound returns a client with a mode, and a provider with the given options.
 func newBound(t *testing.T, mode DPoPMode, options ...oidctest.Option) *bound {
 	t.Helper()
 	op := oidctest.New(t, options...)
@@ -39,7 +38,7 @@ func newBound(t *testing.T, mode DPoPMode, options ...oidctest.Option) *bound {
 	return &bound{client, t, op}
 }
 
-// login makes a login up to its tokens.
+// login makes a login and returns its tokens.
 func (b *bound) login() (Tokens, error) {
 	b.t.Helper()
 	key, err := b.LoginKey(b.t.Context(), false)
@@ -49,7 +48,7 @@ func (b *bound) login() (Tokens, error) {
 	return b.loginWith(key)
 }
 
-// loginWith makes a login whose tokens are to be bound to a key, if there is one.
+// loginWith makes a login whose tokens are bound to key, if it is not nil.
 func (b *bound) loginWith(key *dpop.Key) (Tokens, error) {
 	b.t.Helper()
 	secret := func() string { return strings.ReplaceAll(fmt.Sprintf("%43d", time.Now().UnixNano()), " ", "x") }
@@ -73,14 +72,14 @@ func (b *bound) loginWith(key *dpop.Key) (Tokens, error) {
 	return b.Exchange(b.t.Context(), back.Query().Get("code"), login)
 }
 
-// userinfo asks with tokens.
+// userinfo makes a userinfo request.
 func (b *bound) userinfo(tokens Tokens) error {
 	b.t.Helper()
 	_, err := b.Userinfo(b.t.Context(), tokens.Access(), b.op.Issued().Subject)
 	return err
 }
 
-// expectHits holds how often endpoints were asked.
+// expectHits checks the number of requests to endpoints.
 func (b *bound) expectHits(hits map[oidctest.Endpoint]int) {
 	b.t.Helper()
 	for endpoint, want := range hits {
@@ -97,8 +96,8 @@ func good(t *testing.T, err error) {
 	}
 }
 
-// The whole way of bound tokens, by each kind of provider. oidctest holds every member
-// of every proof, that no proof comes twice, and that the key stays the same.
+// A login, userinfo requests and refreshes with bound tokens, for each kind of provider.
+// oidctest checks each proof, that none is used twice, and that the key stays the same.
 func TestBoundTokens(t *testing.T) {
 	t.Parallel()
 	jwt := oidctest.Client{ID: "rp", Secret: "a-secret-of-the-test-client-of-32-bytes", Auth: "client_secret_jwt", RedirectURIs: []string{dpopRedirect}}
@@ -118,8 +117,8 @@ func TestBoundTokens(t *testing.T) {
 			hits: map[oidctest.Endpoint]int{oidctest.Token: 2, oidctest.UserInfo: 2}},
 		{name: "with pushed requests", mode: DPoPOn, options: []oidctest.Option{oidctest.BoundTokens(), oidctest.PushedRequests()},
 			hits: map[oidctest.Endpoint]int{oidctest.PushedRequest: 1, oidctest.Token: 2, oidctest.UserInfo: 2}},
-		// The first proof at each endpoint lacks a nonce; each answer, also a good one,
-		// brings that of the next.
+		// The first proof at each endpoint lacks a nonce. Each response contains the next
+		// nonce, even a successful one.
 		{name: "with nonces", mode: DPoPOn, options: []oidctest.Option{oidctest.BoundTokens(), oidctest.PushedRequests(), oidctest.ProofNonces()},
 			hits: map[oidctest.Endpoint]int{oidctest.PushedRequest: 2, oidctest.Token: 3, oidctest.UserInfo: 3}},
 		{name: "with nonces and assertions, none of which comes twice", mode: DPoPOn,
@@ -170,7 +169,7 @@ func TestBoundTokens(t *testing.T) {
 	}
 }
 
-// Bearer tokens stay what they are, where DPoP is not to be used.
+// Tokens are bearer tokens if DPoP is not to be used.
 func TestBearerTokens(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -215,8 +214,9 @@ func TestBearerTokens(t *testing.T) {
 	}
 }
 
-// A provider may bind the refresh token of a public client alone, and give bearer tokens
-// (RFC 9449, section 5). It goes on being redeemed with the key, also when it has changed.
+// A provider may bind only the refresh token of a public client, and issue bearer access
+// tokens (RFC 9449, section 5). The key is needed for all further refreshes, even after the
+// refresh token has been rotated.
 func TestARefreshTokenCanBeBoundAlone(t *testing.T) {
 	t.Parallel()
 	b := newBound(t, DPoPAuto, oidctest.DPoP(), oidctest.RefreshTokens())
@@ -237,7 +237,7 @@ func TestARefreshTokenCanBeBoundAlone(t *testing.T) {
 	}
 }
 
-// Where dpop is on, nothing is ever less: the error says what is wrong.
+// With dpop on, bearer tokens are never accepted. The error says what is wrong.
 func TestDPoPIsNotDowngraded(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -271,7 +271,7 @@ func TestDPoPIsNotDowngraded(t *testing.T) {
 	}
 }
 
-// A list of algorithms for proofs that is none keeps users out only where it is needed.
+// A malformed list of proof algorithms prevents logins only if DPoP is required.
 func TestAListForProofsThatIsNone(t *testing.T) {
 	t.Parallel()
 	for mode, want := range map[DPoPMode]string{DPoPOff: "", DPoPAuto: "", DPoPOn: "the provider does not offer DPoP"} {
@@ -285,7 +285,7 @@ func TestAListForProofsThatIsNone(t *testing.T) {
 	}
 }
 
-// A refresh that brings a bearer token is no way around it either.
+// With dpop on, a refresh that returns a bearer token is refused as well.
 func TestDPoPIsNotDowngradedByARefresh(t *testing.T) {
 	t.Parallel()
 	b := newBound(t, DPoPOn, oidctest.DPoP(), oidctest.RefreshTokens())
@@ -302,7 +302,7 @@ func TestDPoPIsNotDowngradedByARefresh(t *testing.T) {
 	}
 }
 
-// What began before dpop was on is bound from now on.
+// Sessions that began before dpop was on get a key at their next refresh.
 func TestWhatBeganBeforeGetsAKey(t *testing.T) {
 	t.Parallel()
 	b := newBound(t, DPoPOff, oidctest.DPoP(), oidctest.RefreshTokens())
@@ -317,8 +317,8 @@ func TestWhatBeganBeforeGetsAKey(t *testing.T) {
 	good(t, b.userinfo(refreshed))
 }
 
-// Without discovery nothing says what the provider offers: on is the operator's word,
-// and auto has none.
+// Without discovery, the offers of the provider are unknown: on uses DPoP, and auto does
+// not.
 func TestDPoPWithoutDiscovery(t *testing.T) {
 	t.Parallel()
 	for mode, want := range map[DPoPMode]bool{DPoPOn: true, DPoPAuto: false, DPoPOff: false} {
@@ -335,7 +335,7 @@ func TestDPoPWithoutDiscovery(t *testing.T) {
 	}
 }
 
-// A provider that wants another nonce for ever is asked twice, and no more.
+// If a provider refuses its own nonce, the request is sent twice, and no more.
 func TestANonceIsTriedOnce(t *testing.T) {
 	t.Parallel()
 	const advice = "(it wants a nonce in the DPoP proof, and does not take the one that it gave)"
@@ -370,7 +370,7 @@ func TestANonceIsTriedOnce(t *testing.T) {
 	}
 }
 
-// A refusal without a nonce that can be used is not tried again.
+// A refusal without a usable nonce is not retried.
 func TestARefusalWithoutANonce(t *testing.T) {
 	t.Parallel()
 	for name, nonce := range map[string]string{"none": "", "one with a space": "a b", "one that is too long": strings.Repeat("n", 2000)} {
@@ -386,8 +386,8 @@ func TestARefusalWithoutANonce(t *testing.T) {
 	}
 }
 
-// A request that is repeated has the nonce of its own refusal, whatever others have got
-// meanwhile: a provider may have nonces that are for one key, or count once.
+// A repeated request uses the nonce from its own refusal, even if another login has
+// received one meanwhile: a provider may issue nonces for one key, or for one use.
 func TestANonceIsThatOfTheRefusal(t *testing.T) {
 	t.Parallel()
 	var login func() error
@@ -433,7 +433,7 @@ func TestANonceIsThatOfTheRefusal(t *testing.T) {
 	good(t, login())
 }
 
-// A nonce that the provider has forgotten costs one request.
+// A nonce that the provider has forgotten costs one extra request.
 func TestANonceThatIsTooOld(t *testing.T) {
 	t.Parallel()
 	b := newBound(t, DPoPOn, oidctest.BoundTokens(), oidctest.ProofNonces(), oidctest.RefreshTokens())
@@ -447,8 +447,8 @@ func TestANonceThatIsTooOld(t *testing.T) {
 	b.expectHits(map[oidctest.Endpoint]int{oidctest.Token: 4, oidctest.UserInfo: 4})
 }
 
-// Where a proof is refused for good, the message says what to look at, and nothing is
-// tried again.
+// If a proof is refused for another reason than its nonce, the error says what to check,
+// and the request is not repeated.
 func TestAProofThatIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, at := range []oidctest.Endpoint{oidctest.PushedRequest, oidctest.Token, oidctest.UserInfo} {
@@ -472,7 +472,7 @@ func TestAProofThatIsRefused(t *testing.T) {
 	}
 }
 
-// A refresh says the same, and neither ends the session nor counts as an outage.
+// The same error at a refresh neither ends the session nor counts as an outage.
 func TestAProofThatIsRefusedAtARefresh(t *testing.T) {
 	t.Parallel()
 	b := newBound(t, DPoPOn, oidctest.BoundTokens(), oidctest.RefreshTokens())
@@ -489,7 +489,7 @@ func TestAProofThatIsRefusedAtARefresh(t *testing.T) {
 	}
 }
 
-// Keys are those of logins, or one for all logins of this process at the provider.
+// Each login has its own key, or all logins of this process at the provider share one.
 func TestKeysOfLogins(t *testing.T) {
 	t.Parallel()
 	b := newBound(t, DPoPOn, oidctest.BoundTokens())
@@ -513,7 +513,7 @@ func TestKeysOfLogins(t *testing.T) {
 	}
 }
 
-// What a provider repeats of a proof stays out of the words of its refusal.
+// The description of a refusal does not contain a proof that the provider repeats in it.
 func TestAProofIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	b := newBound(t, DPoPOn, oidctest.BoundTokens())

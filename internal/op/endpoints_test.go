@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// The JSON of Endpoints is part of a hash that names what is kept of a provider:
-// another form would lose it.
+// The JSON of Endpoints is part of the hash that names the stored documents of a provider.
+// If it changed, they would be lost.
 func TestJSONOfEndpointsStays(t *testing.T) {
 	t.Parallel()
 	var e Endpoints

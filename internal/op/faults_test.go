@@ -18,7 +18,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// pipes dials a server of the test's own that lives by the time of its bubble.
+// pipes dials a server in the test, which uses the clock of the synctest bubble.
 func pipes(serve func(connection int, request *http.Request, w io.Writer) (keep bool)) func(func(string, string, syscall.RawConn) error) dialContext {
 	var dialled atomic.Int64
 	return func(func(string, string, syscall.RawConn) error) dialContext {
@@ -46,8 +46,8 @@ func pipes(serve func(connection int, request *http.Request, w io.Writer) (keep 
 
 const emptyObject = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
-// X13 and X14. A call takes as long as the provider needs, and never longer than the
-// timeout of ten seconds, however the time is spent.
+// A call takes as long as the provider needs, but never longer than the timeout of ten
+// seconds, no matter how slow the response is.
 func TestACallEndsWithinItsTimeout(t *testing.T) {
 	t.Parallel()
 	const timeout = 10 * time.Second
@@ -88,7 +88,7 @@ func TestACallEndsWithinItsTimeout(t *testing.T) {
 					if good := err == nil; good != row.good {
 						t.Errorf("expected an answer: %t, seen the error %v", row.good, err)
 					}
-					time.Sleep(48 * time.Hour) // the server's part ends
+					time.Sleep(48 * time.Hour) // let the server end
 				})
 			})
 		}
@@ -122,8 +122,8 @@ func endless(w io.Writer, first, rest string) {
 	}
 }
 
-// X22. A server closes a connection that was kept just as a request comes by it. A GET is
-// sent once more; what carries a code or a token is not, since it may have arrived.
+// A server closes an idle connection just when a request arrives on it. A GET is sent
+// again. A POST is not: it carries a code or a token, and it may have been processed.
 func TestOnlyAGETIsSentAgain(t *testing.T) {
 	t.Parallel()
 	for method, want := range map[string]int64{http.MethodGet: 3, http.MethodPost: 2} {
@@ -145,7 +145,7 @@ func TestOnlyAGETIsSentAgain(t *testing.T) {
 				send := func() error {
 					var body io.Reader
 					if method == http.MethodPost {
-						body = io.NopCloser(strings.NewReader("code=x")) // as the back channel sends it
+						body = io.NopCloser(strings.NewReader("code=x")) // like token requests
 					}
 					request, err := http.NewRequestWithContext(t.Context(), method, "http://op.test/any", body)
 					if err != nil {
@@ -168,8 +168,8 @@ func TestOnlyAGETIsSentAgain(t *testing.T) {
 	}
 }
 
-// X15. Each document of a provider, cut after each of its bytes, is an error: whether the
-// connection ends there, or HTTP is in good order and the document is not.
+// Each document of a provider, truncated at any byte, is an error: if the connection ends
+// there, and if the HTTP framing is correct.
 func TestADocumentThatIsCutIsAnError(t *testing.T) {
 	t.Parallel()
 	now := time.Now
@@ -246,7 +246,7 @@ func TestADocumentThatIsCutIsAnError(t *testing.T) {
 		}
 		for n := range size {
 			f := oidctest.Fault{Body: func(honest []byte) []byte { return honest[:min(n, len(honest)-1)] }}
-			if n%2 == 1 { // every other one ends with the connection
+			if n%2 == 1 { // every other response ends with the connection
 				f = oidctest.Fault{Cut: true, CutAfter: n, Chunked: n%4 == 1}
 			}
 			provider.Lie(func(l *oidctest.Faults) { *l.At(row.endpoint) = f })
@@ -258,8 +258,7 @@ func TestADocumentThatIsCutIsAnError(t *testing.T) {
 	}
 }
 
-// X18. What is deep or wide costs time in proportion to its size, which is limited: for a
-// megabyte of members, less than 100 ms.
+// Reading deep or wide documents takes time in proportion to their size, which is limited.
 func TestDeepAndWideDocumentsCostLittle(t *testing.T) {
 	t.Parallel()
 	for name, document := range map[string]func(size int) string{
@@ -289,12 +288,12 @@ func TestDeepAndWideDocumentsCostLittle(t *testing.T) {
 				return max(time.Since(began), 100*time.Microsecond)
 			}
 			var times float64
-			for range 20 { // a machine that has much else to do gets another chance
+			for range 20 { // several attempts, because the machine may be busy
 				if times = float64(cost(large)) / float64(cost(small)); times < 24 {
 					break
 				}
 			}
-			if times >= 24 { // what grows with the square takes 64 times as long
+			if times >= 24 { // quadratic time would be 64 times as long
 				t.Errorf("%s, read as %s: expected eight times the size to take about eight times as long, seen %.0f", name, reader, times)
 			}
 		}

@@ -10,8 +10,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Keys that are read from an operator's file can sign, and are published without their
-// private parts, as a key set that we would read ourselves. Errors repeat nothing of the file.
+// Keys from an operator's file can sign, and are published without their private parts, as
+// a key set that can be parsed. Errors contain nothing of the file.
 func FuzzPrivateKeys(f *testing.F) {
 	for _, name := range []string{"rsa", "p256", "ed25519", "rsa-weak"} {
 		f.Add(keyPEM(f, name, "PRIVATE KEY"))
@@ -100,8 +100,8 @@ type keeps []byte
 func (k keeps) Load(context.Context, string) ([]byte, error) { return k, nil }
 func (k keeps) Store(context.Context, string, []byte) error  { return nil }
 
-// A document that a storage has is used only within a day of its fetch, and where it
-// comes from the future it is not.
+// A stored document is used only if it was fetched within the last day and not in the
+// future.
 func FuzzKeptDocument(f *testing.F) {
 	whole, err := json.Marshal(kept{Fetched: tokenTime.Unix() - 60, Document: []byte(document)})
 	if err != nil {
@@ -129,7 +129,7 @@ func FuzzKeptDocument(f *testing.F) {
 		if same := s.read(t.Context(), keeps(again)); same == nil || same.sum() != k.sum() || same.Fetched != k.Fetched {
 			t.Errorf("%q comes back as %q", text, again)
 		}
-		// What is in it counts only as any metadata would.
+		// A stored document gets the same checks as other metadata.
 		config := DiscoveryConfig{Issuer: tokenIssuer}
 		if metadata, err := config.parse(k.Document); err == nil && metadata.Issuer != tokenIssuer {
 			t.Errorf("%q: the issuer is %q", text, metadata.Issuer)
@@ -137,8 +137,8 @@ func FuzzKeptDocument(f *testing.F) {
 	})
 }
 
-// What an operator's claims parameter demands, a transaction carries, and nothing
-// satisfies it by saying nothing.
+// A transaction carries what an operator's claims parameter demands, and an ID token
+// without acr does not satisfy it.
 func FuzzClaimsRequest(f *testing.F) {
 	for _, text := range []string{
 		`{}`, `{"id_token":{"acr":{"essential":true,"values":["a","b"]}}}`, `{"id_token":{"acr":{"essential":true,"value":"a","value":"b"}}}`, `{"userinfo":null,"id_token":{"acr":null}}`,

@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// The claims that the provider of these tests signs.
+// These are the claims that the provider of these tests signs.
 const (
 	goodIDToken     = `{"iss":"https://op.example","sub":"u-1","aud":"rp","exp":1800000300,"iat":1799999990,"nonce":"n","auth_time":1799999000,"acr":"gold"}`
 	goodLogoutToken = `{"iss":"https://op.example","sub":"u-1","aud":"rp","exp":1800000300,"iat":1799999990,"jti":"j","sid":"s","events":{"http://schemas.openid.net/event/backchannel-logout":{}}}`
 )
 
-// tokenClient is a client of the provider of these tests, which needs no discovery.
+// tokenClient returns a client of the provider of these tests, which needs no discovery.
 func tokenClient(t testing.TB) *Client {
 	t.Helper()
 	now := func() time.Time { return tokenTime }
@@ -28,7 +28,7 @@ func tokenClient(t testing.TB) *Client {
 	}
 }
 
-// headerOf returns the header of a JWT of a type.
+// headerOf returns a JWT header with the given type.
 func headerOf(t testing.TB, typ string) string {
 	t.Helper()
 	text, err := json.Marshal(map[string]string{"alg": "ES256", "kid": "p256", "typ": typ})
@@ -38,7 +38,7 @@ func headerOf(t testing.TB, typ string) string {
 	return string(text)
 }
 
-// said is how another reader understands the claims that both kinds of tokens have.
+// said has the claims that ID tokens and logout tokens share, as another parser reads them.
 type said struct {
 	Iss, Sub, Nonce, Sid, Jti *string
 	Aud                       any
@@ -59,8 +59,8 @@ func (s said) isForUs() bool {
 	return s.Aud == "rp" || isList && slices.Contains(list, any("rp"))
 }
 
-// Whatever a provider signs, a login takes only what another reader takes for an ID
-// token of this login as well, and nothing that another key has signed.
+// A login accepts only what another parser also considers an ID token for this login, and
+// nothing signed by another key.
 func FuzzIDToken(f *testing.F) {
 	for _, claims := range []string{
 		goodIDToken, goodLogoutToken, goodToken, `{}`, `{"iss":"https://op.example","iss":"https://evil.example"}`,
@@ -106,7 +106,7 @@ func FuzzIDToken(f *testing.F) {
 	})
 }
 
-// readExactly reads claims whose names count with their case.
+// readExactly reads claims with case-sensitive names.
 func readExactly(t testing.TB, all Claims) said {
 	t.Helper()
 	known := make(Claims)
@@ -122,8 +122,8 @@ func readExactly(t testing.TB, all Claims) said {
 	return readSaid(t, string(text))
 }
 
-// A logout token that is accepted says what ended, at which provider and for whom, and
-// is no ID token.
+// An accepted logout token says which sessions ended, is from the provider, is for this
+// client, and is not an ID token.
 func FuzzLogoutToken(f *testing.F) {
 	for _, claims := range []string{
 		goodLogoutToken, goodIDToken, `{}`, strings.Replace(goodLogoutToken, `"sid":"s",`, "", 1), strings.Replace(goodLogoutToken, `"exp":1800000300,`, "", 1),
@@ -169,8 +169,8 @@ func FuzzLogoutToken(f *testing.F) {
 	})
 }
 
-// What is read of a token before its signature is checked is its second part, and the
-// algorithm is one that is accepted.
+// Before the signature is verified, claims are read only from the second part of a token,
+// and only if the algorithm is accepted.
 func FuzzPeek(f *testing.F) {
 	good := mint(f, "p256", headerOf(f, "JWT"), goodIDToken)
 	parts := strings.Split(good, ".")
@@ -220,8 +220,8 @@ func FuzzPeek(f *testing.F) {
 	})
 }
 
-// An answer of userinfo is JSON or a JWT by the provider, and never one taken for the
-// other.
+// A userinfo response is JSON or a JWT signed by the provider, and neither is
+// mistaken for the other.
 func FuzzUserinfo(f *testing.F) {
 	signed := mint(f, "p256", headerOf(f, "JWT"), goodIDToken)
 	for _, body := range []string{`{"sub":"u-1"}`, " {}\n", signed, " " + signed + "\n", "eyJ", mint(f, "p256-b", headerOf(f, "JWT"), goodIDToken), `"` + signed + `"`, "\ufeff{}", "....", ""} {
@@ -255,8 +255,8 @@ func FuzzUserinfo(f *testing.F) {
 	})
 }
 
-// The platform's assertion is sent only as a signed JWT, in its time, for an audience
-// that is not the cluster's own.
+// The platform's assertion is sent only if it is a signed JWT that has not expired, and has
+// an audience other than the cluster itself.
 func FuzzAssertionFile(f *testing.F) {
 	for _, token := range []string{
 		platformToken(`{"aud":["https://op.test"],"exp":1800003600}`), platformToken(`{"aud":"https://kubernetes.default.svc","exp":1800003600}`), platformToken(`{"aud":"a","exp":1}`),

@@ -18,11 +18,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// mapped is a dialer for which names resolve as a test says: host to address. All
-// connections lead to loopback in truth.
+// mapped is a dialer that resolves host names to the given addresses. In fact, all
+// connections lead to loopback.
 type mapped map[string]string
 
-// from is an end of a connection at the address that a name resolves to.
+// from is a connection whose remote address is the one that a name resolves to.
 type from struct {
 	net.Conn
 	remote net.Addr
@@ -54,8 +54,7 @@ func (m mapped) dial(control func(network, address string, _ syscall.RawConn) er
 	}
 }
 
-// canary is a server on this machine that no request may reach: it has the
-// certificate of any name, and counts.
+// canary is a server on this machine that no request may reach. It counts requests.
 type canary struct {
 	*httptest.Server
 	hits atomic.Int32
@@ -75,8 +74,7 @@ func newCanary(t *testing.T, secure bool) *canary {
 	return c
 }
 
-// guardedClient is a client of a provider at https://idp.example, which names
-// resolve for as names says.
+// guardedClient returns a client of a provider. names says how host names resolve.
 func guardedClient(t *testing.T, op *oidctest.Provider, names mapped, change func(*DiscoveryConfig)) *Client {
 	t.Helper()
 	config := oidctest.CAPool()
@@ -89,7 +87,7 @@ func guardedClient(t *testing.T, op *oidctest.Provider, names mapped, change fun
 	return &Client{Discovery: remote, ClientID: "rp", Secret: func() (string, error) { return "a-secret-of-the-test-client", nil }, Now: time.Now}
 }
 
-// calls are what reaches each endpoint of a provider.
+// calls has the calls that send a request to each endpoint of a provider.
 var calls = []struct {
 	endpoint string
 	call     func(context.Context, *Client) error
@@ -124,8 +122,8 @@ var calls = []struct {
 	}},
 }
 
-// Fault A3: metadata that names an endpoint on our own machine is refused, in any
-// spelling, and nothing is sent there.
+// Metadata that names an endpoint on the local machine is refused, in any spelling, and no
+// request is sent there.
 func TestMetadataMustNotNameThisMachine(t *testing.T) {
 	t.Parallel()
 	spellings := []string{
@@ -141,7 +139,7 @@ func TestMetadataMustNotNameThisMachine(t *testing.T) {
 		for _, c := range calls {
 			for _, alias := range []bool{false, true} {
 				if alias && c.endpoint == "jwks_uri" {
-					continue // it has none
+					continue // there is no alias for it
 				}
 				for _, host := range spellings {
 					address := fmt.Sprintf("%s://%s:%s/stop", scheme, host, there.port)
@@ -156,7 +154,7 @@ func TestMetadataMustNotNameThisMachine(t *testing.T) {
 							}
 						}
 					})
-					// insecure allows plain http, and does not allow this.
+					// insecure allows plain http, but not this.
 					client := guardedClient(t, op, mapped{"idp.example": "192.0.2.1"}, func(rc *DiscoveryConfig) { rc.MTLS, rc.Insecure = alias, true })
 					err := c.call(t.Context(), client)
 					if err == nil {
@@ -177,8 +175,7 @@ func TestMetadataMustNotNameThisMachine(t *testing.T) {
 	}
 }
 
-// Fault A3: a name that resolves to an address of ours is refused when it is
-// connected to, whatever it resolved to before.
+// A name that resolves to a local address is refused at each connection.
 func TestMetadataMustNotLeadToThisMachineByName(t *testing.T) {
 	t.Parallel()
 	there := newCanary(t, false)
@@ -213,7 +210,7 @@ func TestMetadataMustNotLeadToThisMachineByName(t *testing.T) {
 	}
 }
 
-// The connection that Go's own dialer makes is judged as well.
+// Go's own dialer checks addresses as well.
 func TestDialerJudgesAddresses(t *testing.T) {
 	t.Parallel()
 	there := newCanary(t, false)
@@ -267,7 +264,7 @@ func TestProviderOnThisMachineMayNameIt(t *testing.T) {
 	}
 }
 
-// A configured endpoint is reached at loopback although the issuer is elsewhere.
+// A configured endpoint may be on loopback even if the issuer is elsewhere.
 func TestConfiguredEndpointsAreTheOperatorsWord(t *testing.T) {
 	t.Parallel()
 	op := oidctest.New(t, oidctest.TLS(), oidctest.Host("idp.example"), oidctest.Lenient())
@@ -283,7 +280,7 @@ func TestConfiguredEndpointsAreTheOperatorsWord(t *testing.T) {
 	}
 }
 
-// What goes through a proxy is judged by name; the proxy itself may be anywhere.
+// Requests through a proxy are checked by name. The proxy itself may be anywhere.
 func TestProxyOnThisMachineIsReached(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Value

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestHealthOverTime follows what is known of a provider through an outage.
+// TestHealthOverTime checks the health of a provider before, during and after an outage.
 func TestHealthOverTime(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32
@@ -81,13 +81,13 @@ func TestHealthOverTime(t *testing.T) {
 	_, _ = r.keys.current(t.Context())
 	ok := Health{State: OK, Read: read, Failed: failed}
 	check("when it answers", ok, Health{State: OK, Read: read}, 1)
-	r.Invalidate() // which makes it look old
+	r.Invalidate() // makes the metadata count as old
 	check("when it is doubted", ok, Health{State: OK, Read: read}, 1)
 
 	down.Store(true)
 	now = now.Add(2 * time.Hour)
 	_, _ = r.keys.current(t.Context())
-	// The old metadata leads to the keys' address, which fails as well.
+	// The old metadata is used to fetch the keys, which fails as well.
 	check("when it is down again", Health{State: Failing, Read: read, Failed: now}, Health{State: Failing, Read: read, Failed: now}, 1)
 	if h, _ := r.KeysHealth(); !h.Next.Equal(now.Add(firstPause)) {
 		t.Errorf("the next look for keys is at %v", h.Next)

@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// clientFor is the client of a provider that is a test's server.
+// clientFor returns a client for a provider that is a test server.
 func clientFor(t *testing.T, server *httptest.Server, timeout time.Duration) *http.Client {
 	t.Helper()
 	t.Cleanup(server.Close)
@@ -45,8 +45,8 @@ func get(t *testing.T, client *http.Client, address string) ([]byte, error) {
 	return answer.body, nil
 }
 
-// Servers close connections that nothing was sent on for a while, and may do so while a
-// request is on its way: a token request could then not be repeated.
+// Servers close idle connections, perhaps while a request is on its way. A token request
+// could not be repeated then.
 func TestNoRequestIsSentOnAConnectionThatTheServerIsAboutToClose(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -68,8 +68,8 @@ func TestNoRequestIsSentOnAConnectionThatTheServerIsAboutToClose(t *testing.T) {
 	})
 }
 
-// closesIdle dials a server that answers requests, and closes a connection on which a
-// request comes after so long a time.
+// closesIdle dials a server that answers requests, but closes the connection if a request
+// arrives after the given idle time.
 func closesIdle(limit time.Duration) func(func(string, string, syscall.RawConn) error) dialContext {
 	return func(func(string, string, syscall.RawConn) error) dialContext {
 		return func(context.Context, string, string) (net.Conn, error) {
@@ -91,7 +91,7 @@ func closesIdle(limit time.Duration) func(func(string, string, syscall.RawConn) 
 	}
 }
 
-// Fault X17.
+// Responses have a size limit, after decompression, and so do headers.
 func TestAnswersHaveALimit(t *testing.T) {
 	t.Parallel()
 	send := func(w io.Writer, size int) { _, _ = io.CopyN(w, spaces{}, int64(size)) }
@@ -138,7 +138,7 @@ func TestAnswersHaveALimit(t *testing.T) {
 	}
 }
 
-// spaces reads as white space without end.
+// spaces is an endless reader of spaces.
 type spaces struct{}
 
 func (spaces) Read(p []byte) (int, error) {
@@ -176,7 +176,7 @@ func TestASlowAnswerIsCutOff(t *testing.T) {
 			<-r.Context().Done()
 			return
 		}
-		for r.Context().Err() == nil { // a byte at a time, for ever
+		for r.Context().Err() == nil { // a byte at a time, forever
 			_, _ = io.WriteString(w, " ")
 			w.(http.Flusher).Flush()
 			time.Sleep(10 * time.Millisecond)
@@ -283,7 +283,7 @@ func TestOnlyKnownCertificatesAreTrusted(t *testing.T) {
 	}
 }
 
-// The transport of token requests reads responses, and its caller explains errors again.
+// The transport of token requests explains a timeout, and so does its caller.
 func TestATimeoutIsExplainedOnce(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// introspected returns what a provider at this address is asked with.
+// introspected returns a client for the given introspection endpoint.
 func introspected(t testing.TB, endpoint string) *Introspection {
 	t.Helper()
 	discovery := NewDiscovery(DiscoveryConfig{
@@ -24,7 +24,7 @@ func introspected(t testing.TB, endpoint string) *Introspection {
 	}
 }
 
-// checkAnswer judges an introspection response.
+// checkAnswer checks an introspection response.
 func checkAnswer(t testing.TB, i *Introspection, answer string) (*AccessToken, error) {
 	t.Helper()
 	claims, err := parseObject([]byte(answer))
@@ -61,7 +61,7 @@ func TestGoodIntrospectionResponses(t *testing.T) {
 	}
 }
 
-// Each row is one way in which an introspection response can lie.
+// Each row is a response with one flaw.
 func TestHostileIntrospectionResponses(t *testing.T) {
 	t.Parallel()
 	i := introspected(t, tokenIssuer+"/introspect")
@@ -131,7 +131,7 @@ func TestHostileIntrospectionResponses(t *testing.T) {
 	}
 }
 
-// What is no answer says nothing about the token.
+// A response that is not valid says nothing about the token.
 func TestFailedIntrospection(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

@@ -17,13 +17,13 @@ const (
 	goodResponse   = `{"iss":"https://op.example","aud":"rp","exp":1800000300,"state":"s-1","code":"c-1"}`
 )
 
-// responseWith returns the claims of a good response with some replaced or added; a
-// member that becomes null counts as absent.
+// responseWith returns the claims of a good response with some replaced or added. null
+// removes a member.
 func responseWith(members string) string {
 	return strings.TrimSuffix(goodResponse, "}") + "," + members + "}"
 }
 
-// replaced returns the claims of a good response with a part of their text replaced.
+// replaced returns the claims of a good response with a part of the text replaced.
 func replaced(old, by string) string {
 	if !strings.Contains(goodResponse, old) {
 		panic(old)
@@ -31,7 +31,7 @@ func replaced(old, by string) string {
 	return strings.Replace(goodResponse, old, by, 1)
 }
 
-// responding is a client whose provider signs with ES256.
+// responding returns a client whose provider signs with ES256.
 func responding(t testing.TB) *Client {
 	t.Helper()
 	c := tokenClient(t)
@@ -129,7 +129,7 @@ func hmacToken(t testing.TB, secret string) string {
 	return input + "." + b64url(string(mac.Sum(nil)))
 }
 
-// A secret signs responses where HS256 is configured, and nowhere else.
+// A client secret verifies responses only if HS256 is configured.
 func TestAResponseThatASecretSigns(t *testing.T) {
 	t.Parallel()
 	secret := strings.Repeat("s", 32)
@@ -204,8 +204,8 @@ func TestResponseModesThatAreOffered(t *testing.T) {
 	}
 }
 
-// FuzzVerifyResponse: what is accepted of a response is what the provider has signed,
-// and another reader sees the same; an error is short and repeats nothing of it.
+// FuzzVerifyResponse checks that a response is accepted only if the provider has signed it,
+// and that another parser reads the same parameters. Errors are short.
 func FuzzVerifyResponse(f *testing.F) {
 	for _, claims := range []string{
 		goodResponse, responseWith(`"error":"access_denied"`), responseWith(`"state":"x"`), replaced("1800000300", "1e9"), replaced(`"rp"`, `["rp",7]`),

@@ -13,7 +13,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// signed is a token of one of the test's keys.
+// signed returns a JWS by a test key.
 func signed(t testing.TB, name, kid string, alg jose.SignatureAlgorithm) *jose.JSONWebSignature {
 	t.Helper()
 	return signedWith(t, testKeys()[name], kid, alg)
@@ -44,7 +44,7 @@ func signedWith(t testing.TB, key crypto.Signer, kid string, alg jose.SignatureA
 	return jws
 }
 
-// jwks is a provider's key set endpoint in a synctest bubble.
+// jwks is the key set endpoint of a provider, in a synctest bubble.
 type jwks struct {
 	mu       sync.Mutex
 	document []byte
@@ -97,7 +97,7 @@ func TestKeysAreFetchedOnceAndKept(t *testing.T) {
 		if op.fetches != 1 {
 			t.Errorf("%d fetches", op.fetches)
 		}
-		// After a quarter of an hour a withdrawn key is withdrawn here too.
+		// After a quarter of an hour, a withdrawn key is no longer accepted.
 		op.set(keySetOf(member(t, "p384", "")), nil)
 		if err := verifies(t, s, token); err == nil || op.fetches < 2 {
 			t.Errorf("%v after %d fetches", err, op.fetches)
@@ -116,7 +116,7 @@ func TestANewKeyIsLookedForAtOnce(t *testing.T) {
 		if err := verifies(t, s, signed(t, "p256-b", "p256-b", jose.ES256)); err != nil {
 			t.Error(err)
 		}
-		// The same kid, another key: some providers do that.
+		// Some providers reuse a kid for another key.
 		op.set(keySetOf(strings.Replace(member(t, "p256-b", ""), `"kid":"p256-b"`, `"kid":"p256"`, 1)), nil)
 		if err := verifies(t, s, signed(t, "p256-b", "p256", jose.ES256)); err != nil {
 			t.Error(err)
@@ -219,7 +219,7 @@ func TestAllWhoAskShareOneFetch(t *testing.T) {
 				}
 			})
 		}
-		gone() // must not take the fetch from the others
+		gone() // must not cancel the fetch for the others
 		wg.Wait()
 		if op.fetches != 1 {
 			t.Errorf("%d fetches", op.fetches)

@@ -18,7 +18,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// testKeys are made once: RSA keys are slow to make.
+// testKeys are created once, because creating RSA keys is slow.
 var testKeys = sync.OnceValue(func() map[string]crypto.Signer {
 	must := func(key crypto.Signer, err error) crypto.Signer {
 		if err != nil {
@@ -38,7 +38,7 @@ var testKeys = sync.OnceValue(func() map[string]crypto.Signer {
 	}
 })
 
-// member is a public key as a member of a key set, with more members put in.
+// member returns a public key as a member of a key set, with additional members.
 func member(t testing.TB, name, more string) string {
 	t.Helper()
 	data, err := json.Marshal(jose.JSONWebKey{Key: testKeys()[name].Public(), KeyID: name})
@@ -183,12 +183,12 @@ func TestWhichKeyFitsWhichAlgorithm(t *testing.T) {
 		for _, alg := range all {
 			want := slices.Contains(algs, alg)
 			if alg == "RSA-OAEP" && name == "rsa" {
-				continue // cannot be the algorithm of a signature
+				continue // not a signature algorithm
 			}
 			if got := fits(key, alg); got != want {
 				t.Errorf("%s for %s: %v", name, alg, got)
 			}
-			// A key that names its algorithm is for that alone.
+			// A key with an algorithm fits only that one.
 			for _, own := range all {
 				named := key
 				named.Algorithm = own
@@ -239,7 +239,7 @@ func ExampleParseKeys() {
 	// Output: none of the 1 keys in the key set can be used: "k1": crv is "secp256k1", which is not known here
 }
 
-// Fault D9: a flaw in an unused member costs no key.
+// A flaw in an unneeded member of a key does not make the key unusable.
 func TestFlawsInMembersThatNobodyNeedsCostNoKey(t *testing.T) {
 	t.Parallel()
 	for _, more := range []string{
@@ -253,7 +253,7 @@ func TestFlawsInMembersThatNobodyNeedsCostNoKey(t *testing.T) {
 	}
 }
 
-// Fault D9: a key that is skipped leaves its name and the reason.
+// A skipped key is reported with its kid and the reason.
 func TestSkippedKeysLeaveTheirReason(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

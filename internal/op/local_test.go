@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Fault A3: each spelling of an address that is ours.
+// Each spelling of a local address is recognized.
 func TestLocalityOfHost(t *testing.T) {
 	t.Parallel()
 	for host, want := range map[string]locality{
@@ -37,7 +37,7 @@ func TestLocalityOfHost(t *testing.T) {
 	}
 }
 
-// Whatever the standard library calls local is local here, however it is wrapped.
+// Addresses that the standard library considers local are local here too, in any form.
 func FuzzLocalityOfHost(f *testing.F) {
 	for _, seed := range []string{"127.0.0.1", "::1", "fe80::1%x", "64:ff9b::1", "0x7f.1", "１.２", "xn--a", "127.1.", "%31"} {
 		f.Add(seed)

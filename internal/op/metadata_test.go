@@ -215,7 +215,8 @@ func TestAliasesAreForBackChannels(t *testing.T) {
 	}
 }
 
-// TestMalformedAliases: only clients with a certificate need them.
+// TestMalformedAliases checks that only clients with a certificate refuse malformed
+// aliases.
 func TestMalformedAliases(t *testing.T) {
 	t.Parallel()
 	for _, change := range [][2]string{
@@ -240,7 +241,7 @@ func TestMalformedAliases(t *testing.T) {
 	}
 }
 
-// What is configured counts more than an alias, as more than anything found.
+// Configured endpoints take precedence over aliases.
 func TestOverridesCountMoreThanAliases(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -299,7 +300,7 @@ func TestAddressesOfProviders(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		address      string
-		ok, insecure bool // insecure: is it allowed when that is set
+		ok, insecure bool // insecure: allowed with that option
 	}{
 		{"https://op.example", true, true},
 		{"https://op.example:8443/a?b=c", true, true},

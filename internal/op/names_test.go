@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// What the name server of these tests says.
+// Record types and response codes of DNS.
 const (
 	typeA         = 1
 	typeAAAA      = 28
@@ -22,14 +22,13 @@ const (
 	noSuchName    = 3
 )
 
-// nameServer answers for names that end in .names.test as a test wants it, and for no
-// other one.
+// nameServer is a DNS server for the names under names.test. All other names do not exist.
 type nameServer struct {
 	conn net.PacketConn
-	fail atomic.Bool // flaps.names.test
+	fail atomic.Bool // for flaps.names.test
 }
 
-// names serves all tests of this package: the resolver of Go is one for the process.
+// names serves all tests of this package, because Go's default resolver is global.
 var names = newNameServer()
 
 func newNameServer() *nameServer {
@@ -58,7 +57,7 @@ func (s *nameServer) serve() {
 	}
 }
 
-// answer is the message for a query with one question (RFC 1035 4), or nil for silence.
+// answer returns the response to a query with one question (RFC 1035 4), or nil for none.
 func (s *nameServer) answer(query []byte) []byte {
 	end, labels := 12, []string(nil)
 	for query[end] != 0 {
@@ -76,7 +75,7 @@ func (s *nameServer) answer(query []byte) []byte {
 		if s.fail.Load() {
 			code, addresses = serverFailure, nil
 		}
-	case "broken6.names.test": // its IPv6 address leads nowhere (RFC 6666)
+	case "broken6.names.test": // its IPv6 address is unreachable (RFC 6666)
 		code, addresses = 0, []net.IP{net.ParseIP("100::1"), net.IPv4(127, 0, 0, 1)}
 	}
 	message := append([]byte{query[0], query[1], 0x81, 0x80 | code, 0, 1, 0, 0, 0, 0, 0, 0}, query[12:end+5]...)
@@ -95,8 +94,8 @@ func (s *nameServer) answer(query []byte) []byte {
 	return message
 }
 
-// X24. A name that is not found is an error within the timeout, and is looked up again
-// by the next call; an address of several that leads nowhere delays a call a little.
+// A failed lookup is an error within the timeout, and the next call looks the name up
+// again. An unreachable address of several does not fail a call.
 func TestNamesThatAreNotFound(t *testing.T) {
 	t.Parallel()
 	const timeout = 20 * time.Second

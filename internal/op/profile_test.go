@@ -17,7 +17,7 @@ func TestMetadataAsAProfileSeesIt(t *testing.T) {
 		profile Profile
 		change  func(*Metadata)
 		says    string
-		algs    []string // for ID tokens
+		algs    []string // of ID tokens
 	}{
 		{"no profile", "", func(m *Metadata) { m.Endpoints.Pushed = "" }, "", []string{"RS256", "PS256", "none"}},
 		{"some that fit", FAPI2, func(*Metadata) {}, "", []string{"PS256"}},
@@ -79,8 +79,7 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// An RSA key of a PEM file signs with PS256, whatever the metadata lists first.
-// No advice is given that the profile would refuse.
+// The advice never suggests what the profile would refuse.
 func TestAdviceWhereApplicationsGetNoToken(t *testing.T) {
 	t.Parallel()
 	for profile, want := range map[Profile]bool{"": true, FAPI2: false, FAPI2MessageSigning: false} {
@@ -95,6 +94,8 @@ func TestAdviceWhereApplicationsGetNoToken(t *testing.T) {
 	}
 }
 
+// With a profile, an RSA key from a PEM file signs with PS256, whatever the metadata lists
+// first.
 func TestKeysAsAProfileUsesThem(t *testing.T) {
 	t.Parallel()
 	jwk := func(alg, kind string) []byte {
@@ -108,8 +109,8 @@ func TestKeysAsAProfileUsesThem(t *testing.T) {
 		name   string
 		key    []byte
 		taken  []string // by the provider, for client assertions
-		alg    string   // empty: the key is refused
-		unfits bool     // the provider takes none of these
+		alg    string   // empty if the key is refused
+		unfits bool     // the provider accepts none of these
 	}{
 		{"an RSA key where RS256 is listed first", pemOf(t, newKey(t, "RSA")), []string{"RS256", "PS256"}, "PS256", false},
 		{"an RSA key where nothing is listed", pemOf(t, newKey(t, "RSA")), nil, "PS256", false},

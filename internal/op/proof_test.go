@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Providers count whole seconds: what is recent to them is recent here.
+// Providers count in whole seconds, so a fraction of a second does not make a sign-in too
+// old.
 func TestAFractionOfASecondIsNotTooOld(t *testing.T) {
 	t.Parallel()
 	authTime := time.Unix(1_700_000_000, 0)
@@ -34,7 +35,7 @@ func TestAFractionOfASecondIsNotTooOld(t *testing.T) {
 	}
 }
 
-// minutes returns a max_age.
+// minutes returns n minutes as a max_age.
 func minutes(n int) *time.Duration {
 	d := time.Duration(n) * time.Minute
 	return &d
@@ -52,7 +53,7 @@ func TestAProofIsChecked(t *testing.T) {
 		proof    Proof
 		authTime time.Time
 		acr      []string
-		cause    string // empty: it is enough
+		cause    string // empty if the proof is sufficient
 	}{
 		{name: "nothing demanded, nothing there"},
 		{name: "one value of the list", proof: Proof{ACR: [][]string{{"a", "b"}}}, acr: []string{"b"}},
@@ -97,8 +98,8 @@ func TestAProofIsChecked(t *testing.T) {
 	}
 }
 
-// What the fixed parameters demand and what a login has to prove are carried side by
-// side, and each keeps its meaning.
+// A transaction carries the demands of the fixed parameters and those of rules separately,
+// and both keep their meaning.
 func TestTransactionsCarryBothKindsOfDemands(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_700_000_000, 0)
@@ -132,7 +133,7 @@ func TestTransactionsCarryBothKindsOfDemands(t *testing.T) {
 	}
 }
 
-// Transactions of the version before open: their bytes are these.
+// Transactions from the previous release can be decoded: the encoding stays the same.
 func TestDemandsOfEarlierReleases(t *testing.T) {
 	t.Parallel()
 	hash := func(values ...string) (all string) {

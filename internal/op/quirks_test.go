@@ -120,7 +120,7 @@ func TestClaimsThatAreWithheld(t *testing.T) {
 	}
 }
 
-// TestQuirksAreWhole: each recognises something and changes something.
+// TestQuirksAreWhole checks that each quirk has all its parts.
 func TestQuirksAreWhole(t *testing.T) {
 	t.Parallel()
 	for _, q := range quirks {

@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/logtext"
 )
 
-// Fault D1, report F4: every way in which a provider explains a failure.
+// These are all forms in which providers explain a failure.
 func TestWhatAProviderSaysIsRead(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -95,7 +95,7 @@ func TestWhatAProviderSaysIsBounded(t *testing.T) {
 	}
 }
 
-// Fault D1: what we sent, and tokens of an answer, do not come back by the words.
+// Secrets from the request, and tokens in the response, do not appear in refusals.
 func TestSecretsDoNotComeBack(t *testing.T) {
 	t.Parallel()
 	const jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"
@@ -134,7 +134,7 @@ func TestSecretsDoNotComeBack(t *testing.T) {
 	}
 }
 
-// Of an answer that claims success nothing is quoted that could be a token.
+// Nothing that could be a token is quoted from a response that claims success.
 func TestTokensAreNotQuoted(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{

@@ -15,7 +15,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// requesting is a client that signs its requests with these keys of the tests.
+// requesting returns a client that signs its requests with the named test keys.
 func requesting(t testing.TB, object string, names ...string) *Client {
 	t.Helper()
 	c := tokenClient(t)
@@ -228,17 +228,17 @@ func TestAnEncryptedRequestIsSignedInside(t *testing.T) {
 	}
 }
 
-// reader is a provider that reads encrypted requests with one key, which it replaces
-// without keeping the old one.
+// reader is a provider that decrypts requests with one key. When it replaces the key, it
+// does not keep the old one.
 type reader struct {
 	client  *Client
 	now     time.Time
-	key     string // for encryption; empty for none
+	key     string // for encryption; empty if there is none
 	fetched int
 	pushed  int
 }
 
-// newReader returns a provider that takes pushed requests, and a client that encrypts
+// newReader returns a provider that accepts pushed requests, with a client that encrypts
 // them.
 func newReader(t *testing.T, key string) *reader {
 	t.Helper()
@@ -274,7 +274,7 @@ func newReader(t *testing.T, key string) *reader {
 	return r
 }
 
-// expect makes a login, and holds how often the provider was asked since the last one.
+// expect makes a login, and checks the number of requests for it.
 func (r *reader) expect(t *testing.T, flaw string, fetched, pushed int) {
 	t.Helper()
 	r.fetched, r.pushed = 0, 0
@@ -289,7 +289,7 @@ func (r *reader) expect(t *testing.T, flaw string, fetched, pushed int) {
 	}
 }
 
-// No login waits until the keys in memory are old.
+// Logins need not wait until the keys in memory expire.
 func TestAProviderReplacesItsKeyForEncryption(t *testing.T) {
 	t.Parallel()
 	r := newReader(t, "p256")
@@ -298,14 +298,14 @@ func TestAProviderReplacesItsKeyForEncryption(t *testing.T) {
 	r.expect(t, "", 1, 2)
 	r.expect(t, "", 0, 1)
 	r.key = ""
-	r.expect(t, "has no key for encryption", 2, 1) // after the old one, and after that again
+	r.expect(t, "has no key for encryption", 2, 1) // one fetch after the old key was refused, and another after that
 	r.now = r.now.Add(time.Minute)
 	r.key = "p256"
 	r.expect(t, "", 1, 1)
 }
 
-// A provider that refuses each request is asked for keys no more often than strangers may
-// have it asked.
+// If a provider refuses every request, the client fetches keys no more often than strangers
+// may cause it to.
 func TestARequestThatIsRefusedForGood(t *testing.T) {
 	t.Parallel()
 	r := newReader(t, "p256")
@@ -321,7 +321,8 @@ func TestARequestThatIsRefusedForGood(t *testing.T) {
 	r.expect(t, "invalid_request_object", 0, 1)
 }
 
-// Where the browser brings the refusal, the next login has new keys.
+// If the provider reports the refusal through the browser, the keys are fetched again for
+// the next login.
 func TestARefusedRequestHasKeysLookedAt(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]int{"invalid_request_object": 1, "access_denied": 0} {

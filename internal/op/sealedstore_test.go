@@ -37,7 +37,7 @@ func sealedStore(t *testing.T, memory *clustertest.Memory) *SealedStore {
 	}
 }
 
-// The key is public: an upgrade finds what an earlier release stored.
+// The storage key is fixed, so that an upgrade finds what an earlier release stored.
 func TestDocumentsAreStoredSealed(t *testing.T) {
 	t.Parallel()
 	storage := clustertest.NewMemory()
@@ -87,7 +87,7 @@ func TestDocumentsThatCountAsNone(t *testing.T) {
 	}
 }
 
-// Fault X33. A document that was cut counts as none, and the next one is whole.
+// A truncated document counts as none, and the next one that is stored is complete.
 func TestADocumentThatWasCutShort(t *testing.T) {
 	t.Parallel()
 	storage := clustertest.NewMemory()
@@ -111,7 +111,7 @@ func TestADocumentThatWasCutShort(t *testing.T) {
 	}
 }
 
-// rename gives the only file another name in the folder of documents.
+// rename renames the only file in the folder of documents.
 func rename(m *clustertest.Memory, name string) {
 	for key, content := range m.Files {
 		delete(m.Files, key)
@@ -119,7 +119,7 @@ func rename(m *clustertest.Memory, name string) {
 	}
 }
 
-// rotatedKeys is a source of keys whose second look finds a key that another instance made.
+// rotatedKeys has a new key, created by another instance, only after it is renewed.
 type rotatedKeys struct{ before, after *seal.Ring }
 
 func (k rotatedKeys) Ring(context.Context) (*seal.Ring, error)    { return k.before, nil }

@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// Report A13: errors of wrong settings differ from those of an outage.
+// Errors caused by wrong settings are distinguishable from those of an outage.
 func TestWrongSettingsAreNoOutage(t *testing.T) {
 	t.Parallel()
 	discovery := func(change func(m map[string]any)) func(*oidctest.Provider, *oidctest.Faults) {

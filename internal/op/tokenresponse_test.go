@@ -17,7 +17,7 @@ func tokenAnswerOf(status int, label, body string) *httpResponse {
 	return a
 }
 
-// Fault E4, report F10: odd forms of optional members count as absent.
+// Values of unexpected types in optional members count as absent.
 func TestExpiresInOfAnyForm(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -44,7 +44,7 @@ func TestExpiresInOfAnyForm(t *testing.T) {
 	}
 }
 
-// Report F10, contract 5.13.
+// Optional members of any type do not make a response invalid.
 func TestAdvisoryMembersOfAnyFormFailNothing(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"scope", "expires_in", "refresh_expires_in", "session_state", "not-before-policy", "refresh_token", "token_type", "ext_expires_in", "issued_token_type"} {
@@ -63,8 +63,8 @@ func TestAdvisoryMembersOfAnyFormFailNothing(t *testing.T) {
 	}
 }
 
-// A provider that says nothing of the scope granted what was requested; one that
-// says it in an odd form granted nothing that is known.
+// If a provider omits the scope, it granted what was requested. If the scope has an
+// unexpected type, what it granted is unknown.
 func TestTheGrantedScope(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -100,7 +100,7 @@ func TestOtherTokenTypesAreNoticed(t *testing.T) {
 	}
 }
 
-// Fault E3, report F2: an answer is read by what it is, and not by its label.
+// A token response is parsed by its content, regardless of the Content-Type.
 func TestTheLabelOfATokenAnswerChangesNothing(t *testing.T) {
 	t.Parallel()
 	for _, label := range []string{

@@ -7,8 +7,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// Fixed parameters never take the place of ours, and what they demand is known when
-// the configuration is loaded.
+// Fixed parameters never replace those that the plugin sets, and what they demand is known
+// when the configuration is loaded.
 func FuzzCheckParameters(f *testing.F) {
 	for _, query := range []string{
 		"prompt=login", "state=x", "redirect_uri=x", "max_age=60&prompt=none", "max_age=0&prompt=consent+none", "max_age=%7Benv.A%7D", "claims=%7B%7D", "claims=%7Benv.A%7D", "claims=x", "resource=urn%3Aa&resource=https%3A%2F%2Fb",

@@ -18,7 +18,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// keyPair returns a private key and a certificate of it, as PEM.
+// keyPair returns a private key and a certificate for it, in PEM.
 func keyPair(t *testing.T) (key, certificate string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -47,7 +47,7 @@ func write(t *testing.T, content string) (name string) {
 	return name
 }
 
-// A key is written as such, or named by a file or a placeholder.
+// A key may be given literally, as the name of a file, or as a placeholder.
 func TestKeysAreReadHoweverTheyAreNamed(t *testing.T) {
 	t.Parallel()
 	key, _ := keyPair(t)
@@ -97,7 +97,7 @@ func TestPublicKeysArePublished(t *testing.T) {
 	}
 }
 
-// Errors about keys repeat nothing that could be one.
+// Errors about keys contain nothing that could be a key.
 func TestErrorsAboutKeysHideThem(t *testing.T) {
 	t.Parallel()
 	key, certificate := keyPair(t)

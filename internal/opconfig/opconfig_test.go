@@ -10,10 +10,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// least are options that suffice.
+// least has the minimal options.
 var least = Options{Issuer: "https://login.example.com", ClientID: "app"}
 
-// variables takes the place of Caddy's replacer.
+// variables replaces Caddy's replacer.
 var variables = placeholder.Expander{Replace: func(text string) (string, error) {
 	values := map[string]string{"{env.NAME}": "sub", "{env.GROUPS}": "groups", "{env.ISSUER}": "https://login.example.com"}
 	if value, ok := values[text]; ok {
@@ -31,8 +31,8 @@ func resolved(t *testing.T, o Options) *Resolved {
 	return r
 }
 
-// Documents of providers are kept under this hash: another one would lose those of
-// earlier releases.
+// The hash names the stored documents of providers. If it changed, those of earlier
+// releases would be lost.
 func TestHashOfOptionsStays(t *testing.T) {
 	t.Parallel()
 	byHand := least
@@ -100,7 +100,8 @@ func TestSessionsAreBoundToWhatSaysWhoAUserIs(t *testing.T) {
 	}
 }
 
-// What decides who a user is makes another binding, however it is written.
+// Options that decide who a user is are part of the binding. Their order, case and
+// placeholders are not.
 func TestBindingsDiffer(t *testing.T) {
 	t.Parallel()
 	seen := make(map[session.Binding]string)
@@ -156,7 +157,7 @@ func TestOptionsThatAreWritten(t *testing.T) {
 	}
 }
 
-// A resolved configuration shares nothing with the options that it was made of.
+// Resolving does not change the options.
 func TestResolvingChangesNoOptions(t *testing.T) {
 	t.Parallel()
 	o := least

@@ -19,7 +19,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// withProfile are options that suffice for a profile.
+// withProfile returns the minimal options for a profile.
 func withProfile(profile op.Profile) Options {
 	o := least
 	o.Profile, o.ClientAuth, o.ClientKeys = string(profile), "private_key_jwt", []string{"key.pem"}
@@ -164,7 +164,8 @@ func TestOptionsThatAProfileSets(t *testing.T) {
 	}
 }
 
-// A server that has nothing but ciphers without AES-GCM is not spoken with.
+// With a profile, there is no connection to a server that supports only ciphers without
+// AES-GCM.
 func TestCiphersThatAProfileDoesNotSpeak(t *testing.T) {
 	t.Parallel()
 	key, certificate := keyPair(t)
@@ -178,7 +179,7 @@ func TestCiphersThatAProfileDoesNotSpeak(t *testing.T) {
 			t.Fatal(err)
 		}
 		config = config.Clone()
-		config.InsecureSkipVerify = true // the certificate is not what is looked at
+		config.InsecureSkipVerify = true // this test is not about the certificate
 		ours, theirs := net.Pipe()
 		go func() {
 			_ = tls.Server(theirs, &tls.Config{
@@ -193,7 +194,7 @@ func TestCiphersThatAProfileDoesNotSpeak(t *testing.T) {
 	}
 }
 
-// The ciphers of TLS 1.2 are those that BCP 195 recommends, all with AES-GCM.
+// A profile allows only the TLS 1.2 ciphers that BCP 195 recommends, which all use AES-GCM.
 func TestCiphersOfAProfile(t *testing.T) {
 	t.Parallel()
 	config, err := resolved(t, withProfile(op.FAPI2)).TLSConfig(livefile.ReadFile)
@@ -217,7 +218,8 @@ func TestCiphersOfAProfile(t *testing.T) {
 	}
 }
 
-// Connections with the ciphers of a profile are not shared with a provider without it.
+// A provider with a profile does not share connections with one without: their ciphers
+// differ.
 func TestAProfileHasADiscoveryOfItsOwn(t *testing.T) {
 	t.Parallel()
 	o := withProfile(op.FAPI2)
