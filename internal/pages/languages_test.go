@@ -16,10 +16,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/locale"
 )
 
-// usedText finds the keys that templates and Go files name.
+// usedText matches the keys of texts in templates and Go files.
 var usedText = regexp.MustCompile(`"((?:button|user|chooser|confirm|continue|handover|signing_in|popup|session_ended|signed_out|still_signed_in)\.[a-z_]+)"`)
 
-// Each text is on a page, and each text on a page is in the files.
+// Each text in the files is on a page, and each text on a page is in the files.
 func TestTheFilesHaveTheTextsOfThePages(t *testing.T) {
 	t.Parallel()
 	used := errorcode.Texts()
@@ -58,7 +58,7 @@ func TestTheFilesHaveTheTextsOfThePages(t *testing.T) {
 	}
 }
 
-// What is not a text, in a template.
+// action and element match what is not text in a template. letters matches text.
 var (
 	action  = regexp.MustCompile(`\{\{.*?\}\}`)
 	element = regexp.MustCompile(`<[^>]*>`)
@@ -120,7 +120,7 @@ func TestWhatUsersLookForStandsOut(t *testing.T) {
 	}
 }
 
-// An operator's own templates may be older than the other languages.
+// An operator's own templates may be older than the translations.
 func TestOwnTemplatesWithoutLanguagesStayInEnglish(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {

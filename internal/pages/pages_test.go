@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// builtin are the templates that the plugin comes with.
+// builtin has the templates of the plugin.
 var builtin = os.DirFS("../../pages")
 
 func read(t *testing.T, folder string) *Templates {
@@ -22,7 +22,7 @@ func read(t *testing.T, folder string) *Templates {
 	return templates
 }
 
-// renderEnglish renders a page that shows nothing of a request.
+// renderEnglish renders a page without data of a request.
 func renderEnglish(templates *Templates, name string) (*Page, error) {
 	return templates.Render(name, templates.texts.English(), Data{})
 }
@@ -33,7 +33,7 @@ func show(t *testing.T, templates *Templates, method, name string, data Data) *h
 	return showIn(t, templates, "", method, name, data)
 }
 
-// showIn is show in a language.
+// showIn is like show, in the given language.
 func showIn(t *testing.T, templates *Templates, language, method, name string, data Data) *httptest.ResponseRecorder {
 	t.Helper()
 	page, err := templates.Render(name, templates.Choose(language, nil), data)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A text that is the same for every request has no placeholder but those of the
-// environment and of files, and resolving it shows nothing of it in an error.
+// A text that is fixed for all requests has only placeholders for environment variables and
+// files. Errors contain no values.
 func FuzzCheckFixed(f *testing.F) {
 	for _, text := range []string{"", "{env.A}", "a{env.A}b{file./c}", "{file./run/secrets/a}", "{http.request.host}", `\{x}`, "{env.A", "{{env.A}}", "{env.}", "}{", `{env.A}\{`, "{file./a\\}"} {
 		f.Add(text)

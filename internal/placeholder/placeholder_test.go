@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// replacer knows one variable. Its errors are spelled like those of Caddy's.
+// replacer knows one variable. Its errors read like those of Caddy's replacer.
 func replacer(text string) (string, error) {
 	switch text {
 	case "{env.NAME}":

@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
-// prefixed recognizes tokens by what they begin with, and takes all of them.
+// prefixed recognizes tokens by their prefix, and accepts all of them.
 type prefixed struct{ prefix, name string }
 
 func (p prefixed) Recognizes(token string) bool { return strings.HasPrefix(token, p.prefix) }
@@ -46,7 +46,7 @@ func TestWhatIsRecognized(t *testing.T) {
 		accepted Accepted
 		lines    []string
 		scheme   Scheme
-		expected string // whose it is, refused, several, or nothing
+		expected string // a username, refused, several, or nothing
 	}{
 		{"nothing", all, nil, None, ""},
 		{"a key", keys, []string{"Authorization: Bearer orp_x"}, Bearer, "ci"},
@@ -93,7 +93,7 @@ func TestWhatIsRecognized(t *testing.T) {
 			t.Parallel()
 			sent := header(row.lines...)
 			lines := LinesOf(sent, append([]string{"X-Other"}, row.accepted.Headers...))
-			clear(sent) // what was noted stays
+			clear(sent) // lines must not depend on it
 			c, err := row.accepted.Find(lines)
 			if c.Scheme != row.scheme {
 				t.Errorf("expected the scheme %d, seen %d", row.scheme, c.Scheme)
@@ -116,7 +116,7 @@ func TestWhatIsRecognized(t *testing.T) {
 	}
 }
 
-// Threats D19: what begins like a key is one, wherever a client has put it.
+// What looks like a key counts as one, wherever a client has put it.
 func TestLinesThatHoldAKey(t *testing.T) {
 	t.Parallel()
 	for line, expected := range map[string]bool{

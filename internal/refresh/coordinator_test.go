@@ -17,7 +17,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// node is a node, and the provider that it asks.
+// node is a node with its provider.
 type node struct {
 	*Coordinator
 	asked *provider
@@ -32,7 +32,7 @@ func (p *provider) node(l *clustertest.Locked, now func() time.Time) *node {
 	return &node{NewCoordinator(func() clusterstore.Storage { return l }, now), p}
 }
 
-// newState is the honest answer, after a second.
+// newState is an honest response, after one second.
 func newState(_ context.Context, old session.Session) (Result, error) {
 	time.Sleep(time.Second)
 	old.Grant.RefreshToken += "+"
@@ -116,14 +116,14 @@ func TestOneCallForAllRequestsOnAllNodes(t *testing.T) {
 		}
 		all.Wait()
 		time.Sleep(50 * time.Second)
-		for _, n := range append(nodes, p.node(l, time.Now)) { // one that was started just now, too
+		for _, n := range append(nodes, p.node(l, time.Now)) { // also one that has just started
 			wantSession(t, "late", n, s)
 		}
 		wantCalls(t, p, 1)
 		if len(l.Held) != 0 {
 			t.Errorf("expected no lock to be held, seen %d", len(l.Held))
 		}
-		// The newer state is refreshed by a call of its own.
+		// The newer state is refreshed by another call.
 		newer, _ := nodes[0].do(t.Context(), s)
 		if got := wantSession(t, "the newer state", nodes[1], newer.Session); got.Grant.RefreshToken != "rt++" {
 			t.Errorf("expected the refresh token rt++, seen %q", got.Grant.RefreshToken)
@@ -167,7 +167,7 @@ func TestFailuresDelayAttempts(t *testing.T) {
 		for range 50 {
 			sessions = append(sessions, granted())
 		}
-		for range 600 { // ten minutes of a request a second for each
+		for range 600 { // one request a second for each session, for ten minutes
 			for _, s := range sessions {
 				if _, err := n.do(t.Context(), s); err == nil {
 					t.Fatal("no error")
@@ -183,7 +183,7 @@ func TestFailuresDelayAttempts(t *testing.T) {
 		for _, s := range sessions {
 			wantSession(t, "when it is over", n, s)
 		}
-		// What is the matter with one session concerns no other one.
+		// A failure of one session does not affect other sessions.
 		p.answer = func(context.Context, session.Session) (Result, error) { return Result{}, errors.New("odd") }
 		one, other := granted(), granted()
 		_, err := n.do(t.Context(), one)
@@ -200,7 +200,7 @@ func TestFailuresDelayAttempts(t *testing.T) {
 		if _, err := n.do(t.Context(), other); err != nil {
 			t.Errorf("%v", err)
 		}
-		// The provider asks for more.
+		// The provider asks for a longer pause.
 		outage = &OutageError{Err: errors.New("busy"), After: 2 * time.Minute}
 		p.answer = func(context.Context, session.Session) (Result, error) { return Result{}, outage }
 		third := granted()
@@ -299,7 +299,7 @@ func TestResultsInMemoryAreBounded(t *testing.T) {
 	})
 }
 
-// Tokens do not stay in memory when no other refresh follows.
+// Tokens do not stay in memory if no other refresh follows.
 func TestASweepForgetsResultsThatAreOver(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		n := (&provider{answer: newState}).node(clustertest.NewLocked(), time.Now)

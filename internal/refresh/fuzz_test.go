@@ -8,8 +8,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// A stored result is of the session that it is looked up for, or counts as none, and
-// comes back as it was.
+// A stored result belongs to the session that it is looked up for, or is ignored. It can be
+// encoded and decoded again.
 func FuzzDecodeResult(f *testing.F) {
 	for _, text := range []string{
 		"0101f6b183c59868b688fcc49868",

@@ -8,8 +8,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// TestStoredBytesStayTheSame holds the format and the place that nodes of other
-// releases read.
+// TestStoredBytesStayTheSame checks the format and the keys that nodes of other releases
+// use.
 func TestStoredBytesStayTheSame(t *testing.T) {
 	t.Parallel()
 	at := time.UnixMilli(1_790_000_000_123)

@@ -106,8 +106,8 @@ func TestEventsAreForgottenWhenTheyCanEndNothing(t *testing.T) {
 	}
 }
 
-// A file that was tampered with or damaged can hold one key with both kinds;
-// then the stricter one holds, and the counter that spares work stays right.
+// A damaged or manipulated file may contain both kinds of events for one key. The stricter
+// one counts then, and the number of later events stays correct.
 func TestEventsOfBothKindsForOneKey(t *testing.T) {
 	t.Parallel()
 	s := wholeSession()

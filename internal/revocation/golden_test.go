@@ -9,8 +9,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// TestStoredBytesStayTheSame holds the formats that nodes of other releases read:
-// lines, packs, records and the keys of records.
+// TestStoredBytesStayTheSame checks the formats that nodes of other releases read: lines,
+// packs, records and the keys of records.
 func TestStoredBytesStayTheSame(t *testing.T) {
 	t.Parallel()
 	at, until := moment0, time.Unix(1_790_043_200, 0)

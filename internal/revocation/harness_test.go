@@ -15,7 +15,7 @@ const issuer = "https://issuer.example"
 
 var moment0 = time.UnixMilli(1_790_000_000_123)
 
-// wholeSession is a session that began at moment0.
+// wholeSession returns a session that began at moment0.
 func wholeSession() session.Session {
 	return session.Session{
 		ID: session.ID{1, 2, 3, 15: 0xff}, Binding: session.Bind(issuer, "client"), Provider: "corp",
@@ -26,10 +26,10 @@ func wholeSession() session.Session {
 
 var errDown = clustertest.ErrDown
 
-// memory is a storage in memory, with what tests of several nodes do with it.
+// memory is a storage in memory, with helpers for tests of several nodes.
 type memory struct{ *clustertest.Memory }
 
-// unlocked is its locks: every caller gets them at any time.
+// unlocked is a storage whose locks every caller gets immediately.
 type unlocked = clustertest.Unlocked
 
 func newMemory() *memory { return &memory{clustertest.NewMemory()} }
@@ -45,12 +45,12 @@ func (m *memory) node(now func() time.Time) *Log {
 	return NewLog(func() clusterstore.Storage { return unlocked{Memory: m.Memory} }, now)
 }
 
-// living is a session that begins now.
+// living returns a session that begins now.
 func living() *session.Session {
 	return &session.Session{ID: session.NewID(), Subject: "ada", SID: "op-session", SignedIn: time.Now(), Expires: time.Now().Add(12 * time.Hour)}
 }
 
-// endedNow is the event of its local logout.
+// endedNow returns the event of a session's local logout.
 func endedNow(s *session.Session) Event {
 	return ForSession(s.ID, time.Now(), s.Expires.Add(10*time.Minute))
 }
@@ -80,7 +80,7 @@ func sweep(t *testing.T, nodes ...*Log) {
 	}
 }
 
-// knows says which of the sessions a node knows to have ended.
+// knows returns how many of the sessions have ended, as far as a node knows.
 func knows(j *Log, sessions ...*session.Session) (ended int) {
 	for _, s := range sessions {
 		if j.RevokedSession(s, issuer) {
@@ -90,7 +90,7 @@ func knows(j *Log, sessions ...*session.Session) (ended int) {
 	return ended
 }
 
-// wantEnded checks that a node knows already what ended the sessions.
+// wantEnded checks that a node already knows that the sessions have ended.
 func wantEnded(t *testing.T, what string, j *Log, sessions ...*session.Session) {
 	t.Helper()
 	if got := knows(j, sessions...); got != len(sessions) {

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// chosenEvents are events whose keys were all in one bucket while their places had
-// no secret: the halves of each cancel each other out. A stranger finds sids with
-// such keys by trying.
+// chosenEvents returns events whose keys would all share a bucket if the hash had no
+// secret, as it once did: the halves of each key cancel each other out. An attacker can
+// find sids with such keys by trial.
 func chosenEvents(count int) []Event {
 	r := rand.New(rand.NewPCG(20, 21))
 	events := make([]Event, count)
@@ -23,7 +23,7 @@ func chosenEvents(count int) []Event {
 	return events
 }
 
-// longestBucket is the most that one look has to go through.
+// longestBucket returns the maximum number of entries that a lookup compares.
 func (k *index) longestBucket() (longest int) {
 	t := k.table.Load()
 	for number := range t.buckets {
@@ -32,14 +32,14 @@ func (k *index) longestBucket() (longest int) {
 	return longest
 }
 
-// Fault B4. An attacker cannot choose sessions that share a bucket.
+// An attacker cannot choose sessions that share a bucket.
 func TestChosenKeysAreSpread(t *testing.T) {
 	t.Parallel()
 	events := chosenEvents(20_000)
 	var one, two index
 	one.add(events...)
 	two.add(events...)
-	// Of 16 for each bucket on average, 80 at once are as good as impossible.
+	// With 16 keys per bucket on average, 80 in one bucket are practically impossible.
 	for _, k := range []*index{&one, &two} {
 		if longest := k.longestBucket(); longest > 80 {
 			t.Errorf("a bucket has %d of %d", longest, len(events))

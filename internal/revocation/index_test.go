@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// randomEvent is one of many, about a session.
+// randomEvent returns an event about a random session.
 func randomEvent(r *rand.Rand) Event {
 	var id session.ID
 	binary.LittleEndian.PutUint64(id[:8], r.Uint64())
@@ -19,7 +19,7 @@ func randomEvent(r *rand.Rand) Event {
 	return ForSession(id, moment0, moment0.Add(time.Duration(r.IntN(400*24))*time.Hour))
 }
 
-// agree compares the table with what a map holds.
+// agree checks that the index has the same events as a map.
 func agree(t *testing.T, k *index, model map[eventKey]moment) {
 	t.Helper()
 	later, found := int64(0), 0
@@ -47,8 +47,9 @@ func agree(t *testing.T, k *index, model map[eventKey]moment) {
 	}
 }
 
-// FuzzKnown does to a table and to a map the same. Keys are few, or share their
-// hash, or are many, as the first byte of a step says.
+// FuzzIndex changes an index and a map in the same way. The first byte of a step selects
+// the kind of keys: few, with the same hash before it had a secret, or many. It may also
+// select a sweep.
 func FuzzIndex(f *testing.F) {
 	f.Add([]byte{0, 1, 2, 3, 0, 1, 9, 9, 3, 0, 0, 5})
 	f.Add([]byte{2, 255, 1, 1, 2, 255, 9, 0, 3, 3, 0, 0, 2, 9, 9, 9, 3, 9, 0, 0})
@@ -63,7 +64,7 @@ func FuzzIndex(f *testing.F) {
 			switch steps[0] % 4 {
 			case 0:
 				event.key[0] = steps[1]
-			case 1: // which were all in one bucket while the hash had no secret
+			case 1: // they all shared a bucket while the hash had no secret
 				event.key[0], event.key[12] = steps[1], steps[1]
 			case 2:
 				many = 1 + 8*int(steps[1])
@@ -99,7 +100,7 @@ func FuzzIndex(f *testing.F) {
 	})
 }
 
-// TestManyFacts lets a table grow and shrink far beyond what a fuzzer tries.
+// TestManyEvents makes the table grow and shrink far more than a fuzzer does.
 func TestManyEvents(t *testing.T) {
 	t.Parallel()
 	var k index
@@ -132,8 +133,8 @@ func TestManyEvents(t *testing.T) {
 	}
 }
 
-// TestFactsAreFoundWhileOthersChangeThem holds that what was added once is never
-// missing, whatever goes on beside it.
+// TestEventsAreFoundWhileOthersChangeThem checks that an event is always found, whatever
+// changes concurrently.
 func TestEventsAreFoundWhileOthersChangeThem(t *testing.T) {
 	t.Parallel()
 	var k index
@@ -182,11 +183,11 @@ func manyEvents(count int) []Event {
 	return events
 }
 
-// TestWhatAFactCosts is not parallel: what others allocate would count.
+// TestWhatAnEventCosts is not parallel, because allocations of other tests would count.
 func TestWhatAnEventCosts(t *testing.T) {
 	r := rand.New(rand.NewPCG(6, 7))
 	var before, after runtime.MemStats
-	// The worst are tables that have just grown, and are about to.
+	// The worst cases are a table that is about to grow, and one that has just grown.
 	for _, count := range []int{fullBucket*1024 - 1, fullBucket*1024 + 1} {
 		var k index
 		runtime.GC()

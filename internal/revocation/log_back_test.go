@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A node whose clock is set back still looks before a session begins.
+// A node whose clock was set back still reads the log before a session begins.
 func TestANodeCatchesUpThoughItsClockIsSetBack(t *testing.T) {
 	t.Parallel()
 	storage := newMemory()

@@ -33,7 +33,7 @@ func TestSweepForgetsWhatCanEndNothing(t *testing.T) {
 		}
 		wantEnded(t, "the node that swept", a, long)
 		wantEnded(t, "the other node", b, long)
-		sweep(t, b) // what another node has swept
+		sweep(t, b) // another node has swept already
 		poll(t, a, b)
 		time.Sleep(12 * time.Hour)
 		poll(t, a, b)
@@ -60,7 +60,7 @@ func TestAFolderThatIsStillOpenIsNotSwept(t *testing.T) {
 		end(t, a, ForSession(living().ID, time.Now(), time.Now().Add(-time.Hour)))
 		poll(t, a)
 		s := living()
-		end(t, b, endedNow(s)) // which a has not read
+		end(t, b, endedNow(s)) // a has not read this
 		sweep(t, a)
 		poll(t, a)
 		if knows(a, s) != 1 {
@@ -125,8 +125,8 @@ func TestASlowSweepKeepsNobodyFromReading(t *testing.T) {
 	})
 }
 
-// TestWhatPollingCosts counts the calls of a busy site: a logout in each minute
-// of a session's lifetime, on three nodes.
+// TestWhatPollingCosts counts the storage calls on a busy site: a logout in each minute of
+// a session's lifetime, on each of three nodes.
 func TestWhatPollingCosts(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
@@ -189,7 +189,7 @@ func TestTheFirstLookGoesOnWhereItWasCutOff(t *testing.T) {
 			end(t, j, endedNow(s))
 			time.Sleep(time.Minute)
 		}
-		storage.Latency = 30 * time.Millisecond // 18 seconds for all
+		storage.Latency = 30 * time.Millisecond // 18 seconds in total
 		fresh := storage.node(time.Now)
 		began := time.Now()
 		for fresh.Ready(t.Context()) != nil {
@@ -204,8 +204,8 @@ func TestTheFirstLookGoesOnWhereItWasCutOff(t *testing.T) {
 	})
 }
 
-// TestARequestPaysLittle holds what each request with a session pays. It is not
-// parallel: allocations of others would count.
+// TestARequestPaysLittle checks that a request with a session allocates nothing. It is not
+// parallel, because allocations of other tests would count.
 func TestARequestPaysLittle(t *testing.T) {
 	storage := newMemory()
 	j := storage.node(time.Now)
@@ -239,8 +239,8 @@ func TestARequestPaysLittle(t *testing.T) {
 	}
 }
 
-// TestWhatAMonthOfLogoutsCosts counts what 10,000 logouts on three nodes in 30
-// days leave behind.
+// TestWhatAMonthOfLogoutsCosts counts the files that remain after 10,000 logouts in 30 days
+// on three nodes, and the calls to read them.
 func TestWhatAMonthOfLogoutsCosts(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
@@ -261,7 +261,7 @@ func TestWhatAMonthOfLogoutsCosts(t *testing.T) {
 				most = max(most, len(minutes)+len(packs))
 			}
 		}
-		// Two logouts in 8.6 minutes: up to two hours of them, and the packs.
+		// There are two logouts in 8.6 minutes: files of up to two hours, and the packs.
 		if most > 25 {
 			t.Errorf("the root listed %d names", most)
 		}
@@ -294,8 +294,9 @@ func TestWhatAMonthOfLogoutsCosts(t *testing.T) {
 			time.Sleep(2 * time.Second)
 			poll(t, nodes[0])
 		}
-		// One List of the root, and of the open minutes one List and Load each:
-		// five minutes and a bit hold one here.
+		// Each poll makes one List of the root, and one List and one Load for each open
+		// minute. Minutes stay open for a little over five minutes, which have one logout
+		// here.
 		if storage.Lists > 100*2 {
 			t.Errorf("100 polls: expected 200 lists at most, seen %d", storage.Lists)
 		}

@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// Providers' words are packed a day after the first node wanted to, in packs that
-// nodes of the release before leave alone, and mean the same afterwards.
+// Events dated by a provider are packed a day after the first node was ready to, in packs
+// that nodes of the previous release ignore. They have the same effect afterwards.
 func TestProvidersWordsArePackedADayLater(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()

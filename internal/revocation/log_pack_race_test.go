@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// TestAReaderMeetsAPacker stops a reader before each of its calls, and lets
-// others pack meanwhile, once and twice.
+// TestAReaderMeetsAPacker stops a reader before each of its calls, while others pack once
+// or twice.
 func TestAReaderMeetsAPacker(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		whole, sessions := old(t)
@@ -40,7 +40,8 @@ func TestAReaderMeetsAPacker(t *testing.T) {
 					}
 					return nil
 				})
-				// Without the limits of Poll: time stands still for a node that is stopped.
+				// Poll has time limits and poll has none. No time passes for a node that is
+				// stopped.
 				if err := reader.poll(t.Context()); err != nil || knows(reader, sessions...) != len(sessions) {
 					t.Errorf("stopped before call %d: %v, %d of %d are known", call, err, knows(reader, sessions...), len(sessions))
 				}
@@ -60,7 +61,8 @@ func TestAReaderMeetsAPacker(t *testing.T) {
 	})
 }
 
-// TestAReaderThatSleptWhileOthersPacked knew some of it, and misses none.
+// TestAReaderThatSleptWhileOthersPacked checks that a node which polls rarely misses no
+// events.
 func TestAReaderThatSleptWhileOthersPacked(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
@@ -84,8 +86,8 @@ func TestAReaderThatSleptWhileOthersPacked(t *testing.T) {
 	})
 }
 
-// TestAPackerThatDies dies before each of its calls: nothing is lost, and the
-// next one goes on.
+// TestAPackerThatDies stops a packer before each of its calls. Nothing is lost, and the
+// next packer finishes the work.
 func TestAPackerThatDies(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		whole, sessions := old(t)
@@ -136,8 +138,8 @@ func TestAPackerThatDies(t *testing.T) {
 	})
 }
 
-// TestTwoPackersAtOnce has a lock that both get, as when it was stolen. One
-// stops before each of its calls, while the other does all of its work.
+// TestTwoPackersAtOnce has two packers with the lock, as if it had been stolen. One is
+// stopped before each of its calls, while the other does all of its work.
 func TestTwoPackersAtOnce(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		whole, sessions := old(t)

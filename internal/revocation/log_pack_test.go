@@ -14,14 +14,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// month is a session that can be ended for 60 days.
+// month returns a session that can be ended for 60 days.
 func month() *session.Session {
 	s := living()
 	s.Expires = s.SignedIn.Add(60 * 24 * time.Hour)
 	return s
 }
 
-// hooked is a node's view of a storage: something happens before its calls.
+// hooked is a storage that calls a function before each call.
 type hooked struct {
 	unlocked
 	before func(call int) error
@@ -64,20 +64,20 @@ func (h hooked) List(ctx context.Context, folder string, recursive bool) ([]stri
 	return h.unlocked.List(ctx, folder, recursive)
 }
 
-// nodeWith is a node that before is asked by at each call.
+// nodeWith returns a node that calls before ahead of each storage call.
 func (m *memory) nodeWith(before func(call int) error) *Log {
 	storage := hooked{unlocked{Memory: m.Memory}, before, new(int)}
 	return NewLog(func() clusterstore.Storage { return storage }, time.Now)
 }
 
-// copy is a storage with the same files.
+// copy returns a storage with the same files.
 func (m *memory) copy() *memory {
 	other := newMemory()
 	m.With(func(m *clustertest.Memory) { other.Files = maps.Clone(m.Files) })
 	return other
 }
 
-// root is what one List of the events shows.
+// root returns what one List of the log shows.
 func (m *memory) root() (minutes, packs []string) {
 	for _, key := range m.Keys() {
 		below, ok := strings.CutPrefix(key, logRoot+"/")
@@ -94,8 +94,8 @@ func (m *memory) root() (minutes, packs []string) {
 	return slices.Compact(minutes), packs
 }
 
-// old is a storage with three hours of logouts of two nodes, in which packing
-// has been allowed for long, and the sessions that ended.
+// old returns a storage with three hours of logouts on two nodes, and the sessions that
+// ended. Packing has long been allowed.
 func old(t *testing.T) (*memory, []*session.Session) {
 	t.Helper()
 	storage := newMemory()
@@ -113,7 +113,7 @@ func old(t *testing.T) (*memory, []*session.Session) {
 	return storage, sessions
 }
 
-// ready lets nodes know the storage for as long as it takes to be allowed to pack.
+// ready makes nodes watch the storage until they are allowed to pack.
 func ready(t *testing.T, nodes ...*Log) {
 	t.Helper()
 	poll(t, nodes...)
@@ -130,7 +130,7 @@ func packAll(t *testing.T, nodes ...*Log) {
 	}
 }
 
-// wantKnown checks that a node knows, after another look, what ended the sessions.
+// wantKnown checks that a node knows after a poll that the sessions have ended.
 func wantKnown(t *testing.T, what string, j *Log, sessions []*session.Session) {
 	t.Helper()
 	if err := j.Poll(t.Context()); err != nil {
@@ -139,7 +139,7 @@ func wantKnown(t *testing.T, what string, j *Log, sessions []*session.Session) {
 	wantEnded(t, what, j, sessions...)
 }
 
-// wantFiles checks how many open minutes and packs the storage holds.
+// wantFiles checks the number of open minutes and packs in the storage.
 func wantFiles(t *testing.T, when string, storage *memory, minutes, packs int) {
 	t.Helper()
 	gotMinutes, gotPacks := storage.root()
@@ -184,7 +184,7 @@ func TestMinutesArePacked(t *testing.T) {
 		}
 		time.Sleep(2 * time.Hour)
 		poll(t, a, b)
-		packAll(t, b, a) // both know of the first pack and of the rest
+		packAll(t, b, a) // both know the first pack and the remaining minutes
 		wantFiles(t, "later", storage, 0, 1)
 		wantKnown(t, "the last node", storage.node(time.Now), sessions)
 		wantKnown(t, "the node that was there", a, sessions)
@@ -225,8 +225,7 @@ func TestNothingIsPackedInTheFirstDay(t *testing.T) {
 	})
 }
 
-// TestMinutesOfAFlood has a logout in each minute, which is the most names
-// that there can be.
+// TestMinutesOfAFlood has logouts in each minute, which is the maximum number of names.
 func TestMinutesOfAFlood(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
@@ -287,7 +286,7 @@ func TestTheFirstLookReadsEachPackOnce(t *testing.T) {
 		if tries < 2 {
 			t.Errorf("expected two tries at least, seen %d", tries)
 		}
-		// What was under way when time was up is begun again.
+		// A load that was in progress when the time was up is repeated.
 		if storage.Loads > packs+tries {
 			t.Errorf("expected %d loads of %d packs in %d tries at most, seen %d", packs+tries, packs, tries, storage.Loads)
 		}

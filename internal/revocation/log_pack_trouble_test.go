@@ -30,15 +30,15 @@ func TestAStorageThatDoesNotReturnWhatWasStored(t *testing.T) {
 	})
 }
 
-// mangling is a storage that takes what is stored for text.
+// mangling is a storage that treats values as text.
 type mangling struct{ unlocked }
 
 func (m mangling) Store(ctx context.Context, key string, value []byte) error {
 	return m.unlocked.Store(ctx, key, []byte(strings.ToValidUTF8(string(value), "?")))
 }
 
-// TestBrokenPacks holds that a pack which is being written is no error, and
-// that all of it is known once it is whole.
+// TestBrokenPacks checks that an incomplete pack is no error, and that its events are known
+// once it is complete.
 func TestBrokenPacks(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage, sessions := old(t)

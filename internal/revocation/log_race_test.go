@@ -13,9 +13,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// TestAReaderMeetsAPackerThatDies stops a reader before each of its calls while
-// a packer does a part of its work, which may end anywhere: with some of a
-// minute's files gone, or a pack that the reader has listed.
+// TestAReaderMeetsAPackerThatDies stops a reader before each of its calls, while a packer
+// does a part of its work. The packer may stop anywhere: it may have deleted some files of
+// a minute, or a pack that the reader has listed.
 func TestAReaderMeetsAPackerThatDies(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		whole, sessions := newMemory(), []*session.Session(nil)
@@ -76,8 +76,8 @@ func TestAReaderMeetsAPackerThatDies(t *testing.T) {
 	})
 }
 
-// TestAListThatIsNoMoment has a reader whose List shows neither the minute that
-// it knew nor the pack where its events are by now.
+// TestAListThatIsNoMoment has a reader whose List shows neither the minute that it knows
+// nor the pack that contains its events by now.
 func TestAListThatIsNoMoment(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
@@ -108,7 +108,7 @@ func TestANodeThatHasJustStartedDoesNotPack(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage, _ := old(t)
 		j := storage.node(time.Now)
-		packAll(t, j) // has not even looked
+		packAll(t, j) // it has not polled yet
 		poll(t, j)
 		packAll(t, j)
 		time.Sleep(watched - time.Second)
@@ -119,7 +119,7 @@ func TestANodeThatHasJustStartedDoesNotPack(t *testing.T) {
 		poll(t, j)
 		storage.With(func(m *clustertest.Memory) { m.Down = errDown })
 		time.Sleep(trusted)
-		packAll(t, j) // does not know the events any more, and does not ask
+		packAll(t, j) // its events are too old, and it does not read them again
 		storage.With(func(m *clustertest.Memory) { m.Down = nil })
 		poll(t, j)
 		began := time.Now()
@@ -133,7 +133,8 @@ func TestANodeThatHasJustStartedDoesNotPack(t *testing.T) {
 	})
 }
 
-// TestAFileThatComesWhileItsMinuteIsPacked stays, and is packed the next time.
+// TestAFileThatComesWhileItsMinuteIsPacked checks that the file stays, and is packed the
+// next time.
 func TestAFileThatComesWhileItsMinuteIsPacked(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage, sessions := old(t)
@@ -173,8 +174,8 @@ func TestAFileThatComesWhileItsMinuteIsPacked(t *testing.T) {
 	})
 }
 
-// TestPackingOnStoragesOfOtherKinds packs where no List shows folders, and
-// where keys have a prefix.
+// TestPackingOnStoragesOfOtherKinds packs on a storage whose List shows no folders, and on
+// one whose keys have a prefix.
 func TestPackingOnStoragesOfOtherKinds(t *testing.T) {
 	t.Parallel()
 	for name, list := range map[string]func(folder string, recursive bool, children, all []string) []string{

@@ -38,7 +38,7 @@ func TestNodesLearnOfEachOthersLogouts(t *testing.T) {
 		if knows(b, living()) != 0 {
 			t.Error("b: expected a session without an event to live, seen that it is revoked")
 		}
-		// A node that begins later reads all.
+		// A node that starts later reads everything.
 		late := storage.node(time.Now)
 		if err := late.Ready(t.Context()); err != nil {
 			t.Errorf("a later node: %v", err)
@@ -79,7 +79,7 @@ func TestNothingOfAUserIsInTheStorage(t *testing.T) {
 		storage := newMemory()
 		j := storage.node(time.Now)
 		s := living()
-		s.Subject, s.SID = "a user's name", "a session's name" // which no random digits can spell
+		s.Subject, s.SID = "a user's name", "a session's name" // cannot occur among random digits
 		end(t, j, ForSubject(issuer, s.Subject, time.Now(), s.Expires), ForSID(issuer, s.SID, time.Now(), s.Expires))
 		for key, data := range storage.Files {
 			for _, secret := range []string{s.Subject, s.SID, "issuer"} {
@@ -165,8 +165,8 @@ func TestALogoutIsWrittenThoughWhoAskedHasGone(t *testing.T) {
 	})
 }
 
-// TestAFileThatWasCutShort reads what a storage shows that does not write in
-// one piece: no panic, no event that was not written, and all once it is whole.
+// TestAFileThatWasCutShort reads incomplete files, as they exist on storages without atomic
+// writes. Only complete lines count, and all events are known once the file is complete.
 func TestAFileThatWasCutShort(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
@@ -197,7 +197,8 @@ func TestAFileThatWasCutShort(t *testing.T) {
 	})
 }
 
-// A large file is read no more once it is full, but not because half of it was.
+// A large file is not read again once it has been read completely, but is after half of it
+// was.
 func TestALargeFileThatWasCutShort(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()

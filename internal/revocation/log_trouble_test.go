@@ -28,7 +28,7 @@ func TestALogoutThatCannotBeWrittenHoldsHereAndIsWrittenLater(t *testing.T) {
 				t.Errorf("End: %v", err)
 			}
 			time.Sleep(time.Minute)
-			poll(t, a) // still cannot write; reading goes on
+			poll(t, a) // it still cannot write, but it reads
 		}
 		if got := knows(a, sessions...); got != 5 {
 			t.Errorf("%d of 5 hold on this node", got)
@@ -94,7 +94,7 @@ func TestReadyReadsAtFirst(t *testing.T) {
 				}
 			})
 		}
-		gone() // must not take the look from the others
+		gone() // must not cancel the read for the others
 		wg.Wait()
 		if storage.Lists > 2 {
 			t.Errorf("expected the requests to share a look of two lists at most, seen %d", storage.Lists)
@@ -161,8 +161,8 @@ func TestEventsAreUnknownAfterFiveMinutesWithoutTheStorage(t *testing.T) {
 	})
 }
 
-// TestNobodyWaitsLongForAStorageThatHangs holds that requests are answered
-// whatever the storage does, one that does not heed its context included.
+// TestNobodyWaitsLongForAStorageThatHangs checks that requests are answered whatever the
+// storage does, even if it ignores its context.
 func TestNobodyWaitsLongForAStorageThatHangs(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
@@ -237,8 +237,8 @@ func TestNobodyWaitsLongForAStorageThatHangs(t *testing.T) {
 	})
 }
 
-// A Store that returns after readers have closed the folder of its minute must
-// not lose the logout.
+// A logout must not be lost if its Store returns after readers have closed the folder of
+// its minute.
 func TestAStoreThatTakesMinutesIsRepeated(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		storage := newMemory()
@@ -284,7 +284,7 @@ func TestClocksThatDiffer(t *testing.T) {
 					}
 					time.Sleep(7 * time.Second)
 				}
-				// Nothing that still matters to either clock is swept by the other.
+				// Neither node sweeps what still matters to the other.
 				for time.Now().Add(-2 * time.Minute).Before(sessions[0].Expires) {
 					sweep(t, skewed, right)
 					poll(t, skewed, right)

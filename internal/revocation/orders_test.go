@@ -9,13 +9,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// Fault B2. This test goes through all orders of two logouts and two sign-ins
-// within a few seconds, with the provider's clock ahead and behind, on one node
-// and on three whose clocks differ, wherever sessions are. What is expected comes
-// from the order of the events alone: a logout ends the sessions of its kind that
-// began before it, and no others.
-
-// stage is where a play is acted: nodes, their clocks and what they share.
+// stage has the nodes of a test, their clocks and their storage.
 type stage struct {
 	t        *testing.T
 	now      time.Time // the true time
@@ -34,8 +28,7 @@ type actor struct {
 
 func (a *actor) now() time.Time { return a.stage.now.Add(a.ahead) }
 
-// margin is by how much clocks may differ, as the callers of this package have
-// it.
+// margin is the allowed difference between clocks, as the callers of this package use it.
 const margin = 3 * time.Second
 
 func newStage(t *testing.T, stores bool, clocks []time.Duration, provider time.Duration, now time.Time) *stage {
@@ -53,7 +46,7 @@ func newStage(t *testing.T, stores bool, clocks []time.Duration, provider time.D
 	return s
 }
 
-// providerNow is the provider's time as its tokens have it.
+// providerNow returns the provider's time as it is in tokens.
 func (s *stage) providerNow() time.Time { return time.Unix(s.now.Add(s.provider).Unix(), 0) }
 
 func (a *actor) signIn(sid string) *session.Session {
@@ -76,7 +69,7 @@ func (a *actor) signIn(sid string) *session.Session {
 	if over {
 		a.stage.t.Error("expected a new session to live, seen that it is over at once")
 	}
-	var kept session.Session // as it comes back from the browser
+	var kept session.Session // as the browser sends it back
 	if err := kept.Decode(fresh.Encode()); err != nil {
 		a.stage.t.Fatal(err)
 	}
@@ -110,12 +103,12 @@ func (a *actor) lives(s *session.Session) bool {
 	return !target.RevokedBy(records)
 }
 
-// A logout of each kind, as the endpoints report it. The token of a back
-// channel's is one that was issued then.
+// logoutKind is a kind of logout, as the endpoints report it. For a back-channel logout,
+// issued is when its token was issued.
 type logoutKind struct {
 	name  string
 	event func(a *actor, s *session.Session, issued time.Time) Event
-	fits  func(s, ended *session.Session) bool // whether it is about a session
+	fits  func(s, ended *session.Session) bool // whether it is about the session s
 	token bool
 }
 
@@ -143,7 +136,7 @@ var logoutKinds = []logoutKind{
 	}, func(s, ended *session.Session) bool { return s == ended }, false},
 }
 
-// stages calls a play on each stage.
+// stages calls play with each stage.
 func stages(t *testing.T, play func(s *stage, name string)) {
 	for _, where := range []struct {
 		name   string
@@ -153,7 +146,7 @@ func stages(t *testing.T, play func(s *stage, name string)) {
 			t.Parallel()
 			for _, clocks := range [][]time.Duration{{0}, {0, margin / 2, -margin / 2}, {margin / 2, -margin / 2, 0}, {-margin / 2, margin / 2, margin / 2}} {
 				for _, provider := range []time.Duration{0, time.Minute, -time.Minute} {
-					for _, fraction := range []time.Duration{100, 990} { // of a second, where ties are and are not
+					for _, fraction := range []time.Duration{100, 990} { // milliseconds: with and without ties
 						now := time.Unix(moment0.Unix(), int64(fraction*time.Millisecond))
 						s := newStage(t, where.stores, clocks, provider, now)
 						play(s, fmt.Sprintf("nodes at %v, provider %v, %d ms", clocks, provider, fraction))
@@ -164,6 +157,11 @@ func stages(t *testing.T, play func(s *stage, name string)) {
 	}
 }
 
+// TestEveryOrderOfLogoutsAndSignIns goes through all orders of two logouts and two sign-ins
+// within a few seconds. The provider's clock is right, ahead or behind. There is one node,
+// or three whose clocks differ, and revocations are in a log or in records. The expected
+// result depends only on the order of the events: a logout ends those sessions of its kind
+// that began before it, and no others.
 func TestEveryOrderOfLogoutsAndSignIns(t *testing.T) {
 	t.Parallel()
 	delays := []time.Duration{0, time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second}
@@ -173,7 +171,7 @@ func TestEveryOrderOfLogoutsAndSignIns(t *testing.T) {
 				for _, sid := range []string{"one", "another"} {
 					for k := range len(delays) * len(delays) {
 						if base.log() && len(base.nodes) > 1 && (i+j+k)%3 != 0 {
-							continue // the rest is on the other stages
+							continue // other stages test the rest
 						}
 						s := base.again()
 						turn := 0
@@ -183,7 +181,7 @@ func TestEveryOrderOfLogoutsAndSignIns(t *testing.T) {
 						report := func(kind logoutKind, of *session.Session) {
 							if a := node(); kind.name != "local" {
 								a.addAfter(kind.event(a, of, s.providerNow()))
-							} else if a.log != nil { // a store deletes the record
+							} else if a.log != nil { // a store deletes the record instead
 								a.addAfter(kind.event(a, of, time.Time{}))
 							}
 						}
@@ -203,7 +201,7 @@ func TestEveryOrderOfLogoutsAndSignIns(t *testing.T) {
 						s.now = s.now.Add(delays[k/len(delays)])
 						of := fresh
 						if k%2 == 1 && second.name != "local" {
-							of = old // a late logout of the first one
+							of = old // a late logout of the first session
 						}
 						report(second, of)
 						want := !second.fits(fresh, of)
@@ -230,7 +228,7 @@ func TestEveryOrderOfLogoutsAndSignIns(t *testing.T) {
 
 func (s *stage) log() bool { return s.nodes[0].log != nil }
 
-// again is an empty stage like this one.
+// again returns an empty stage with the same properties.
 func (s *stage) again() *stage {
 	var clocks []time.Duration
 	for _, a := range s.nodes {
@@ -239,9 +237,9 @@ func (s *stage) again() *stage {
 	return newStage(s.t, !s.log(), clocks, s.provider, s.now)
 }
 
-// A logout token that was issued before a sign-in and arrives after it spares
-// the sign-in, and one whose login was under way ends it, each by the
-// provider's clock. In one second what was confirmed last counts.
+// A logout token that arrives after a sign-in ends the session only if it was issued after
+// the ID token, by the provider's clock. If both were issued in the same second, the one
+// that arrived last counts.
 func TestALogoutTokenThatIsLate(t *testing.T) {
 	t.Parallel()
 	stages(t, func(base *stage, name string) {
@@ -308,7 +306,8 @@ func TestALogoutWhileALoginIsUnderWay(t *testing.T) {
 	}
 }
 
-// Sessions of earlier releases have no iat, and neither have their logouts.
+// Sessions of earlier releases have no iat, and neither do their logouts. For them, the
+// clocks of the nodes count.
 func TestWhatEarlierReleasesKeptGoesByOurClocks(t *testing.T) {
 	t.Parallel()
 	fresh := wholeSession()
@@ -318,7 +317,7 @@ func TestWhatEarlierReleasesKeptGoesByOurClocks(t *testing.T) {
 	for _, row := range []struct {
 		name       string
 		line       string
-		old, fresh bool // that they are ended
+		old, fresh bool // whether they are ended
 	}{
 		{"an old line about what began before", fmt.Sprintf("by %d %d", at.Add(time.Second).UnixMilli(), until.Unix()), true, true},
 		{"an old line about what ended before", fmt.Sprintf("by %d %d", at.Add(-time.Second).UnixMilli(), until.Unix()), false, false},
@@ -343,13 +342,13 @@ func TestWhatEarlierReleasesKeptGoesByOurClocks(t *testing.T) {
 	}
 }
 
-// cutKey is an event's key as lines have it.
+// cutKey returns the first three words of an event's line.
 func cutKey(f Event) (key, kind, rest string) {
 	_, _ = fmt.Sscan(string(f.appendLine(nil)), &key, &kind, &rest)
 	return key, kind, rest
 }
 
-// What the release before reads of a provider's word is what it always read.
+// Nodes of the previous release read an event dated by a provider as they always did.
 func TestANodeOfTheReleaseBeforeReadsAProvidersWord(t *testing.T) {
 	t.Parallel()
 	event := ForSubject(issuer, "ada", moment0.Add(margin), moment0.Add(time.Hour)).Issued(moment0, moment0)

@@ -121,7 +121,7 @@ func FuzzPack(f *testing.F) {
 	})
 }
 
-// encoded is a record of events about one key.
+// encoded returns a record of events about one key.
 func encoded(events ...Event) []byte {
 	var r record
 	for _, event := range events {

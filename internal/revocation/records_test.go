@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// records is a session store of a test.
+// records is a session store for tests.
 type records struct {
 	mu      sync.Mutex
 	kept    map[string][]byte
@@ -22,7 +22,7 @@ type records struct {
 	locks   map[string]chan struct{}
 	down    error
 	calls   int
-	between func() // once, between a Reload and what follows it
+	between func() // called once, after the next Reload
 }
 
 var _ RecordStore = (*records)(nil)
@@ -99,7 +99,7 @@ func (r *records) Lock(ctx context.Context, name string) (func(), error) {
 	}
 }
 
-// end reports whether the records end the session that has the target.
+// end reports whether the records end a session with this target.
 func (r *records) end(t *testing.T, target *Target, signedIn time.Time) bool {
 	t.Helper()
 	found, err := r.Load(t.Context(), target.Keys()...)
@@ -109,7 +109,7 @@ func (r *records) end(t *testing.T, target *Target, signedIn time.Time) bool {
 	return target.since(signedIn).RevokedBy(found)
 }
 
-// since is the target of a session that began at another time.
+// since returns the target of the same session with another time of sign-in.
 func (m *Target) since(signedIn time.Time) *Target {
 	other := *m
 	other.began.signedIn = signedIn.UnixMilli()
@@ -123,7 +123,7 @@ func endRecord(t *testing.T, r *Records, events ...Event) {
 	}
 }
 
-// TestRecordsSayWhatTheJournalSays asks both of the same events.
+// TestRecordsSayWhatTheLogSays compares records and log for the same events.
 func TestRecordsSayWhatTheLogSays(t *testing.T) {
 	t.Parallel()
 	s := wholeSession()
@@ -210,7 +210,7 @@ func TestAnEventInARecordIsOnlyStrengthened(t *testing.T) {
 			for key, record := range kept.kept {
 				found, ok := decodeRecord(record)
 				got := found.all[0]
-				// Each is dated after those that were there.
+				// Each event is dated after the existing ones.
 				if !ok {
 					t.Errorf("expected a record that can be read, seen %x", record)
 				}
@@ -307,7 +307,7 @@ func TestARecordThatCannotBeReadEndsNoLaterSession(t *testing.T) {
 				t.Errorf("record %d: what began at %v is ended: %v", i, at, ended)
 			}
 		}
-		// What can be read stays as it is.
+		// Readable records stay unchanged.
 		endRecord(t, r, ForSubject(issuer, s.Subject, s.SignedIn.Add(time.Minute), s.Expires))
 		next := s
 		if over, err := r.Begin(t.Context(), &next, issuer, s.SignedIn, s.Expires); over || err != nil {
@@ -323,7 +323,8 @@ func TestARecordThatCannotBeReadEndsNoLaterSession(t *testing.T) {
 	}
 }
 
-// A store has a record of each session: to remove that is to end it.
+// A store has a record of each session. Deleting it ends the session, so there is no event
+// for that.
 func TestASingleSessionIsNoEventOfAStore(t *testing.T) {
 	t.Parallel()
 	s := wholeSession()

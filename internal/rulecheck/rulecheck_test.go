@@ -74,7 +74,7 @@ func rules(t *testing.T, text string) *authz.Set {
 			into = &lines.Deny
 		}
 		switch words[1] {
-		case "any": // of groups and providers alone
+		case "any": // only of groups and providers
 			rule = authz.Rule{Kind: authz.KindAny}
 			for i := 2; i+1 < len(words); i += 2 {
 				rule.Any = append(rule.Any, authz.Rule{Kind: words[i], Values: words[i+1 : i+2]})
@@ -102,7 +102,7 @@ func TestRulesThatCannotWork(t *testing.T) {
 		known     bool
 		keys      bool
 		rules     string
-		err, warn string // what they contain; empty for none
+		err, warn string // parts of the messages; empty for none
 	}{
 		{name: "no rules", providers: []Provider{corp}},
 		{name: "no rules, and the whole world", providers: []Provider{google}, err: "require any_user"},

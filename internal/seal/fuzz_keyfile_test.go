@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Whatever the storage has in the place of the keys, a ring is made that seals and
-// opens, none of its keys is short or withdrawn, and another instance gets the same.
+// Whatever the key file contains, the result is a ring that seals and opens, and has no
+// short or withdrawn keys. Another instance gets the same ring.
 func FuzzKeyFile(f *testing.F) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	key := func(fill byte, age time.Duration) managedSecret {
@@ -72,7 +72,7 @@ func FuzzOpenRecord(f *testing.F) {
 		if plain, err := secret.Open("here", record); !errors.Is(err, ErrBroken) || plain != nil {
 			t.Errorf("%x: expected %v, seen %q, %v", record, ErrBroken, plain, err)
 		}
-		// And as what is to be sealed.
+		// The same bytes can also be sealed.
 		own, err := secret.Seal("here", record)
 		if err != nil {
 			t.Fatal(err)

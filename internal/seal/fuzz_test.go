@@ -6,7 +6,7 @@ import (
 )
 
 func FuzzOpen(f *testing.F) {
-	// The same in each process that fuzzes.
+	// These are the same in all processes of a fuzzing run.
 	const aad = "__Host-oidc_rp app.example"
 	const sealed = "AaiY_D7UmSXbwLGC4DvRcxg21QnuUcUCJyyvpLa9btgvcGC1Je3ELPHjUDtTGTmSTqA92EyZ2pSBpJxCbAY"
 	const plain = "the first version sealed this"
@@ -24,7 +24,7 @@ func FuzzOpen(f *testing.F) {
 			wantPlain(t, "our own value", ring, aad, text, plain, false)
 		case string(opened) == plain:
 			t.Errorf("%q opens like %q", text, sealed)
-		case err == nil && len(text) == len("AaiY_D7pmSFzXOFxosRMIF41RAnyVvGW6dc1_WtNpnEE"): // the empty one
+		case err == nil && len(text) == len("AaiY_D7pmSFzXOFxosRMIF41RAnyVvGW6dc1_WtNpnEE"): // a sealed empty text
 		case err != ErrBroken && err != ErrUnknownKey:
 			t.Errorf("Open(%q): expected %v or %v, seen %v", text, ErrBroken, ErrUnknownKey, err)
 		case opened != nil:

@@ -6,12 +6,12 @@ import (
 	"testing"
 )
 
-// The secret of testdata/sealed.csv.
+// goldenSecret is the secret of testdata/sealed.csv.
 var goldenSecret = []byte("golden secret, known to everybody")
 
-// TestWhatWasEverSealedOpens holds the format: a session that was sealed by an
-// older version of this plugin must survive the update. Lines are only added
-// to testdata/sealed.csv, never changed.
+// TestWhatWasEverSealedOpens checks that a session that was sealed by an older version of
+// this plugin survives the update. Lines are only added to testdata/sealed.csv, never
+// changed.
 func TestWhatWasEverSealedOpens(t *testing.T) {
 	t.Parallel()
 	file, err := os.Open("testdata/sealed.csv")

@@ -35,7 +35,7 @@ func TestRotateOnDemandIsLikeAnyRotation(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		a, b := storage.instance(time.Now), storage.instance(time.Now)
-		session := sealOn(t, a) // a moment ago: the first key is not published yet, and seals
+		session := sealOn(t, a) // the first key seals immediately, although it is not published yet
 		ringOf(t, b)
 		first := keysOf(t, a)[0]
 		if !first.Seals {
@@ -129,7 +129,7 @@ func TestCompromisedKeysOpenNoLonger(t *testing.T) {
 		a, b, c := storage.instance(time.Now), storage.instance(time.Now), storage.instance(time.Now)
 		session := sealOn(t, a)
 		time.Sleep(time.Hour)
-		rotate(t, a, false) // one that waits is withdrawn as well
+		rotate(t, a, false) // a key that waits to seal is withdrawn as well
 		refresh(t, b, c)
 		if !rotate(t, a, true) {
 			t.Fatal("no key was made")
@@ -139,7 +139,7 @@ func TestCompromisedKeysOpenNoLonger(t *testing.T) {
 		}
 		fresh := sealOn(t, a)
 		time.Sleep(2 * time.Second)
-		// b meets the new key in a cookie, c looks within its minute.
+		// b sees the new key in a cookie. c looks within a minute.
 		ring, err := b.Renewed(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -161,8 +161,8 @@ func TestCompromisedKeysOpenNoLonger(t *testing.T) {
 	})
 }
 
-// TestWithdrawnKeysDoNotComeBack, whoever writes them back: an instance that
-// had not heard of it when the file was lost, or a backup of before.
+// TestWithdrawnKeysDoNotComeBack checks that withdrawn keys stay withdrawn if they are
+// written back: from a backup, or by an instance that did not know of it.
 func TestWithdrawnKeysDoNotComeBack(t *testing.T) {
 	t.Parallel()
 	for name, lose := range map[string]func(t *testing.T, storage *memory, before []byte, ignorant *Managed){
@@ -300,13 +300,13 @@ func TestRotateWaitsForNoStorageThatHangs(t *testing.T) {
 	})
 }
 
-// TestAKeyIsYoungerThanThoseBefore: made in the same second, or by a clock that
-// is behind.
+// TestAKeyIsYoungerThanThoseBefore checks that a new key counts as newer even if it was
+// created in the same second, or by a clock that is behind.
 func TestAKeyIsYoungerThanThoseBefore(t *testing.T) {
 	for _, behind := range []time.Duration{0, 20 * time.Second} {
 		t.Run(fmt.Sprintf("a clock that is %v behind", behind), func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
-				for range 8 { // which of two is the newer one was a matter of chance
+				for range 8 { // the order of the two keys used to be random
 					storage := newMemory()
 					var offset atomic.Int64
 					offset.Store(-int64(behind))

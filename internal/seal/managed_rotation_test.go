@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// secrets are those that a storage holds, the oldest first.
+// secrets returns the secrets in the storage, oldest first.
 func (m *memory) secrets(t *testing.T) (secrets [][]byte) {
 	t.Helper()
 	var file keyFile
@@ -33,7 +33,7 @@ func TestANewKeyIsKnownEverywhereBeforeItSeals(t *testing.T) {
 		for end := time.Now().Add(2 * time.Hour); time.Now().Before(end); time.Sleep(time.Minute) {
 			refresh(t, a)
 			text := sealOn(t, a)
-			time.Sleep(20 * time.Second) // b looks at other times
+			time.Sleep(20 * time.Second) // b refreshes at other times
 			if ok, _ := opens(t, b, text); !ok {
 				t.Fatalf("b does not know the key that a seals with at %v", time.Now())
 			}
@@ -64,7 +64,7 @@ func TestAnOldKeyOpensAsLongAsASessionLasts(t *testing.T) {
 		m := storage.instance(time.Now)
 		ringOf(t, m)
 		time.Sleep(week)
-		refresh(t, m) // makes the second key
+		refresh(t, m) // creates the second key
 		last := sealOn(t, m)
 		sealed := time.Now()
 		for {
@@ -113,7 +113,7 @@ func TestOldKeysDoNotPileUp(t *testing.T) {
 	})
 }
 
-// clockAt is the time of a bubble, moved by what a test sets.
+// clockAt returns a clock that differs by offset from that of the bubble.
 func clockAt(offset *atomic.Int64) func() time.Time {
 	return func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }
 }

@@ -73,12 +73,12 @@ func TestManyRequestsShareTheFirstLook(t *testing.T) {
 		for range 100 {
 			wg.Go(func() { ringOf(t, m) })
 		}
-		gone() // must not take the look from the others
+		gone() // must not cancel the read for the others
 		wg.Wait()
 		if storage.stores != 1 {
 			t.Errorf("expected one store, seen %d", storage.stores)
 		}
-		// One more load is under the lock.
+		// The second load is under the lock.
 		if storage.loads != 2 {
 			t.Errorf("expected two loads, seen %d", storage.loads)
 		}
@@ -90,7 +90,7 @@ func TestAnUnknownKeyIsFoundByAnotherLook(t *testing.T) {
 		storage := newMemory()
 		a := storage.instance(time.Now)
 		ringOf(t, a)
-		storage.with(func(m *memory) { delete(m.files, managedKey) }) // as an operator revokes all sessions
+		storage.with(func(m *memory) { delete(m.files, managedKey) }) // as an operator does to revoke all sessions
 		time.Sleep(2 * time.Second)
 		b := storage.instance(time.Now)
 		text := sealOn(t, b)
@@ -131,7 +131,7 @@ func TestDemands(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		storage := newMemory()
 		m := NewManaged(func() clusterstore.Storage { return storage }, time.Now)
-		ringOf(t, m) // before any requirement
+		ringOf(t, m) // before any demand
 		retained := func() int64 {
 			var file keyFile
 			if err := json.Unmarshal(storage.file(), &file); err != nil {
@@ -149,12 +149,12 @@ func TestDemands(t *testing.T) {
 			{"a shorter lifetime takes nothing back", week, time.Hour, day},
 		} {
 			m.Demand(step.rotate, step.retain)
-			refresh(t, m) // at once, not after the throttle
+			refresh(t, m) // takes effect immediately, despite the throttle
 			if got := time.Duration(retained()) * time.Second; got != step.want {
 				t.Errorf("%s: retained for %v, want %v", step.name, got, step.want)
 			}
 		}
-		// Another instance that demands less takes nothing back either.
+		// A smaller demand of another instance does not reduce it either.
 		other := NewManaged(func() clusterstore.Storage { return storage }, time.Now)
 		other.Demand(2*week, time.Minute)
 		refresh(t, other)
@@ -173,7 +173,7 @@ func TestDemandDoesNotWaitForTheStorage(t *testing.T) {
 		go func() { _, _ = m.Ring(context.Background()) }()
 		synctest.Wait()
 		began := time.Now()
-		m.Demand(day, day) // while a configuration is loaded
+		m.Demand(day, day) // as when a configuration is loaded
 		if waited := time.Since(began); waited > 0 {
 			t.Errorf("waited for %v", waited)
 		}
@@ -181,8 +181,8 @@ func TestDemandDoesNotWaitForTheStorage(t *testing.T) {
 	})
 }
 
-// TestKeysInMemoryNeverWait holds what every request relies on: whatever the
-// storage does, and whoever waits for it, the keys that are known are there.
+// TestKeysInMemoryNeverWait checks what every request relies on: the known keys are
+// available immediately, whatever the storage does and whoever waits for it.
 func TestKeysInMemoryNeverWait(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		storage := newMemory()
@@ -191,7 +191,7 @@ func TestKeysInMemoryNeverWait(t *testing.T) {
 		hang := make(chan struct{})
 		storage.with(func(s *memory) { s.hang = hang })
 		time.Sleep(time.Hour)
-		for range 50 { // strangers with unknown keys, and the background
+		for range 50 { // requests with unknown keys, and background refreshes
 			go func() { _, _ = m.Renewed(context.Background()) }()
 			go func() { _ = m.Refresh(context.Background()) }()
 		}

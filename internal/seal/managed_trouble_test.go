@@ -13,7 +13,7 @@ import (
 
 var errDown = errors.New("the storage is down")
 
-// Fault X33.
+// If the key file is truncated, the keys in memory are used and stored again.
 func TestAKeyFileThatWasCutShort(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		storage := newMemory()
@@ -27,7 +27,7 @@ func TestAKeyFileThatWasCutShort(t *testing.T) {
 				t.Fatalf("cut to %d bytes: %v", length, err)
 			}
 			wantOpens(t, fmt.Sprintf("cut to %d bytes", length), m, text, false)
-			// It was written again from memory, so that a restart signs out no user.
+			// The keys were stored again, so that a restart does not sign out users.
 			if ok, _ := opens(t, storage.instance(time.Now), text); !ok {
 				t.Fatalf("cut to %d bytes: a fresh instance has other keys", length)
 			}
@@ -148,7 +148,7 @@ func TestAStorageThatCanOnlyBeRead(t *testing.T) {
 			storage.with(func(s *memory) { delete(s.files, managedKey) })
 			time.Sleep(time.Second)
 			text := sealOn(t, a)
-			b.Demand(week, 30*day) // has to be written, and cannot be
+			b.Demand(week, 30*day) // must be stored, but cannot be
 			storage.with(func(s *memory) { s.sealed = errDown })
 			time.Sleep(time.Second)
 			if _, err := b.Renewed(t.Context()); err != nil {
@@ -226,7 +226,7 @@ func TestAHundredAtOnce(t *testing.T) {
 	wg.Wait()
 }
 
-// leaving is a storage during whose lock whoever asked goes away.
+// leaving is a storage whose caller leaves while it waits for the lock.
 type leaving struct {
 	clusterstore.Storage
 	locking, left chan struct{}

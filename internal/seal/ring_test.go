@@ -92,7 +92,8 @@ func TestSealedValuesOpenNowhereElse(t *testing.T) {
 func TestNoChangedTextOpens(t *testing.T) {
 	t.Parallel()
 	ring := newRing(t, secretA, secretB)
-	// All three lengths of the last group, which has spare bits in two.
+	// The texts have all three lengths of the last base64 group, two of which have spare
+	// bits.
 	for _, plain := range []string{"a", "ab", "abc"} {
 		text := ring.Seal(ForSession, "p", []byte(plain))
 		for i := range text {

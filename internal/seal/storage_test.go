@@ -11,18 +11,18 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore"
 )
 
-// memory is a storage of a test, with what can go wrong with one. It is used
-// inside a synctest bubble, where its latency costs nothing.
+// memory is a storage for tests that can fail in several ways. In a synctest bubble, its
+// latency takes no real time.
 type memory struct {
-	clusterstore.Storage // nil: the keys need neither Delete nor List
+	clusterstore.Storage // nil, because keys need neither Delete nor List
 
 	mu      sync.Mutex
 	files   map[string][]byte
 	err     error         // of Load
-	sealed  error         // of Lock and Store: it can only be read
+	sealed  error         // of Lock and Store, as if read-only
 	unlock  error         // of Unlock
 	latency time.Duration // of every call
-	hang    chan struct{} // every call waits for it, whatever its context says
+	hang    chan struct{} // blocks every call, regardless of its context
 	loads   int
 	stores  int
 
@@ -48,7 +48,7 @@ func (m *memory) wait(ctx context.Context) error {
 	}
 }
 
-// with changes what goes wrong.
+// with changes the storage, for example its errors.
 func (m *memory) with(change func(*memory)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -122,14 +122,14 @@ const (
 	day  = 24 * time.Hour
 )
 
-// instance is one process on a storage, with the usual demand.
+// instance returns the keys of one process with the usual demand.
 func (m *memory) instance(now func() time.Time) *Managed {
 	managed := NewManaged(func() clusterstore.Storage { return m }, now)
 	managed.Demand(week, 12*time.Hour)
 	return managed
 }
 
-// inBubble runs a test whose time is not real.
+// inBubble runs a test in a synctest bubble.
 func inBubble(t *testing.T, test func(*testing.T)) {
 	t.Helper()
 	t.Parallel()
@@ -154,7 +154,7 @@ func refresh(t *testing.T, instances ...*Managed) {
 	}
 }
 
-// opens says how a value opens on an instance, by its keys in memory.
+// opens reports whether a value opens with the keys that an instance has in memory.
 func opens(t *testing.T, m *Managed, text string) (ok, stale bool) {
 	t.Helper()
 	_, stale, err := ringOf(t, m).Open(ForSession, "p", text)
@@ -173,7 +173,7 @@ func wantOpens(t *testing.T, when string, m *Managed, text string, stale bool) {
 	}
 }
 
-// wantPlain checks what a session's value opens to, and whether it is stale.
+// wantPlain checks the content of a sealed session, and whether it is stale.
 func wantPlain(t *testing.T, what string, ring *Ring, aad, text, plain string, stale bool) {
 	t.Helper()
 	opened, gotStale, err := ring.Open(ForSession, aad, text)

@@ -29,7 +29,8 @@ func compressedSession() Session {
 	return s
 }
 
-// shortSession is one of a new sign-in, with all that there is.
+// shortSession returns a session of a new sign-in, with all optional fields of that
+// version.
 func shortSession() Session {
 	s := compressedSession()
 	s.Requested, s.FromUserinfo = NamesOf("sub", "groups"), NamesOf("name")
@@ -82,8 +83,8 @@ func TestWhatWasCompressedAndCutShortIsNone(t *testing.T) {
 	}
 }
 
-// Secrets share no window with what others choose: the size of the cookie says
-// nothing of them but their length.
+// Secrets are not compressed together with data that others choose: the size of the cookie
+// reveals nothing but their length.
 func TestSecretsAreNotCompressed(t *testing.T) {
 	t.Parallel()
 	s := shortSession()
@@ -99,8 +100,7 @@ func TestSecretsAreNotCompressed(t *testing.T) {
 	}
 }
 
-// Issue 7, point 6, and report A4: what sessions take of cookies, in bytes of
-// their values.
+// These are the maximum sizes of sessions in cookies, in bytes of their values.
 func TestSessionsAreSmall(t *testing.T) {
 	t.Parallel()
 	ring, err := seal.NewRing([]byte("golden secret, known to everybody"))
@@ -145,7 +145,7 @@ func fromFile(t *testing.T, file string) string {
 	return string(text)
 }
 
-// guids are different GUIDs, as members of a list.
+// guids returns different GUIDs, as members of a JSON list.
 func guids(count int) string {
 	list := make([]string, count)
 	for i := range list {
@@ -155,8 +155,8 @@ func guids(count int) string {
 	return strings.Join(list, ",")
 }
 
-// TestWhatWasEverCompressedIsRead holds the form: how well it is compressed may
-// change, what was compressed once is read.
+// TestWhatWasEverCompressedIsRead checks that sessions compressed by earlier releases can
+// be read. The compression itself may change.
 func TestWhatWasEverCompressedIsRead(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]Session{"session-v3-compressed": compressedSession(), "session-v4-compressed": shortSession()} {

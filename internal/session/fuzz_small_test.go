@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A mark comes back as it was, and what is none counts as no sign-in.
+// A mark can be encoded and decoded again. A malformed one counts as no sign-in.
 func FuzzDecodeMark(f *testing.F) {
 	whole := Mark{Login: StateHash{1, 2, 3}, At: time.UnixMilli(1_700_000_000_123), Count: 2}.Encode()
 	f.Add(whole)
@@ -31,7 +31,7 @@ func FuzzDecodeMark(f *testing.F) {
 	})
 }
 
-// A parent comes back as it was.
+// A parent can be encoded and decoded again.
 func FuzzDecodeParent(f *testing.F) {
 	whole := (&Parent{ID: ID{1}, Key: "k", SignedIn: time.UnixMilli(1_700_000_000_123), Expires: time.Unix(1_700_043_200, 0), Provider: "corp", Username: "ada"}).Encode()
 	f.Add(whole)

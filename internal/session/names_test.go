@@ -34,7 +34,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// Fault A14: what differs from the default is bound, and the default adds nothing.
+// Different options result in different bindings, and no options in the same one.
 func TestWhatIsBoundBesideTheProvider(t *testing.T) {
 	t.Parallel()
 	base := Bind("https://issuer.example", "client")

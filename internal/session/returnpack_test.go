@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Report A5.
+// A long return address is compressed.
 func TestALongReturnAddressIsPackedInATransaction(t *testing.T) {
 	t.Parallel()
 	kibana := "/app/dashboards?_g=(filters:!(),refreshInterval:(pause:!t,value:60000),time:(from:now-15m,to:now))&_a=(panels:!(" +

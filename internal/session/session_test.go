@@ -49,14 +49,14 @@ func boundSession() Session {
 	return s
 }
 
-// boundGrantSession has a refresh token that is bound alone.
+// boundGrantSession returns a session in which only the refresh token is bound to a key.
 func boundGrantSession() Session {
 	s := taggedSession()
 	s.Grant.Key = boundKey
 	return s
 }
 
-// boundKey is a private key as package dpop encodes it, which is opaque here.
+// boundKey is a private key as package dpop encodes it. It is opaque here.
 const boundKey = "\x01ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 
 func leastSession() Session {
@@ -127,7 +127,7 @@ func TestWhatWasCutShortIsNone(t *testing.T) {
 	t.Parallel()
 	whole := boundSession()
 	encoded := whole.Encode()
-	for length := range len(encoded) - len(whole.Claims) { // the claims are the rest, whatever it is
+	for length := range len(encoded) - len(whole.Claims) { // the rest counts as claims, whatever it is
 		var s Session
 		if err := s.Decode(encoded[:length]); err != ErrNone {
 			t.Errorf("a session of %d bytes of %d: %v", length, len(encoded), err)
@@ -184,15 +184,15 @@ func TestWhatIsNotOneIsNone(t *testing.T) {
 	}
 }
 
-// wholeHead is a session up to its times.
+// wholeHead returns the beginning of an encoded session, up to its times.
 func wholeHead() []byte {
 	s := wholeSession()
 	return s.Encode()[:1+16+12+8]
 }
 
-// TestWhatWasEverEncodedIsRead holds the formats: an update of this plugin must
-// not sign out any user. The files are never changed; a new format is a new
-// version with files of its own.
+// TestWhatWasEverEncodedIsRead checks the formats of earlier releases, because an update of
+// this plugin must not sign out any user. The files are never changed. A new format is a
+// new version with its own files.
 func TestWhatWasEverEncodedIsRead(t *testing.T) {
 	t.Parallel()
 	ring, err := seal.NewRing([]byte("golden secret, known to everybody"))
@@ -201,7 +201,7 @@ func TestWhatWasEverEncodedIsRead(t *testing.T) {
 	}
 	whole, least, transaction := wholeSession(), leastSession(), wholeTransaction()
 	granted, tagged, laterTransaction := grantedSession(), taggedSession(), taggedTransaction()
-	short := shortSession() // with too little that can be compressed, as that may become better
+	short := shortSession() // with little to compress, because the compression may change
 	short.Provider, short.Subject, short.Username, short.Claims = "p", "1", "u", "\x01xs\x01é"
 	bound, boundLogin := short, boundTransaction()
 	bound.TokenKey = boundKey
@@ -342,7 +342,7 @@ func TestTransactionsHaveSecretsOfTheirOwn(t *testing.T) {
 		want int
 	}{
 		"state": {a.State, 22}, "nonce": {a.Nonce, 22},
-		"verifier": {a.Verifier, 43}, // RFC 7636 4.1: 43 characters at least
+		"verifier": {a.Verifier, 43}, // at least 43 characters: RFC 7636 4.1
 	} {
 		if len(tc.got) != tc.want {
 			t.Errorf("%s: expected %d characters, seen %d", name, tc.want, len(tc.got))
@@ -369,7 +369,7 @@ func TestBindingsTellProvidersApart(t *testing.T) {
 	}
 }
 
-// A session that was handed over knows its parent, in every version that can hold it.
+// A session that was handed over contains its parent, in every version that can.
 func TestSessionsKnowTheirParent(t *testing.T) {
 	t.Parallel()
 	parent := &Parent{ID: ID{9}, Key: "session/ab", SignedIn: moment0, Expires: time.Unix(moment0.Unix()+600, 0), Provider: "corp", Username: "ada"}

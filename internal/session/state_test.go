@@ -38,8 +38,8 @@ func TestStatesOfASession(t *testing.T) {
 	}
 }
 
-// What a session without recheck is written as does not change; one with it is read
-// as it was written, in each version.
+// The time of the last recheck is encoded in each version. In the shortest one, it takes at
+// most nine bytes.
 func TestConfirmedIsWritten(t *testing.T) {
 	t.Parallel()
 	for name, s := range map[string]Session{
@@ -61,7 +61,7 @@ func TestConfirmedIsWritten(t *testing.T) {
 	}
 }
 
-// The key of tokens goes with the last of them.
+// The key is dropped with the last token that is bound to it.
 func TestDroppingAGrantDropsItsKey(t *testing.T) {
 	t.Parallel()
 	for accessToken, want := range map[string]string{"": "", "kept for rechecks": boundKey} {

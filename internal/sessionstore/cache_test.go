@@ -43,7 +43,7 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 }
 
-// Sessions that are used outlive those that came later.
+// Sessions in use outlive newer ones that are not used.
 func TestCacheKeepsWhatIsUsed(t *testing.T) {
 	t.Parallel()
 	const size, each = 8 << 20, 16 << 10
@@ -93,7 +93,7 @@ func TestCacheDistinguishesKeys(t *testing.T) {
 	wantStats(t, c, 0, 0)
 }
 
-// wantStats checks how many sessions and bytes a cache holds.
+// wantStats checks the number of sessions and bytes in a cache.
 func wantStats(t *testing.T, c *Cache, sessions, bytes int) {
 	t.Helper()
 	gotSessions, gotBytes := c.Stats()
@@ -105,7 +105,7 @@ func wantStats(t *testing.T, c *Cache, sessions, bytes int) {
 	}
 }
 
-// Two keys of one hash: neither is taken for the other.
+// Two keys with the same hash are not confused.
 func TestCacheKeysOfOneHash(t *testing.T) {
 	t.Parallel()
 	c := NewCache(1 << 20)

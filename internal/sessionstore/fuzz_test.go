@@ -21,15 +21,14 @@ func fuzzRing(f *testing.F) *seal.Ring {
 	return ring
 }
 
-// fuzzSecret is always the same, since the processes of a fuzzing run share
-// their inputs.
+// fuzzSecret is a constant, because the processes of a fuzzing run share their inputs.
 var fuzzSecret = seal.RecordSecret{1, 2, 3}
 
 // here is additional data.
 const here = "cookie https://rp.test"
 
-// FuzzOpenTicket checks that whatever a browser sends is a ticket that was
-// sealed here, or one of two errors; and that a sealed ticket opens as itself.
+// FuzzOpenTicket checks that a value from a browser is either a ticket that was sealed
+// here, or one of two errors. A sealed ticket can be opened again.
 func FuzzOpenTicket(f *testing.F) {
 	ring := fuzzRing(f)
 	secret := fuzzSecret
@@ -50,7 +49,7 @@ func FuzzOpenTicket(f *testing.F) {
 		case !errors.Is(err, seal.ErrBroken) && !errors.Is(err, seal.ErrUnknownKey):
 			t.Errorf("the error is %v", err)
 		}
-		// A value that a key of ours has sealed may still be no ticket.
+		// A value that was sealed with the right key need not be a ticket.
 		got, stale, err := openTicket(ring, here, ring.Seal(seal.ForTicket, here, content))
 		isTicket := len(content) == 33 && content[0] == ticketVersion
 		if (err == nil) != isTicket {
@@ -77,8 +76,8 @@ func FuzzOpenTicket(f *testing.F) {
 	})
 }
 
-// FuzzReadRecord checks that a record in a store is a session that was sealed
-// here, or no session; and that any plain text is read or refused.
+// FuzzReadRecord checks that a record in a store is either a session that was sealed here,
+// or an error. Any sealed content can be read, or is refused.
 func FuzzReadRecord(f *testing.F) {
 	manager := &recordManager{newBase(Config{IssuerOf: issuerOf}), Records{Revoked: revocation.NewRecords(nil)}}
 	t, err := newTicket(fuzzSecret)

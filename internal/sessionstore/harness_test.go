@@ -18,11 +18,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// fakeStore is a store in a map whose records never expire.
+// fakeStore is a store in a map. Its records never expire.
 type fakeStore struct {
 	mu      sync.Mutex
 	records map[string][]byte
-	extra   int // more records than were asked for
+	extra   int // additional records that Load returns
 	version uint64
 	loads   int
 }
@@ -79,7 +79,7 @@ func (f *fakeStore) Version() uint64 {
 
 func (f *fakeStore) Lock(context.Context, string) (func(), error) { return func() {}, nil }
 
-// node is a Manager with what is around it.
+// node is a Manager with its surroundings.
 type node struct {
 	Manager
 	t       *testing.T
@@ -88,7 +88,7 @@ type node struct {
 	store   *fakeStore // nil for cookies
 	now     time.Time
 	opened  int
-	dropped int // bytes of the refresh token
+	dropped int // size of the refresh token in bytes
 }
 
 const (
@@ -142,8 +142,7 @@ func newNode(t *testing.T, kind string) *node {
 	return n
 }
 
-// shared is the storage of all nodes, which do not know of each other's
-// sessions.
+// shared is the storage of all nodes, which do not know each other's sessions.
 var shared = clustertest.Unlocked{Memory: clustertest.NewMemory()}
 
 func newRing(t *testing.T, secret string) *seal.Ring {
@@ -163,7 +162,7 @@ func (n *node) session() *session.Session {
 	}
 }
 
-// create creates a session and returns its cookie's value.
+// create creates a session and returns the value of its cookie.
 func (n *node) create(s *session.Session) string {
 	n.t.Helper()
 	chunks, err := n.Create(n.t.Context(), n.ring, here, s)
@@ -176,7 +175,7 @@ func (n *node) create(s *session.Session) string {
 	return chunks[0][1:]
 }
 
-// load returns the session of a value, or nil.
+// load returns the session of a cookie's value, or nil.
 func (n *node) load(value string) *Loaded {
 	n.t.Helper()
 	l, err := n.Load(n.t.Context(), n.ring, here, value, n.now)

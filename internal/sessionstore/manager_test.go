@@ -80,7 +80,7 @@ func TestLoadKnowsWhenSessionsExpire(t *testing.T) {
 			eachKind(t, func(t *testing.T, n *node) {
 				s := n.session()
 				s.Seen = s.Seen.Add(tc.seen)
-				s.Expires = s.Expires.Add(time.Hour) // the lifetime was longer when it began
+				s.Expires = s.Expires.Add(time.Hour) // the lifetime was longer when the session began
 				value := n.create(s)
 				n.now = n.now.Add(tc.after)
 				if got := n.load(value) != nil; got != tc.want {
@@ -118,7 +118,7 @@ func TestRevokedUserIsInvalid(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, n *node) {
 		s := n.session()
-		s.Subject = t.Name() // the log is that of all tests
+		s.Subject = t.Name() // all tests share the log
 		value := n.create(s)
 		l := n.load(value)
 		n.now = n.now.Add(time.Second)
@@ -233,7 +233,7 @@ func TestCookiesDropARefreshTokenThatDoesNotFit(t *testing.T) {
 	}
 }
 
-// incompressible is a text of many keys.
+// incompressible returns a text made of random keys.
 func incompressible(size int) string {
 	var text strings.Builder
 	for text.Len() < size {
@@ -263,7 +263,7 @@ func TestUnchangedStoreIsNotAsked(t *testing.T) {
 	}
 }
 
-// A store that returns another number of records says nothing.
+// A store that returns the wrong number of records is an error.
 func TestMiscountingStoreIsAnError(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, "records with revocations")

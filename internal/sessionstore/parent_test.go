@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// family creates a session at a login host and one that was handed over from it.
+// family creates a session at a login host, and another that is handed over from it.
 func (n *node) family() (parent, child *Loaded, parentValue, childValue string) {
 	n.t.Helper()
 	parentValue = n.create(n.session())
@@ -20,7 +20,7 @@ func (n *node) family() (parent, child *Loaded, parentValue, childValue string) 
 	return parent, n.load(childValue), parentValue, childValue
 }
 
-// handedOver is a session that begins a while after its parent.
+// handedOver returns a session that begins a while after its parent.
 func (n *node) handedOver(parent *Loaded) *session.Session {
 	p := &parent.Session
 	s := n.session()
@@ -68,7 +68,7 @@ func TestAParentEndsWithItsSession(t *testing.T) {
 	})
 }
 
-// The end of one session that was handed over is its own.
+// The end of a session that was handed over affects no other session.
 func TestTheEndOfOneSessionIsNotItsParents(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, n *node) {
@@ -88,8 +88,8 @@ func TestTheEndOfOneSessionIsNotItsParents(t *testing.T) {
 	})
 }
 
-// What ended a user's sessions after the sign-in at the login host has ended the ones that
-// were handed over, even if they began later; a later sign-in is spared.
+// A revocation after the sign-in at the login host also ends sessions that were handed
+// over, even if they began later. A later sign-in is not affected.
 func TestWhatEndedTheParentEndsTheSession(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, n *node) {

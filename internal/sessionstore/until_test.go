@@ -7,8 +7,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// A revocation outlasts every copy of the session's cookie, also one from before a
-// refresh that shortened the session.
+// A revocation outlasts every copy of the session's cookie, even one from before a refresh
+// that shortened the session.
 func TestRevocationsLastAsLongAsAnyCookieOfTheSession(t *testing.T) {
 	t.Parallel()
 	began := time.Unix(1_700_000_000, 0)

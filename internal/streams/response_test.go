@@ -12,17 +12,17 @@ import (
 	"time"
 )
 
-// served is a server whose responses are streams that end when over is set.
+// served is a server whose responses are streams. They end when over is set.
 type served struct {
 	*httptest.Server
 	registry *Registry
 	over     atomic.Bool
 	released atomic.Int32
-	returned chan error // what the context of a handler said when it returned
+	returned chan error // error of the request's context when the handler returned
 }
 
-// serve starts a server. expected says that the response is expected to be a stream;
-// handle is what the handler does then, until it returns.
+// serve starts a server. expected says whether the response is expected to be a stream.
+// handle is called after the first line.
 func serve(t *testing.T, http2, expected bool, handle func(w http.ResponseWriter, r *http.Request)) *served {
 	s := &served{registry: new(Registry), returned: make(chan error, 1)}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -52,7 +52,7 @@ func serve(t *testing.T, http2, expected bool, handle func(w http.ResponseWriter
 	return s
 }
 
-// open returns the body of a response after its first line.
+// open makes a request, reads the first line of the response, and returns the rest.
 func (s *served) open(t *testing.T) *bufio.Reader {
 	response, err := s.Client().Get(s.URL)
 	if err != nil {
@@ -130,8 +130,7 @@ func TestHowResponsesEnd(t *testing.T) {
 	}
 }
 
-// A quiet stream of HTTP/2 that was not expected is reset, also if its handler does
-// not notice.
+// A quiet, unexpected stream in HTTP/2 is reset even if its handler does not notice.
 func TestAQuietStreamOfHTTP2IsReset(t *testing.T) {
 	t.Parallel()
 	stop := make(chan struct{})

@@ -38,7 +38,7 @@ func TestAStreamEndsOnceWhenItIsOver(t *testing.T) {
 			t.Errorf("expected the other stream to be there, seen %d", r.Len())
 		}
 		other.Remove()
-		time.Sleep(2 * checkEvery) // or the test does not end
+		time.Sleep(2 * checkEvery) // time for the registry to stop
 		r.mu.Lock()
 		running := r.running
 		r.mu.Unlock()
@@ -79,7 +79,7 @@ func TestAStreamGoesOnForAWhileIfItIsUnknownWhetherItMay(t *testing.T) {
 	})
 }
 
-// A store that does not answer keeps no stream from being judged for ever.
+// If checks never get an answer, streams end after a while.
 func TestSlowChecksAreUnknown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

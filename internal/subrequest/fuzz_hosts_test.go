@@ -7,8 +7,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 )
 
-// A host of the configuration covers itself, an asterisk one label, and neither covers
-// what another site has.
+// A configured host covers itself. An asterisk covers exactly one label. Neither covers
+// hosts of other sites.
 func FuzzParseHosts(f *testing.F) {
 	for _, text := range []string{"app.example.com", "*.example.com", "app.example.com:8443", "*.example.com:443", "[::1]", "*", "*.", "a.*.b", "APP.example.com", "https://a", "1.2.3.4:80", "*.1.2.3"} {
 		f.Add(text, "https://app.example.com")

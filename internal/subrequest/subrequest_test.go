@@ -8,13 +8,13 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/address"
 )
 
-// whole is a header of each family that describes the same request.
+// whole returns the headers of a family that describe the same request.
 func whole(family Family) http.Header {
 	prefix := map[Family]string{Forwarded: "X-Forwarded-", Original: "X-Original-"}[family]
 	return http.Header{prefix + "Method": {"GET"}, prefix + "Proto": {"https"}, prefix + "Host": {"app.example.com"}, prefix + "Uri": {"/a%2Fb?c=d"}}
 }
 
-// with is a header with more headers in the place of its own; none take one away.
+// with replaces headers with those in more. nil removes a header.
 func with(header http.Header, more http.Header) http.Header {
 	for name, values := range more {
 		delete(header, name)
@@ -79,7 +79,7 @@ func TestTheRequestIsReadAsItIsDescribed(t *testing.T) {
 	}
 }
 
-// Threats D28: what is missing, doubled or not in its usual form describes nothing.
+// Headers that are missing, repeated or malformed describe no request.
 func TestWhatDescribesNoRequest(t *testing.T) {
 	t.Parallel()
 	parts := map[string][][]string{
@@ -214,8 +214,8 @@ func TestHostsAreOneOrigin(t *testing.T) {
 	}
 }
 
-// FuzzRead: whatever is read is one request for one host, and nothing of the other
-// family has a part in it.
+// FuzzRead checks that what is read is one request for one host, and that headers of the
+// other family do not affect it.
 func FuzzRead(f *testing.F) {
 	f.Add("GET", "https", "app.example.com", "/a", "https://app.example.com/a")
 	f.Add("POST", "http", "app.example.com:80", "//evil/%2e%2e;x", "")

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Reading in any order ends, reads nothing twice and nothing beyond the end, and what
-// is bad stays bad.
+// Reading in any order ends, and reads nothing twice or beyond the end. After an error, a
+// reader stays bad.
 func FuzzReader(f *testing.F) {
 	var w Writer
 	w.Byte(7)
@@ -54,7 +54,7 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// What is written is read.
+// What is written can be read.
 func FuzzWriter(f *testing.F) {
 	f.Add(int64(-1), uint64(1<<63), int64(1_700_000_000), "text", byte(9))
 	f.Add(int64(-1<<63), uint64(0), int64(0), "", byte(0))
