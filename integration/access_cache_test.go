@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// Fault A6. A browser asks again before it shows an answer that was for a user.
+// A browser must revalidate a response to a signed-in user before it shows it again.
 func TestCacheControlOfTheApplicationsAnswers(t *testing.T) {
 	t.Parallel()
 	for mode, rows := range map[string][]struct {
 		path              string
 		anonymous, signed string // Cache-Control, "-" for a refusal
-		ownForSigned      string // with one of the application's own
+		ownForSigned      string // if the application sets its own
 		ownWhileCleared   string
 	}{
 		"private": {
@@ -27,7 +27,7 @@ func TestCacheControlOfTheApplicationsAnswers(t *testing.T) {
 			{"/x", "", "private, no-cache", "max-age=60", "no-store"},
 			{"/assets/x", "", "", "max-age=60", "no-store"},
 			{"/private/x", "-", "private, no-cache", "max-age=60", "-"},
-			// One reading of it is public by the mode alone.
+			// Only one reading of this path is public, and only because of the mode.
 			{"/assets/..%2fx", "", "private, no-cache", "max-age=60", "no-store"},
 		},
 	} {
@@ -62,8 +62,8 @@ oidc_rp `+mode+` {
 	}
 }
 
-// Fault E6. Schemes have no case, lists have empty elements and spaces, and
-// only a trusted proxy is believed.
+// Schemes are case-insensitive, lists may have empty elements and spaces, and only a trusted
+// proxy is believed.
 func TestForwardedProtoAndHost(t *testing.T) {
 	t.Parallel()
 	const trusted = `
@@ -103,9 +103,8 @@ http://rp.test {
 	}
 }
 
-// plainSite is the origin to which the login of a request over plain HTTP from
-// loopback leads back; none where the site is on plain HTTP, which begins no
-// login.
+// plainSite returns the origin of the redirect_uri in a login that begins over plain HTTP from
+// loopback. It returns "" if no login begins because the site itself is on plain HTTP.
 func plainSite(t *testing.T, r *harness, header map[string]string) string {
 	t.Helper()
 	request := httptest.NewRequest(http.MethodGet, "http://rp.test/", nil)
@@ -144,7 +143,7 @@ oidc_rp {
 	check(t, p).status(http.StatusOK).setsAnyCookie().header("Cache-Control", "no-store")
 }
 
-// Fault A6: a Cache-Control that says nothing allows what an absent one does.
+// An empty Cache-Control header is treated like a missing one.
 func TestAnEmptyCacheControlIsNone(t *testing.T) {
 	t.Parallel()
 	r := newHarness(t, protectedBy(newOP(t)))

@@ -14,7 +14,7 @@ import (
 	oidcrp "github.com/caddy-oidc-rp/caddy-oidc-rp"
 )
 
-// Fault A13. CONNECT asks for a tunnel: on every path, of every instance.
+// CONNECT, which asks for a tunnel, is refused on every path of every instance.
 func TestConnectIsRefused(t *testing.T) {
 	t.Parallel()
 	r, a, b := upgradeRig(t)
@@ -30,7 +30,7 @@ func TestConnectIsRefused(t *testing.T) {
 	check(t, b.get("/signed-in"), "a page of the user afterwards").status(http.StatusOK)
 }
 
-// opensWebSocket reports whether an application would take a request for a
+// opensWebSocket reports whether an application would treat a request as the opening of a
 // WebSocket (RFC 8441, RFC 9220).
 func opensWebSocket(r *http.Request) bool {
 	if r.ProtoMajor == 3 {
@@ -39,7 +39,8 @@ func opensWebSocket(r *http.Request) bool {
 	return slices.Equal(r.Header[":protocol"], []string{"websocket"})
 }
 
-// connect serves a CONNECT as Go's HTTP/2 server and quic-go hand it over.
+// connect serves a CONNECT request in the form in which Go's HTTP/2 server and quic-go pass it
+// on.
 func connect(h *oidcrp.Handler, path string, major int, protocol string, header http.Header, next caddyhttp.Handler) (*httptest.ResponseRecorder, error) {
 	request := httptest.NewRequest(http.MethodGet, rpURL+"/", nil)
 	request.Method, request.URL.Path, request.RequestURI = http.MethodConnect, path, path
@@ -59,7 +60,7 @@ func connect(h *oidcrp.Handler, path string, major int, protocol string, header 
 	return w, h.ServeHTTP(w, request, next)
 }
 
-// Threat D34. An extended CONNECT for a WebSocket is judged as a GET of its path.
+// An extended CONNECT that opens a WebSocket is judged as a GET of its path.
 func TestAnExtendedConnectIsJudgedAsAGet(t *testing.T) {
 	t.Parallel()
 	r := newHarness(t, `
@@ -83,7 +84,7 @@ func TestAnExtendedConnectIsJudgedAsAGet(t *testing.T) {
 		name, path string
 		protocol   string
 		header     http.Header
-		status     int // 0: it reaches the application
+		status     int // 0 if it reaches the application
 		user       string
 	}{
 		{"a public page", "/public/x", "websocket", nil, 0, ""},

@@ -227,7 +227,7 @@ func TestOnlyAPageLoadBeginsALogin(t *testing.T) {
 		begins := p.StatusCode == http.StatusFound && strings.HasPrefix(p.Header.Get("Location"), op.Issuer())
 		equal(t, row.name+": a login begins", begins, row.begins)
 		kind := "application/problem+json"
-		if row.name == "a form" || row.name == "a frame" { // people see these (fault C3)
+		if row.name == "a form" || row.name == "a frame" { // people see these
 			kind = "text/html; charset=utf-8"
 		}
 		if !begins {

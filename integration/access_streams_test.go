@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// TestStreamsAndUpgradesPassTheResponder: an event stream is flushed, early
-// hints come before it, and a WebSocket is upgraded.
+// TestStreamsAndUpgradesPassTheResponder checks that an event stream is flushed, that early
+// hints arrive before it, and that a WebSocket is upgraded.
 func TestStreamsAndUpgradesPassTheResponder(t *testing.T) {
 	t.Parallel()
 	r := newHarness(t, `

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// trailerEcho has the application tell which trailers it got.
+// trailerEcho makes the application respond with the names of the trailers it received.
 func trailerEcho(r *harness) {
 	r.upstream.mu.Lock()
 	defer r.upstream.mu.Unlock()
@@ -34,7 +34,8 @@ const trailerSite = `oidc_rp public {
 }
 `
 
-// Fault A5. Go merges trailers when the body ends, announced or not.
+// Go merges trailers into the request when the body ends, whether they were announced or not.
+// Trailers that could carry an identity do not reach the application.
 func TestTrailersBringNoIdentity(t *testing.T) {
 	t.Parallel()
 	r := newHarness(t, strings.ReplaceAll(trailerSite, "PROVIDER", options(newOP(t))))
@@ -72,7 +73,7 @@ func TestTrailersBringNoIdentity(t *testing.T) {
 	}
 }
 
-// Fault A5, over HTTP/2.
+// Trailers over HTTP/2 are filtered as well.
 func TestTrailersOverHTTP2BringNoIdentity(t *testing.T) {
 	t.Parallel()
 	r := newHarness(t, strings.ReplaceAll(trailerSite, "PROVIDER", options(newOP(t))))

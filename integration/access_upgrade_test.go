@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// Fault A1. An upgraded connection is a tunnel past the guard.
+// An upgraded connection is a tunnel that bypasses the guard, so only WebSockets and protocols
+// listed in upgrades become one.
 func TestOnlyAWebSocketBecomesATunnel(t *testing.T) {
 	t.Parallel()
 	r, a, b := upgradeRig(t)
@@ -81,14 +82,14 @@ func TestWhatMayBecomeATunnel(t *testing.T) {
 		{"/x", fields(session, "Connection: Upgrade", "Upgrade: websocket", "Origin: https://rp.test"), true},
 		{"/x", fields("Connection: Upgrade", "Upgrade: websocket"), false},
 		{"/uncovered/x", fields("Connection: Upgrade", "Upgrade: websocket"), true},
-		// Protocols that upgrades names, where they are named.
+		// Protocols listed in upgrades, where they are listed.
 		{"/robots.txt", fields("Connection: Upgrade", "Upgrade: spdy/3.1"), true},
 		{"/x", fields(session, "Connection: Upgrade", "Upgrade: TCP"), true},
 		{"/x", fields(session, "Connection: Upgrade", "Upgrade: SPDY"), false},
 		{"/x", fields(session, "Connection: Upgrade", "Upgrade: tcp, SPDY/3.1"), false},
 		{"/outer/x", fields("Connection: Upgrade", "Upgrade: SPDY/3.1"), false},
 		{"/uncovered/x", fields("Connection: Upgrade", "Upgrade: SPDY/3.1"), true},
-		// Error pages are no tunnels, whatever the application answers.
+		// A response of the application that becomes an error page never opens a tunnel.
 		{"/own-errors/x", fields("Connection: Upgrade", "Upgrade: websocket"), false},
 		{"/own-errors/x", fields("Connection: Upgrade", "Upgrade: tcp"), false},
 		{"/own-errors/x", fields(session, "Connection: Upgrade", "Upgrade: tcp"), true},
@@ -99,7 +100,7 @@ func TestWhatMayBecomeATunnel(t *testing.T) {
 	}
 }
 
-// Threat D34. A browser sends cookies with a WebSocket that a page of another site opens.
+// A browser also sends cookies with a WebSocket that another site's page opens.
 func TestAWebSocketOfAnotherSiteHasNoUser(t *testing.T) {
 	t.Parallel()
 	a := newTunnel(t)
@@ -156,8 +157,8 @@ http://rp.test {
 	}
 }
 
-// Fault A4, invariant 3. A proxy removes what Connection names, also of a request that becomes a
-// WebSocket: the name of the user must not be among it.
+// A proxy removes the headers that Connection names, even from a request that opens a WebSocket.
+// The header with the user's name must not be one of them.
 func TestAWebSocketDropsNoIdentity(t *testing.T) {
 	t.Parallel()
 	a := newTunnel(t)

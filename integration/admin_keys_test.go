@@ -134,8 +134,8 @@ http://other.test {
 	lacks(t, "the answer", text, "0001-01-01")
 }
 
-// An instance inside a handler that is not searched has no known site. Its keys
-// and providers are listed all the same.
+// An instance inside a handler that is not searched has no known site. Its keys and providers
+// are listed anyway.
 func TestASiteThatIsNotFoundHasKeysAsWell(t *testing.T) {
 	t.Parallel()
 	const guard = `oidc_rp {
@@ -175,7 +175,7 @@ func TestKeysWhileTheStorageFails(t *testing.T) {
 	r := newHarness(t, protectedBy(newOP(t)))
 	b := signedIn(t, r)
 	breakStorage(t, r)
-	r.ahead(2 * time.Second) // so that a look is made
+	r.ahead(2 * time.Second) // so that the storage is read again
 	for _, body := range []string{"", `{"compromised": true}`} {
 		status, text, _ := r.admin("POST", "/oidc_rp/keys/rotate", body)
 		equal(t, "the status", status, http.StatusServiceUnavailable)

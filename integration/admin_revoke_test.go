@@ -15,7 +15,7 @@ func TestRevocationEndsSessionsEverywhere(t *testing.T) {
 	for _, kind := range []struct {
 		name        string
 		body        func(oidctest.Issued) string
-		other, bobs bool // the user's other session ends, and another user's
+		other, bobs bool // whether the user's other session and another user's end
 	}{
 		{"subject", func(i oidctest.Issued) string { return fmt.Sprintf(`{"subject": %q}`, i.Subject) }, true, false},
 		{"subject", func(i oidctest.Issued) string {
@@ -52,7 +52,7 @@ func TestRevocationEndsSessionsEverywhere(t *testing.T) {
 			if len(lines) != 1 {
 				t.Fatalf("expected one line about the revocation in the log, seen %d", len(lines))
 			}
-			// Whoever has the sid can end the session, so it is not in the log.
+			// The sid is enough to end the session, so it is not in the log.
 			equal(t, "the kind in the log", lines[0]["kind"], any(kind.name))
 			if issued.SID != "" {
 				lacks(t, "the line in the log", fmt.Sprint(lines[0]), issued.SID)
@@ -61,7 +61,7 @@ func TestRevocationEndsSessionsEverywhere(t *testing.T) {
 	}
 }
 
-// TestRevocationNamesOneProvider: the same sub at two providers is two users.
+// The same sub at two providers means two users.
 func TestRevocationNamesOneProvider(t *testing.T) {
 	t.Parallel()
 	one, two := newOP(t), newOP(t)
@@ -163,7 +163,8 @@ oidc_rp {
 	}
 }
 
-// TestAnIssuerThatOnlyLooksLikeManyTenants needs no name once it is known.
+// An issuer that looks like a template for many tenants need not be named once it is known to
+// have only one.
 func TestAnIssuerThatOnlyLooksLikeManyTenants(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.Path("/realms/common/x"))
@@ -175,8 +176,8 @@ func TestAnIssuerThatOnlyLooksLikeManyTenants(t *testing.T) {
 	equal(t, "the session lives", b.lives(r), false)
 }
 
-// What an operator ends stays ended, also where lifetimes were shorter at that
-// moment than before.
+// A revoked session stays revoked, even if a configuration with a shorter lifetime carried out
+// the revocation.
 func TestARevocationOutlastsAShorterLifetime(t *testing.T) {
 	t.Parallel()
 	stop(t)
@@ -202,7 +203,7 @@ http://rp.test {
 	for _, r := range []*harness{long, short, again} {
 		r.ahead(2 * time.Hour)
 	}
-	long.work("logouts") // the three are one process, whose work long has begun
+	long.work("logouts") // the three share one process, whose background work began long ago
 	long.work("old logouts")
 	if status, _, _ := again.ask(t.Context(), copied); status != http.StatusUnauthorized {
 		t.Errorf("two hours later: status %d", status)

@@ -27,7 +27,7 @@ upstream {
 }`
 )
 
-// assertionKeys are the keys that a site publishes.
+// assertionKeys returns the keys that a site publishes.
 func assertionKeys(r *harness) (set jose.JSONWebKeySet) {
 	r.t.Helper()
 	p := r.browser().send(http.MethodGet, "/@app/auth/assertion-keys", map[string]string{"Accept": "application/json"})
@@ -40,8 +40,8 @@ func assertionKeys(r *harness) (set jose.JSONWebKeySet) {
 	return set
 }
 
-// verifyAssertion is what an application does with an assertion: it checks the type,
-// the signature, the issuer, the audience and the time.
+// verifyAssertion checks an assertion as an application does: its type, signature, issuer,
+// audience and time.
 func verifyAssertion(text, audience string, keys jose.JSONWebKeySet, now time.Time) (claims map[string]any, err error) {
 	token, err := jwt.ParseSigned(text, []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
@@ -57,7 +57,7 @@ func verifyAssertion(text, audience string, keys jose.JSONWebKeySet, now time.Ti
 	return claims, registered.ValidateWithLeeway(jwt.Expected{Issuer: assertionIssuer, AnyAudience: jwt.Audience{audience}, Time: now}, time.Second)
 }
 
-// asserted is the assertion that the application received last.
+// asserted returns the assertion that the application received last.
 func (r *harness) asserted() string {
 	header, _ := r.upstream.got()
 	return header.Get("X-Identity-Assertion")
@@ -99,13 +99,14 @@ func TestAnApplicationVerifiesWhoTheUserIs(t *testing.T) {
 	succeeds(required{t}, "the last assertion", err)
 	atMost(t, "seconds that it outlasts the session", int(int64(claims["exp"].(float64))-s.op.clock.begin.Add(time.Hour).Unix()), 0)
 	for line := range strings.Lines(r.logs()) {
-		if !strings.Contains(line, `"logger":"http.handlers.reverse_proxy"`) { // which logs the headers that it sends
+		if !strings.Contains(line, `"logger":"http.handlers.reverse_proxy"`) { // the proxy logs the headers that it sends
 			lacks(t, "the log", line, first)
 		}
 	}
 }
 
-// Only the plugin says who a user is, and an assertion serves no other purpose.
+// A client cannot send an assertion of its own, and an assertion cannot be used as any other
+// credential.
 func TestAssertionsAreNothingElse(t *testing.T) {
 	t.Parallel()
 	key := ecKey()
@@ -142,7 +143,7 @@ application {
 	for _, line := range []string{"Authorization: Bearer " + text, "X-Api-Key: " + text, "Cookie: " + name + "=1" + text} {
 		differs(t, line+": the status", r.rawGet("/x", line).StatusCode, http.StatusOK)
 	}
-	// The provider knows the key of the client, which is another.
+	// The provider knows the client's key, which is a different one.
 	var clientKeys jose.JSONWebKeySet
 	succeeds(required{t}, "the client's keys", json.Unmarshal([]byte(b.get("/@app/auth/default/jwks").body), &clientKeys))
 	equal(required{t}, "the number of the client's keys", len(clientKeys.Keys), 1)
@@ -155,7 +156,7 @@ application {
 	if _, err := jws.Verify(ours.Keys[0]); err != nil {
 		t.Errorf("expected the key of assertions to verify one, seen %v", err)
 	}
-	// What the client proves to the provider is no assertion about a user.
+	// The client's assertion to the provider does not count as one about a user.
 	proof := op.Last(oidctest.Token).Form.Get("client_assertion")
 	if _, err := verifyAssertion(proof, "wiki", ours, time.Now()); err == nil {
 		t.Error("expected the client's assertion not to be one about a user")
@@ -179,8 +180,7 @@ application {
 	equal(t, "groups", fmt.Sprint(claims["groups"]), "[deploy build]")
 }
 
-// All nodes sign with the same keys, which are published before they are used and
-// after.
+// All nodes sign with the same keys, which are published before and after their use.
 func TestKeysOfAssertionsAreRotatedWithOverlap(t *testing.T) {
 	t.Parallel()
 	s := newCluster(t, backendNamed("cookie"), 3, assertionSite, "secret "+strings.Repeat("s", 40))
@@ -218,7 +218,7 @@ func TestKeysOfAssertionsAreRotatedWithOverlap(t *testing.T) {
 	first := kidOf(text[0])
 	const week = 7 * 24 * time.Hour
 	refresh(week + time.Minute)
-	refresh(week + time.Minute + 2*time.Second) // the others read what one has written
+	refresh(week + time.Minute + 2*time.Second) // the other nodes read what the first one wrote
 	sign()
 	verify("when the next key is published", 2)
 	equal(t, "the key that signs while the next one is new", kidOf(text[1]), first)

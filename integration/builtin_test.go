@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// builtinSite is a site that uses the identity provider of its Caddy.
+// builtinSite is a site that uses the identity provider in its own Caddy.
 const builtinSite = `
 http://rp.test {
 	oidc_rp {
@@ -45,8 +45,8 @@ func TestASiteSignsUsersInAtTheProviderOfItsCaddy(t *testing.T) {
 	}
 }
 
-// TestTheProviderKnowsTheHostsOfTheConfigurationAlone: a host that a request names is
-// none, whatever the site answers to.
+// TestTheProviderKnowsTheHostsOfTheConfigurationAlone checks that the Host of a request never
+// becomes an allowed host, even if the site accepts any host.
 func TestTheProviderKnowsTheHostsOfTheConfigurationAlone(t *testing.T) {
 	t.Parallel()
 	const callback, signedOut = "/@app/auth/default/code", "/@app/auth/default/signedout"
@@ -144,8 +144,8 @@ func TestBuiltinWithoutAProvider(t *testing.T) {
 	}
 }
 
-// TestWhatEndsAtTheProviderOfThisCaddyEndsEverywhere: at once here, and soon at another
-// node.
+// A session that the provider ends also ends at this node immediately, and at another node soon
+// after.
 func TestWhatEndsAtTheProviderOfThisCaddyEndsEverywhere(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -173,15 +173,14 @@ func TestWhatEndsAtTheProviderOfThisCaddyEndsEverywhere(t *testing.T) {
 			soon(t, "the session ends at the other node", func() bool { return !b.lives(there) })
 			line := here.lastAudited("signed_out")
 			equal(t, "the subject of the audit line", fmt.Sprint(line["subject"]), issued.Subject)
-			// A sign-in after that is another session.
+			// A later sign-in is another session.
 			moveTo(b, here)
 			equal(t, "a new session lives", signedIn(t, here).lives(here), true)
 		})
 	}
 }
 
-// TestAReloadReleasesTheRegistration: sessions and logins in flight go on with the next
-// configuration.
+// Sessions and pending logins continue with the next configuration.
 func TestAReloadReleasesTheRegistration(t *testing.T) {
 	t.Parallel()
 	idp, storage := newBuiltinIDP(t), storageDir(t)
@@ -200,7 +199,7 @@ func TestAReloadReleasesTheRegistration(t *testing.T) {
 	equal(t, "discoveries", idp.Hits(oidctest.Discovery), discoveries)
 }
 
-// TestAProviderThatDoesNotAnswerYet: the apps of a configuration start in any order.
+// The apps of a configuration start in any order, so the provider may not be ready yet.
 func TestAProviderThatDoesNotAnswerYet(t *testing.T) {
 	t.Parallel()
 	stop(t)

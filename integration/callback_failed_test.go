@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// Fault C2: what failed fails alike.
+// A response that failed fails again with the same code, without another token request.
 func TestAnAnswerThatFailedFailsAgainAlike(t *testing.T) {
 	eachRepeat(t, func(t *testing.T, s *repeat) {
 		s.op.Lie(func(l *oidctest.Faults) {
@@ -24,8 +24,7 @@ func TestAnAnswerThatFailedFailsAgainAlike(t *testing.T) {
 	})
 }
 
-// Strangers can have any number of logins answered with an error. That costs
-// nothing in the storage.
+// Anyone can cause any number of error responses, so they leave nothing in the storage.
 func TestAnAnswerWithAnErrorLeavesNothingInTheStorage(t *testing.T) {
 	t.Parallel()
 	s := newRepeat(t, "")
@@ -63,7 +62,8 @@ func TestAnAnswerWithAnErrorLeavesNothingInTheStorage(t *testing.T) {
 	}
 }
 
-// Fault C2: the other requests that people and programs send twice.
+// People and programs send other requests twice as well: posted forms, initiate, logout and
+// signedout.
 func TestNoRepeatedRequestEndsOnAnErrorPage(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

@@ -56,7 +56,7 @@ func TestASecondPostOfAnAnswerLeadsToThePage(t *testing.T) {
 	if n := op.Hits(oidctest.Token); n != 1 {
 		t.Errorf("the token endpoint was asked %d times", n)
 	}
-	// The same answer in a browser that knows nothing of it.
+	// The same response in a browser that did not begin the login.
 	stranger := &posted{browser: r.browser(), action: login.action, params: login.params, begun: new(http.Cookie)}
 	check(t, stranger.open(stranger.submit().location(), "/authorize"), "a stranger").
 		status(http.StatusForbidden).
@@ -76,7 +76,7 @@ func TestALoginByPostEndsTheSessionThatItReplaces(t *testing.T) {
 	check(t, r.rawGet("/x", "Cookie: "+old), "a copied cookie").status(http.StatusUnauthorized)
 }
 
-// C30: the provider answers with an error by POST.
+// The provider returns an error by POST.
 func TestAnErrorMayComeByPost(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -127,14 +127,14 @@ func TestPostsThatAreNoAnswers(t *testing.T) {
 		}
 		check(t, r.browser().post(code, tc.form, header), name).status(http.StatusForbidden).shows(errorcode.BadRequest.Message())
 	}
-	// Parameters of the address are none of a posted answer's.
+	// Query parameters do not count when the response is posted.
 	check(t, r.browser().post(code+"?state=a&code=x", "other=1", nil), "an answer in the address").status(http.StatusForbidden)
-	// A state alone by GET takes no login away that is in flight.
+	// A GET with a state alone does not end the pending login.
 	b := r.browser()
 	login := beginPosted(t, b, "/page")
 	check(t, b.get(code+"?state="+login.params.Get("state")), "a state alone").status(http.StatusForbidden)
 	check(t, b.open(login.submit().location()), "afterwards").body("application sees alice")
-	// An answer by query serves as well: some providers report errors so.
+	// A response in the query is accepted as well: some providers report errors that way.
 	b = r.browser()
 	login = beginPosted(t, b, "/page")
 	check(t, b.open(login.action+"?"+login.params.Encode()), "by query").body("application sees alice")
@@ -170,7 +170,7 @@ func TestPostedAnswersNeedTheirResponseMode(t *testing.T) {
 		header("Allow", "GET, POST")
 }
 
-// Browsers keep no SameSite=None cookie over plain HTTP but on loopback.
+// Over plain HTTP, browsers keep SameSite=None cookies only on loopback.
 func TestFormPostOverPlainHTTPIsRefused(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

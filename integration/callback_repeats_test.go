@@ -13,7 +13,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// Fault C2, report F5.
+// A repeated authorization response gets the redirect of the first one, with one token request
+// in all.
 func TestAnAnswerThatComesAgainLeadsWhereItLedFirst(t *testing.T) {
 	eachRepeat(t, func(t *testing.T, s *repeat) {
 		for _, what := range []string{"the first", "the second", "the third"} {
@@ -23,7 +24,7 @@ func TestAnAnswerThatComesAgainLeadsWhereItLedFirst(t *testing.T) {
 	})
 }
 
-// Fault C2, report F5.
+// Concurrent requests with the same response get one session.
 func TestAnswersAtOnceLeadToOneSession(t *testing.T) {
 	eachRepeat(t, func(t *testing.T, s *repeat) {
 		s.op.Lie(func(l *oidctest.Faults) { l.At(oidctest.Token).Delay = 300 * time.Millisecond })
@@ -31,12 +32,12 @@ func TestAnswersAtOnceLeadToOneSession(t *testing.T) {
 	})
 }
 
-// Fault C2, report F5.
+// Concurrent requests at two nodes get one session as well.
 func TestAnswersAtOnceOnTwoNodesLeadToOneSession(t *testing.T) {
 	t.Parallel()
 	for _, kind := range clockKinds {
 		if kind.name == "memory" {
-			continue // which no other node has
+			continue // other nodes do not have it
 		}
 		t.Run(kind.name, func(t *testing.T) {
 			t.Parallel()
@@ -72,9 +73,8 @@ func (s *repeat) atOnce(n int, where func(i int) (*harness, string)) {
 	s.once()
 }
 
-// Fault C2: nodes that share a secret and no storage know nothing of each other's
-// logins. The session says that the answer was taken; without it the provider
-// refuses the code.
+// Nodes that share a secret but no storage do not know of each other's logins. The session shows
+// that the response was used. Without the session, the provider refuses the code.
 func TestAnAnswerAtANodeWithAnotherStorage(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -100,10 +100,10 @@ oidc_rp {
 	s.once()
 	s.cookies = before
 	check(t, s.bring(s.there), "without the session").refused(errorcode.TokenExchangeFailed)
-	op.TakeViolations() // it saw the code twice
+	op.TakeViolations() // it received the code twice
 }
 
-// Report F5: a preload behind a CDN sent one state with several codes.
+// A preload behind a CDN once sent one state with several codes.
 func TestOfSeveralCodesForOneLoginTheFirstCounts(t *testing.T) {
 	eachRepeat(t, func(t *testing.T, s *repeat) {
 		s.signsIn("the first", s.here, s.bring(s.here))
@@ -118,7 +118,7 @@ func TestOfSeveralCodesForOneLoginTheFirstCounts(t *testing.T) {
 	})
 }
 
-// Fault C2: a reload while the provider is slow ends the first request.
+// A page reload while the provider is slow cancels the first request.
 func TestAReloadWhileTheProviderIsSlowGetsIn(t *testing.T) {
 	eachRepeat(t, func(t *testing.T, s *repeat) {
 		asked := make(chan struct{}, 9)
@@ -144,7 +144,7 @@ func TestAReloadWhileTheProviderIsSlowGetsIn(t *testing.T) {
 	})
 }
 
-// Threat D30: an answer never brings a session back.
+// A repeated response does not restore a session after a logout.
 func TestAnAnswerThatComesAgainAfterTheLogoutOpensNothing(t *testing.T) {
 	eachRepeat(t, func(t *testing.T, s *repeat) {
 		p := s.bring(s.here)
@@ -160,7 +160,7 @@ func TestAnAnswerThatComesAgainAfterTheLogoutOpensNothing(t *testing.T) {
 	})
 }
 
-// Threat D30.
+// A response can be repeated for one minute, and only in the browser that began the login.
 func TestAnAnswerCountsAgainForAMinuteAndForItsOwnBrowserAlone(t *testing.T) {
 	eachRepeat(t, func(t *testing.T, s *repeat) {
 		clock := stop(t)

@@ -9,11 +9,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// strays are what a query or form may hold beside the parameters that count:
-// all of it is data to the URL standard.
+// strays are what a query or form may contain besides the expected parameters. The URL standard
+// accepts all of it.
 var strays = []string{"x=1;2", ";", "x;y", "x=%", "x=100%&y", "%zz=%4", "x=%u00fc", "x=a%00b", "x=\xc3\xbc", "&&"}
 
-// Fault F6.
+// Unexpected parameters are ignored at every endpoint.
 func TestUnexpectedParametersChangeNothing(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -47,7 +47,7 @@ func TestUnexpectedParametersChangeNothing(t *testing.T) {
 	}
 }
 
-// Fault F6.
+// Unexpected parameters are also ignored in the form of a posted response.
 func TestAFormThatCarriesAnAnswerMayHoldAnything(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

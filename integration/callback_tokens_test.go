@@ -51,7 +51,7 @@ oidc_rp {
 	})
 	b := r.browser()
 	check(required{t}, b.open("/page")).body("application sees alice")
-	// The hint is what was inside (Core 3.1.2.1).
+	// The hint is the decrypted token (Core 3.1.2.1).
 	u, err := url.Parse(b.get("/Special:UserLogout").location())
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +90,7 @@ oidc_rp {
 		op.Lie(lie)
 		check(t, r.browser().open("/page"), name).status(http.StatusForbidden)
 	}
-	op.Honest() // tokens that are only signed are taken as well
+	op.Honest() // tokens that are only signed are accepted as well
 	if p := r.browser().open("/page"); p.body != "application sees alice" {
 		t.Errorf("not encrypted: status %d: %s", p.StatusCode, p.body)
 	}
@@ -140,8 +140,8 @@ const (
 	anotherTenant = "72f988bf-86f1-41af-91ab-2d7cd011db47"
 )
 
-// TestUsersOfTwoTenantsAreTwo: the same sub and the same name, as only the
-// tenant's administrator decides what they are.
+// Users with the same sub and name in two tenants are two users, because each tenant's
+// administrator chooses both.
 func TestUsersOfTwoTenantsAreTwo(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.NoIss())

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// guardedSite are options with everything that a decision may depend on.
+// guardedSite sets every option that a decision may depend on.
 const guardedSite = `
 public /open /open/*
 public @read
@@ -47,7 +47,7 @@ upstream {
 }
 `
 
-// matchersOfGuardedSite are those that its options name.
+// matchersOfGuardedSite defines the matchers that guardedSite refers to.
 const matchersOfGuardedSite = `
 @read {
 	method GET
@@ -56,8 +56,8 @@ const matchersOfGuardedSite = `
 @elsewhere host other.test
 `
 
-// questions are requests: a method and a URI, and lines of a header beside those of a
-// page load; a name without a value takes such a line away.
+// questions are requests. Each is a method and a URI, followed by header lines that are added to
+// those of a page load. A name without a value removes that line.
 var questions = [][]string{
 	{"GET /"}, {"HEAD /"}, {"POST /"}, {"PUT /"}, {"DELETE /x"}, {"OPTIONS /"}, {"PROPFIND /dav"}, {"get /"},
 	{"GET /open"}, {"GET /open/x"}, {"HEAD /open"}, {"POST /open"}, {"GET /OPEN"}, {"GET /open/"}, {"GET /openx"},
@@ -84,7 +84,7 @@ var questions = [][]string{
 	{"GET /a%"}, {"GET relative"}, {"GET *"}, {"CONNECT /x"},
 }
 
-// asSent is a request as Go's server reads it; nil if it reads none.
+// asSent returns a request as Go's server reads it, or nil if the server does not accept it.
 func asSent(line string, header ...string) *http.Request {
 	text := line + " HTTP/1.1\r\nHost: rp.test\r\n" + strings.Join(header, "\r\n") + "\r\n\r\n"
 	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(text)))
@@ -95,7 +95,7 @@ func asSent(line string, header ...string) *http.Request {
 	return r
 }
 
-// headerOf are the lines of a question's header.
+// headerOf returns the header lines of a question.
 func headerOf(question []string, user []string) (lines []string) {
 	header := make(map[string]string)
 	for name, value := range pageLoadHeader {
@@ -113,7 +113,7 @@ func headerOf(question []string, user []string) (lines []string) {
 	return lines
 }
 
-// outcome is what becomes of a request.
+// outcome is what happens to a request.
 type outcome struct {
 	passed, login bool
 	who, all, at  string
@@ -123,7 +123,7 @@ type outcome struct {
 	retry         string
 }
 
-// refusal is the outcome of a request that is answered.
+// refusal returns the outcome of a request that does not reach the application.
 func refusal(w *httptest.ResponseRecorder) outcome {
 	o := outcome{status: w.Code, kind: w.Header().Get("Content-Type"), challenge: strings.Join(w.Header()["Www-Authenticate"], ";"), retry: w.Header().Get("Retry-After")}
 	var problem struct{ Reason, Login_url string }
@@ -133,7 +133,7 @@ func refusal(w *httptest.ResponseRecorder) outcome {
 	return o
 }
 
-// direct is the outcome of a request that comes to the site itself.
+// direct returns the outcome of a request that is sent to the site itself.
 func direct(r *harness, request *http.Request) outcome {
 	before := r.upstream.count()
 	w := httptest.NewRecorder()
@@ -148,7 +148,7 @@ func direct(r *harness, request *http.Request) outcome {
 	return refusal(w)
 }
 
-// checked is the outcome of a request that another proxy asks about.
+// outcome returns the outcome of a request that another proxy asks about.
 func (c *checked) outcome(method, uri string, header http.Header) outcome {
 	w := c.ask(describe(c.family, method, uri, header))
 	switch location := w.Header().Get("Location"); {
@@ -162,7 +162,7 @@ func (c *checked) outcome(method, uri string, header http.Header) outcome {
 	return refusal(w)
 }
 
-// A check is answered as the guard answers the request itself.
+// A check returns the same decision as a direct request to the site.
 func TestCheckAnswersAsTheGuardDoes(t *testing.T) {
 	t.Parallel()
 	for _, family := range []string{"forwarded", "original"} {

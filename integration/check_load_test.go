@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// loadCheck loads a configuration with check, as `caddy validate` does, and returns the
+// loadCheck loads a configuration that uses check, as `caddy validate` does, and returns the
 // error.
 func loadCheck(t *testing.T, globals, address string, lines ...string) string {
 	t.Helper()

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Threats D28: what does not describe one request for a host of the site is refused,
-// also where the path is public.
+// A check is refused unless it describes exactly one request for a host of the site, even if the
+// path is public.
 func TestCheckRefusesWhatItCannotJudge(t *testing.T) {
 	t.Parallel()
 	for family, prefix := range map[string]string{"forwarded": "X-Forwarded-", "original": "X-Original-"} {
@@ -41,7 +41,7 @@ func TestCheckRefusesWhatItCannotJudge(t *testing.T) {
 	}
 }
 
-// Threats D28: a client's headers of the other family mean nothing.
+// Headers of the other family, which a client may have sent, are ignored.
 func TestCheckReadsOneFamilyAlone(t *testing.T) {
 	t.Parallel()
 	for family, other := range map[string]string{"forwarded": "original", "original": "forwarded"} {
@@ -55,7 +55,7 @@ func TestCheckReadsOneFamilyAlone(t *testing.T) {
 	}
 }
 
-// A proxy takes every success for a yes: no refusal is left to handle_errors.
+// The proxy treats every 2xx status as permission, so handle_errors never replaces a refusal.
 func TestNoAnswerOfACheckIsLeftToHandleErrors(t *testing.T) {
 	t.Parallel()
 	p := newOP(t)
@@ -87,8 +87,8 @@ http://rp.test {
 	}
 }
 
-// The other proxy has to send the endpoints here: to let such a path pass would open
-// whatever the application reads in it.
+// The other proxy must route the endpoints to this site. A check never allows such a path,
+// because the application might read it as any other path.
 func TestCheckLetsNoEndpointPass(t *testing.T) {
 	t.Parallel()
 	c := newChecked(t, newOP(t), "original", "public *")
@@ -124,7 +124,7 @@ func TestCheckSetsNoCookie(t *testing.T) {
 	equal(t, "a session that is not enough: Location", w.Header().Get("Location"), "https://rp.test/@app/auth/default/login?returnto=%2Ffresh&max_age=60")
 }
 
-// The access log of Caddy is about the subrequest, and names the user of the request.
+// Caddy's access log entry is about the subrequest but names the user of the request.
 func TestTheAccessLogNamesTheUserOfACheck(t *testing.T) {
 	t.Parallel()
 	c := newCheckedSite(t, "header >X-Logged-User {http.auth.user.id}", newOP(t), "original", "public /open")
@@ -138,7 +138,7 @@ func TestTheAccessLogNamesTheUserOfACheck(t *testing.T) {
 	}
 }
 
-// A method of a subrequest says nothing about the request.
+// The method of the subrequest says nothing about the request.
 func TestCheckTakesEveryMethod(t *testing.T) {
 	t.Parallel()
 	c := newChecked(t, newOP(t), "original", "public /open")

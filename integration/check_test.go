@@ -9,27 +9,27 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// trustsLoopback is the global option of a Caddy whose proxies are on this machine.
+// trustsLoopback is the global option for proxies on the same machine.
 const trustsLoopback = `
 servers {
 	trusted_proxies static 127.0.0.0/8
 }
 `
 
-// checked is a site that answers another proxy.
+// checked is a site that answers the checks of another proxy.
 type checked struct {
 	*harness
 	family string
 }
 
-// newChecked is a site that answers a proxy of a family about https://rp.test. more are
-// further options.
+// newChecked returns a site that answers checks of a proxy of the given family about
+// https://rp.test. more has further options.
 func newChecked(t *testing.T, p *oidctest.Provider, family string, more ...string) *checked {
 	t.Helper()
 	return newCheckedSite(t, "", p, family, more...)
 }
 
-// newCheckedSite does that with lines of the site before the directive.
+// newCheckedSite is like newChecked, with lines of the site before the directive.
 func newCheckedSite(t *testing.T, site string, p *oidctest.Provider, family string, more ...string) *checked {
 	t.Helper()
 	r := newHarness(t, site+protectedBy(p, append([]string{`
@@ -40,7 +40,7 @@ check ` + family + ` {
 	return &checked{r, family}
 }
 
-// describe is the header of a subrequest of a proxy about a request.
+// describe returns the header of the subrequest in which a proxy describes a request.
 func describe(family, method, uri string, header http.Header) http.Header {
 	described := header.Clone()
 	if described == nil {
@@ -53,12 +53,12 @@ func describe(family, method, uri string, header http.Header) http.Header {
 	return described
 }
 
-// ask sends a subrequest with a header as a proxy on this machine.
+// ask sends a subrequest with a header, as a proxy on this machine would.
 func (c *checked) ask(header http.Header) *httptest.ResponseRecorder {
 	return c.askFrom("127.0.0.1:1234", header)
 }
 
-// askFrom does that from an address.
+// askFrom is like ask, but from another address.
 func (c *checked) askFrom(peer string, header http.Header) *httptest.ResponseRecorder {
 	request := httptest.NewRequest(http.MethodGet, "http://rp.test/@app/auth/check", nil)
 	request.RemoteAddr, request.Header = peer, header
@@ -67,8 +67,8 @@ func (c *checked) askFrom(peer string, header http.Header) *httptest.ResponseRec
 	return w
 }
 
-// page is the header of a page load with the cookies of a browser, or none if it is
-// nil.
+// page returns the header of a page load with the cookies of a browser. It has no cookies if the
+// browser is nil.
 func page(b *browser) http.Header {
 	header := make(http.Header)
 	for name, value := range pageLoadHeader {

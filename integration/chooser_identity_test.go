@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Three providers say the same of their users, and none of them is the default one.
-// Names, groups and addresses of one are never those of another.
+// Three providers, none of them the default, send the same claims. Names, groups and addresses
+// of one provider never count for a user of another.
 func TestProvidersWithoutADefaultOneDoNotMix(t *testing.T) {
 	t.Parallel()
 	r, ops := newChooser(t, map[string]string{
@@ -67,7 +67,7 @@ func TestProvidersWithoutADefaultOneDoNotMix(t *testing.T) {
 	}
 }
 
-// A session of one provider is never one of another, whoever the user is.
+// Signing in at another provider replaces the session, even if both users have the same name.
 func TestAnotherProvidersUserReplacesTheSession(t *testing.T) {
 	t.Parallel()
 	r, _ := newChooser(t, nil)
@@ -83,7 +83,7 @@ func TestAnotherProvidersUserReplacesTheSession(t *testing.T) {
 	check(t, p, "the session before").leadsTo("/@app/auth/?returnto=%2Fpage")
 }
 
-// What lacks something goes to the session's own provider, without a question.
+// A step-up goes directly to the provider of the session.
 func TestAStepUpDoesNotLeadToTheChooser(t *testing.T) {
 	t.Parallel()
 	r, ops := newChooser(t, map[string]string{"site": `private /admin {
@@ -95,7 +95,7 @@ func TestAStepUpDoesNotLeadToTheChooser(t *testing.T) {
 	check(t, p).status(http.StatusUnauthorized).shows(`"login_url":"/@app/auth/guests/login?returnto=%2Fpage\u0026acr_values=mfa"`)
 }
 
-// A sign-in that fails leads to the choice again: it may have been the wrong one.
+// After a failed sign-in, users can choose another provider, in case their choice was wrong.
 func TestAFailedSignInLeadsToTheChooser(t *testing.T) {
 	t.Parallel()
 	r, _ := newChooser(t, nil)
@@ -106,7 +106,7 @@ func TestAFailedSignInLeadsToTheChooser(t *testing.T) {
 	check(t, p).status(http.StatusOK).at(rpURL + "/login_url?auth_error=login_expired").body("/@app/auth/")
 }
 
-// Instances on one site have one chooser, with the providers of all.
+// The instances of a site share one chooser, which lists the providers of all of them.
 func TestInstancesHaveOneChooser(t *testing.T) {
 	t.Parallel()
 	one, two, three := newOP(t), newOP(t), newOP(t)

@@ -12,12 +12,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// choosers are the providers of a site where users choose, in its order.
+// choosers are the providers of newChooser's site, in the order of the page.
 var choosers = []string{"corp", "partners", "guests"}
 
-// newChooser is a site with three providers, none of which is the default one. Its
-// application receives who the user is. more are options of a provider by its id, and
-// of the site.
+// newChooser returns a site with three providers and no default one. The application receives
+// the user's identity. more has options for each provider by id, and for the site.
 func newChooser(t *testing.T, more map[string]string) (r *harness, ops map[string]*oidctest.Provider) {
 	t.Helper()
 	ops = make(map[string]*oidctest.Provider)
@@ -82,7 +81,7 @@ func TestAnAddressLeadsToItsProvider(t *testing.T) {
 	r, ops := newChooser(t, map[string]string{"corp": "domains corp.example Corp.Test", "guests": "disabled\ndomains guests.example"})
 	for _, row := range []struct {
 		name, entered string
-		to            string // empty: the page
+		to            string // empty: the page is shown again
 	}{
 		{"a domain of the provider", "bob@corp.example", "corp"},
 		{"in another case", "Bob@CORP.test", "corp"},
@@ -111,7 +110,7 @@ func TestAnAddressLeadsToItsProvider(t *testing.T) {
 	}
 }
 
-// signedInAt is a browser whose user has signed in at a provider of a chooser.
+// signedInAt returns a browser whose user has signed in at one of the chooser's providers.
 func (r *harness) signedInAt(id string) *browser {
 	r.t.Helper()
 	b := r.browser()
@@ -119,7 +118,7 @@ func (r *harness) signedInAt(id string) *browser {
 	return b
 }
 
-// namesOf are the texts of the chooser's links, in their order.
+// namesOf returns the texts of the chooser's links in order.
 func namesOf(p *visited) (names []string) {
 	for _, m := range regexp.MustCompile(`<li><a [^>]*>([^<]*)</a></li>`).FindAllStringSubmatch(p.body, -1) {
 		names = append(names, m[1])
@@ -143,7 +142,7 @@ func TestTheChoiceIsRemembered(t *testing.T) {
 	list(t, "the choices after another sign-in", namesOf(b.get("/@app/auth/")), "Continue with guests", "corp", "partners")
 }
 
-// Threat D27: what a sibling plants, or a stranger makes up, is no choice.
+// A forged choice, or one set by another host of the domain, is ignored.
 func TestAChoiceThatIsNotOursCountsForNothing(t *testing.T) {
 	t.Parallel()
 	r, _ := newChooser(t, nil)
@@ -202,7 +201,8 @@ func TestRememberedCookiesAreOfThisHostAlone(t *testing.T) {
 	}
 }
 
-// endedScene is what happens between a sign-in at partners and a visit after it.
+// endedScene is a browser that signed in at partners, with what a test does before its next
+// visit.
 type endedScene struct {
 	*browser
 	r   *harness
@@ -211,7 +211,7 @@ type endedScene struct {
 
 func (s *endedScene) signOut() { s.get("/Special:UserLogout") }
 
-// drop takes a cookie from the browser.
+// drop removes a cookie from the browser.
 func (s *endedScene) drop(name string) { s.set(name, "", -1) }
 
 func (s *endedScene) set(name, value string, maxAge int) {
@@ -219,7 +219,7 @@ func (s *endedScene) set(name, value string, maxAge int) {
 	s.jar.SetCookies(u, []*http.Cookie{{Name: name, Value: value, Path: "/", Secure: true, MaxAge: maxAge}})
 }
 
-// logOutAtProvider has the provider end the session.
+// logOutAtProvider makes the provider end the session.
 func (s *endedScene) logOutAtProvider() {
 	form := "logout_token=" + url.QueryEscape(s.ops["partners"].LogoutToken("", s.ops["partners"].Issued().SID, oidctest.JWTLies{}))
 	p := s.r.browser().post("/@app/auth/partners/backchannel-logout", form, map[string]string{"Accept": "", "Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Sec-Fetch-Site": ""})
@@ -286,7 +286,7 @@ func TestASessionThatEndedByTimeLeadsToItsProvider(t *testing.T) {
 	}
 }
 
-// With one provider there is nothing to choose, and nothing to remember.
+// With one provider, there is no choice to remember.
 func TestOneProviderIsNotRemembered(t *testing.T) {
 	t.Parallel()
 	r := newHarness(t, protectedBy(newOP(t)))
@@ -308,7 +308,7 @@ func TestWithAllProvidersDisabledSignInIsSwitchedOff(t *testing.T) {
 	check(t, r.browser().get("/Special:UserLogout")).status(http.StatusOK).hides("/@app/auth/")
 }
 
-// What rules demand, and what a link asks for, is still asked for after the choice.
+// What a rule requires or a link requests still applies after the choice.
 func TestTheChooserKeepsWhatALoginAsksFor(t *testing.T) {
 	t.Parallel()
 	r, ops := newChooser(t, map[string]string{

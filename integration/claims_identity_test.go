@@ -8,8 +8,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// claimsOf makes a provider's ID tokens say these claims in addition; nil takes
-// one away.
+// claimsOf adds claims to a provider's ID tokens. A nil value removes a claim.
 func claimsOf(op *oidctest.Provider, said map[string]any) {
 	op.Lie(func(l *oidctest.Faults) {
 		l.IDToken.Claims = func(c map[string]any) {
@@ -24,14 +23,14 @@ func claimsOf(op *oidctest.Provider, said map[string]any) {
 	})
 }
 
-// Fault E8: email as a bare name is the verified address, claims.email the claim.
+// The name email means the verified address. claims.email is the claim itself.
 func TestEmailIsTheVerifiedAddress(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
 	for _, row := range []struct {
 		name, more string
 		said       map[string]any
-		want       string // X-A, X-B, X-C, X-D
+		want       string // X-A to X-E
 	}{
 		{"verified", "", nil, "alice@example.com|alice@example.com|alice@example.com|alice@example.com|alice@example.com"},
 		{"verified, with a list of claims to keep", `
@@ -68,7 +67,7 @@ oidc_rp {
 			if got != row.want {
 				t.Errorf("the application received %q, expected %q", got, row.want)
 			}
-			// Report F13.
+			// An address that is not verified is logged once.
 			hints := strings.Count(r.logs(), "does not count as the user's address")
 			want := 0
 			if strings.HasPrefix(row.want, "|") {
@@ -79,7 +78,7 @@ oidc_rp {
 	}
 }
 
-// Fault A14: a claim that the configuration makes is not the provider's of the
+// A claim that the configuration defines never takes its value from the provider's claim of the
 // same name.
 func TestAnOwnNameIsNeverTheProvidersClaim(t *testing.T) {
 	t.Parallel()
@@ -102,8 +101,7 @@ oidc_rp {
 	}
 }
 
-// Fault C10, report F13: claims that name no user give user_unknown, and the log
-// says what was there.
+// Claims that name no user cause user_unknown, and the log says what is wrong with each of them.
 func TestClaimsWithoutAUserName(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -140,8 +138,7 @@ oidc_rp {
 	}
 }
 
-// Report A3: groups in a form that is not read are logged once, and a path can lead
-// through a list of objects.
+// Groups in an unsupported form are logged once. A path can go through a list of objects.
 func TestGroupsInOtherForms(t *testing.T) {
 	t.Parallel()
 	objects := []any{map[string]any{"id": 1, "name": "admins"}, map[string]any{"id": 2, "name": "staff"}}
@@ -201,7 +198,7 @@ oidc_rp {
 	}
 }
 
-// Fault D4: what the configuration names and the provider never sends is logged once.
+// Claims and scopes that the configuration names but the provider never sends are logged once.
 func TestAbsentClaimsAndScopesAreLoggedOnce(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())

@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// oddPaths are claim paths with what they name among oddClaims.
+// oddPaths are claim paths, each with its value in oddClaims.
 var oddPaths = []struct{ name, path, want string }{
 	{"a claim", "team", "t1"},
 	{"a member", "place.country", "PL"},
@@ -37,8 +37,7 @@ func oddClaims(user *oidctest.User) {
 	}
 }
 
-// Fault E2, report F1. A claim path means the same wherever one is accepted, and
-// one that names nothing sends nothing.
+// A claim path means the same in every option. A path to nothing sends nothing.
 func TestAClaimPathMeansTheSameEverywhere(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
@@ -92,7 +91,7 @@ route {
 	}
 }
 
-// Fault E2. The same in the list of what a session keeps.
+// The claims that a session keeps accept the same paths.
 func TestAClaimPathCanBeKept(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
@@ -122,7 +121,7 @@ reverse_proxy {upstream} {
 	}
 }
 
-// Fault E2. And for the name of the user.
+// username_claim accepts the same paths.
 func TestAClaimPathNamesTheUser(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())

@@ -10,8 +10,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// Fault E5, report F7. What a claim says is the same text by each way, and has a
-// type for expressions.
+// A claim has the same text wherever it is used, and a type in expressions.
 func TestAClaimIsTheSameTextByEachWay(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
@@ -37,7 +36,7 @@ func TestAClaimIsTheSameTextByEachWay(t *testing.T) {
 		{"false", `false`, `false`, `!{c}`},
 		{"null", `null`, ``, `{c} == ''`},
 		{"a text", `"a, b%41"`, `a, b%41`, `{c} == 'a, b%41'`},
-		{"a text of other scripts", `"José Özdemir 山田 😀"`, `José Özdemir 山田 😀`, `{c}.startsWith('José')`}, // report A10
+		{"a text of other scripts", `"José Özdemir 山田 😀"`, `José Özdemir 山田 😀`, `{c}.startsWith('José')`},
 	} {
 		user := op.User("alice")
 		user.Claims["c"] = json.RawMessage(tc.raw)
@@ -71,8 +70,7 @@ route {
 	}
 }
 
-// Fault E7. Servers cut spaces off the ends of a header's value: no user may become
-// another user by that.
+// Servers trim spaces from header values. That must not turn one user's name into another's.
 func TestSpacesAtTheEndsArriveEncoded(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
@@ -110,7 +108,7 @@ reverse_proxy {upstream} {
 	}
 }
 
-// A claim's text does not become part of a placeholder, nor is it encoded twice.
+// The text of a claim is not evaluated as a placeholder, and it is encoded only once.
 func TestAClaimIsEncodedOnce(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
@@ -133,8 +131,7 @@ oidc_rp {
 	}
 }
 
-// What one request puts over a placeholder of ours is not what the next one's
-// application received.
+// A placeholder that one request overwrites does not change the header of the next request.
 func TestAHeaderIsNotWhatAnotherRequestMadeOfIt(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

@@ -10,14 +10,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// namedInIDToken makes ID tokens name the user, and leaves the rest to userinfo.
+// namedInIDToken makes ID tokens name the user and leaves all other claims to userinfo.
 func namedInIDToken(op *oidctest.Provider) {
 	op.Lie(func(l *oidctest.Faults) {
 		l.IDToken.Claims = func(c map[string]any) { c["preferred_username"] = "alice" }
 	})
 }
 
-// lostUserinfo are the ways in which userinfo says nothing.
+// lostUserinfo are the ways in which a userinfo request yields no claims.
 var lostUserinfo = map[string]func(*oidctest.Fault){
 	"401":  func(f *oidctest.Fault) { f.Status = 401 },
 	"403":  func(f *oidctest.Fault) { f.Status = 403 },
@@ -34,8 +34,7 @@ var lostUserinfo = map[string]func(*oidctest.Fault){
 	"a redirect":        func(f *oidctest.Fault) { f.Status, f.Header = 302, func(h http.Header) { h.Set("Location", "/") } },
 }
 
-// Fault C6, report F3: what only headers want must not keep people out.
-// Fault X07.
+// A failed userinfo request does not prevent a login if only headers need its claims.
 func TestUserinfoThatFailsKeepsOutOnlyThoseWhoseNameItHas(t *testing.T) {
 	t.Parallel()
 	for name, fault := range lostUserinfo {
@@ -45,7 +44,7 @@ func TestUserinfoThatFailsKeepsOutOnlyThoseWhoseNameItHas(t *testing.T) {
 				op := newOP(t)
 				timeout := "30s"
 				if name == "slow" {
-					timeout = "5s" // which passes at each login
+					timeout = "5s" // every login waits this long
 				}
 				r := newHarness(t, `
 oidc_rp {
@@ -79,7 +78,7 @@ oidc_rp {
 				if strings.Contains(logs, "the configuration names a claim") {
 					t.Errorf("the log blames the provider for claims that no login could request:\n%s", logs)
 				}
-				// The name is only in userinfo.
+				// Now the name is only in userinfo.
 				op.Honest()
 				op.Lie(func(l *oidctest.Faults) { fault(l.At(oidctest.UserInfo)) })
 				check(t, r.browser().open("/page"), "where userinfo has the name").status(http.StatusForbidden).shows("userinfo_failed")
@@ -88,8 +87,7 @@ oidc_rp {
 	}
 }
 
-// Fault C6, report A7: an answer about someone else always refuses, and the log
-// says what is wrong with it.
+// Userinfo about another user always fails the login, and the log says what is wrong with it.
 func TestUserinfoOfAnotherUserAlwaysRefuses(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -122,7 +120,7 @@ oidc_rp {
 	}
 }
 
-// Fault E12: how and when somebody signed in counts from the ID token alone.
+// Only the ID token says how and when the user signed in.
 func TestUserinfoSaysNothingAboutTheSignIn(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -154,8 +152,7 @@ oidc_rp {
 	}
 }
 
-// Fault E13: a refresh without an ID token does not keep what userinfo no longer
-// says.
+// After a refresh without an ID token, claims that userinfo no longer contains are removed.
 func TestARefreshWithoutIDTokenAsksUserinfo(t *testing.T) {
 	t.Parallel()
 	noIDToken := func(l *oidctest.Faults) {
@@ -243,8 +240,8 @@ http://rp.test {
 	}
 }
 
-// Report A1: the ID token of the login, sent once more, is no reason to end a
-// session, although it has expired and its at_hash is of the old access token.
+// A refresh may return the ID token of the login again. The session continues, although that
+// token has expired and its at_hash is for the old access token.
 func TestARefreshMayBringTheOldIDToken(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)

@@ -14,7 +14,7 @@ import (
 const (
 	// apart is how far the clocks of two nodes differ here.
 	apart = 2 * time.Second
-	// copiesAge is longer than a node goes by its copy of a record of a storage.
+	// copiesAge is longer than a node uses its copy of a record in the storage.
 	copiesAge = 2100 * time.Millisecond
 )
 
@@ -47,7 +47,7 @@ func TestClocksDifferBetweenALoginAndItsLogout(t *testing.T) {
 		}
 		equal(required{t}, "the session opens here", alive(here), true)
 		equal(required{t}, "the session opens there", alive(there), true)
-		// At once, where the clock may show a time before the sign-in.
+		// Immediately, when the clock of this node may show a time before the sign-in.
 		check(required{t}, b.twin(there).open("/Special:UserLogout")).status(http.StatusOK)
 		if alive(there) {
 			t.Error("a copied cookie serves where the logout was")
@@ -59,8 +59,8 @@ func TestClocksDifferBetweenALoginAndItsLogout(t *testing.T) {
 	})
 }
 
-// What names no single session ends what began before, and spares what began
-// later, as soon as more time has passed than the clocks differ by.
+// A logout ends the sessions that began before it, and none that began later by more than the
+// difference between the clocks.
 func TestClocksDifferWhereAProviderTellsOfALogout(t *testing.T) {
 	eachClock(t, "", func(t *testing.T, c *clocks, here, there *harness) {
 		b := signedIn(t, here)
@@ -88,10 +88,10 @@ func TestClocksDifferAndAnIdleSessionEnds(t *testing.T) {
 		const idle = 20 * time.Minute
 		b := signedIn(t, here)
 		at := time.Duration(0)
-		for i, other := range []*browser{b.twin(there), b, b.twin(there)} { // in use, now here and now there
+		for i, other := range []*browser{b.twin(there), b, b.twin(there)} { // used at both nodes in turn
 			at += idle - 30*time.Second // real time passes as well
 			c.at(at)
-			time.Sleep(copiesAge) // which no test's clock shortens
+			time.Sleep(copiesAge) // the test's clock does not change this
 			check(required{t}, other.get("/"), fmt.Sprintf("at use %d", i)).status(http.StatusOK)
 		}
 		c.at(at + idle + apart)
@@ -123,14 +123,14 @@ func TestClocksDifferAndManyRequestsRefreshOnce(t *testing.T) {
 			all.Wait()
 			equal(required{t}, fmt.Sprintf("round %d: the number of lost requests", round), lost, 0)
 			equal(required{t}, fmt.Sprintf("round %d: the number of refreshes", round), calls(c.op), round)
-			// The browser takes the new cookie, where there is one, at the other node.
+			// If there is a new cookie, the browser receives it from the other node.
 			check(required{t}, b.twin([]*harness{here, there}[round%2]).get("/"), fmt.Sprintf("round %d", round)).status(http.StatusOK)
 			equal(required{t}, fmt.Sprintf("round %d: the number of refreshes", round), calls(c.op), round)
 		}
 	})
 }
 
-// A new key seals by one clock a little before it would by the other.
+// By one clock, a new key begins to seal slightly earlier than by the other.
 func TestClocksDifferWhileANewKeyBeginsToSeal(t *testing.T) {
 	eachClock(t, "refresh off", func(t *testing.T, c *clocks, here, there *harness) {
 		old := signedIn(t, here)
@@ -140,7 +140,7 @@ func TestClocksDifferWhileANewKeyBeginsToSeal(t *testing.T) {
 		made := ask[keysAnswer](here, "POST", "/oidc_rp/keys/rotate", "")
 		equal(required{t}, "the number of Rings", len(made.Rings), 1)
 		equal(required{t}, "Made", made.Rings[0].Made, true)
-		// A minute later the other node looks after its keys, as it does by itself.
+		// A minute later, the other node reads its keys, which it also does on its own.
 		c.at(time.Minute)
 		there.work("keys")
 		for _, at := range []time.Duration{
@@ -166,8 +166,8 @@ func TestClocksDifferWhileANewKeyBeginsToSeal(t *testing.T) {
 	})
 }
 
-// What an operator ends right after a sign-in on another node is ended, and who
-// signs in right after that, anywhere, stays.
+// A revocation right after a sign-in at another node ends that session. A session that begins
+// right after the revocation continues, at any node.
 func TestClocksDifferWhereAnOperatorEndsSessions(t *testing.T) {
 	for name, body := range map[string]func(oidctest.Issued) string{
 		"subject": func(i oidctest.Issued) string { return fmt.Sprintf(`{"subject": %q}`, i.Subject) },
@@ -177,7 +177,7 @@ func TestClocksDifferWhereAnOperatorEndsSessions(t *testing.T) {
 			eachClock(t, "", func(t *testing.T, c *clocks, here, there *harness) {
 				b := signedIn(t, here)
 				ask[revocationAnswer](there, "POST", "/oidc_rp/revoke", body(c.op.Issued()))
-				again := there.browser() // before the other node can know
+				again := there.browser() // before the other node can know of it
 				if p := again.open("/page"); p.StatusCode != http.StatusOK {
 					t.Fatalf("the next sign-in where it was ended: status %d at %s", p.StatusCode, p.url)
 				}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// registered are the log lines about what to register at providers.
+// registered returns the log lines that say what to register at providers.
 func (r *harness) registered() (lines []map[string]any) {
 	r.t.Helper()
 	for text := range strings.Lines(r.logs()) {
@@ -21,7 +21,7 @@ func (r *harness) registered() (lines []map[string]any) {
 	return lines
 }
 
-// Fault D3. What has to be registered is in the log before anyone signs in.
+// The addresses to register are logged before anyone signs in.
 func TestAddressesToRegisterAreLoggedAtLoad(t *testing.T) {
 	t.Parallel()
 	corp := `
@@ -160,7 +160,7 @@ oidc_rp {
 	}
 }
 
-// Fault D3.
+// The log line has the addresses of all endpoints that need to be registered.
 func TestAllAddressesToRegister(t *testing.T) {
 	t.Parallel()
 	r := newHarnessAt(t, storageDir(t), `
@@ -182,8 +182,7 @@ https://all.d3.test {
 	})
 }
 
-// Fault D3. A reload announces what is new, and a site for any host at the first
-// login.
+// A reload logs only new addresses. A site for any host logs its addresses at the first login.
 func TestAddressesToRegisterAreNotRepeated(t *testing.T) {
 	t.Parallel()
 	op, storage := newOP(t), storageDir(t)

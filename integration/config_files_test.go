@@ -16,8 +16,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// atClock is a harness whose clock a test moves: files are looked at again after a
-// while. The provider has the same clock.
+// atClock returns a harness whose clock a test moves, because files are checked again after a
+// while. The provider uses the same clock.
 func atClock(t *testing.T, clock *stopped, site string) *harness {
 	t.Helper()
 	r := newHarness(t, site)
@@ -25,7 +25,7 @@ func atClock(t *testing.T, clock *stopped, site string) *harness {
 	return r
 }
 
-// kids are the names of the keys that a site publishes.
+// kids returns the key IDs that a site publishes.
 func (r *harness) kids() string {
 	r.t.Helper()
 	p := r.browser().send(http.MethodGet, "/@app/auth/default/jwks", nil)
@@ -40,8 +40,8 @@ func (r *harness) kids() string {
 	return strings.Join(all, " ")
 }
 
-// Fault E1: the provider's keys in a file are read again without a reload, and a
-// broken file keeps the last good ones.
+// A file with the provider's keys is reread without a reload. If it is broken, the last good
+// content is kept.
 func TestKeySetFileIsReadAgain(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -69,7 +69,8 @@ func TestKeySetFileIsReadAgain(t *testing.T) {
 	asked(t, op, oidctest.JWKS, 0)
 }
 
-// Fault E1.
+// The key files of the client are reread as well, whether the option has a path or a
+// placeholder.
 func TestClientKeyFilesAreReadAgain(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"a path", "a placeholder"} {
@@ -100,7 +101,7 @@ func TestClientKeyFilesAreReadAgain(t *testing.T) {
 	}
 }
 
-// Fault E1.
+// The file of a decryption key is reread as well.
 func TestDecryptionKeyFileIsReadAgain(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -124,7 +125,7 @@ oidc_rp {
 	r.signsIn()
 }
 
-// Fault E1.
+// The file of a certificate authority is reread as well.
 func TestCAFileIsReadAgain(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -143,14 +144,14 @@ oidc_rp {
 	clock.advance(time.Minute) // the pause after the failure
 	r.signsIn()
 	rewrite(t, stranger, "no certificate")
-	clock.advance(2 * time.Hour) // the metadata is asked for again
+	clock.advance(2 * time.Hour) // the metadata is fetched again
 	r.signsIn()
 	if !strings.Contains(r.logs(), "tls ca: a file holds no certificate") {
 		t.Error("the log does not say that the file is broken")
 	}
 }
 
-// Fault E1: the connection shows the new certificate, once both files are new.
+// Connections use the new client certificate once both files are new.
 func TestClientCertificateFilesAreReadAgain(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -184,7 +185,7 @@ tls {
 	}
 }
 
-// Fault E1.
+// Custom pages are reread as well. If one is broken, the last good one is kept.
 func TestPagesAreReadAgain(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -218,7 +219,7 @@ oidc_rp {
 	shows("another layout", "ours: ", true)
 }
 
-// A file that everybody can write to is logged once.
+// A file that every user can write to is logged once.
 func TestFileThatAnybodyCanWriteIsInTheLog(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -240,7 +241,7 @@ oidc_rp {
 	equal(t, "the number of warnings", strings.Count(r.logs(), "every user of this machine can write"), 1)
 }
 
-// A reload that changes nothing, or is refused, leaves the present content alone.
+// A configuration with a broken file is refused. The running one keeps the last good content.
 func TestBrokenFileIsAnErrorAtLoad(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -268,7 +269,7 @@ http://rp.test {
 	r.signsIn()
 }
 
-// Fault D5: an existing file's name in the place of a secret is surely a mistake.
+// A secret that is the name of an existing file is almost certainly a mistake.
 func TestFileNameInThePlaceOfASecret(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -288,7 +289,7 @@ oidc_rp {
 	}
 	for _, tc := range []struct {
 		secret, session string
-		options         []string // that are warned of
+		options         []string // that the log warns about
 	}{
 		{file, strings.Repeat("s", 32), []string{"client_secret"}},
 		{"{file." + file + "}", absent, nil},

@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// Threat D37: a named pipe in the place of a file is an error at once; nothing
-// waits for a writer.
+// A named pipe in place of a file is an error immediately. Nothing waits for a writer.
 func TestNamedPipesAreNotRead(t *testing.T) {
 	t.Parallel()
 	pipe := filepath.Join(t.TempDir(), "pipe")

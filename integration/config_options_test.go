@@ -176,7 +176,7 @@ http://rp.test {
 func TestSymmetricSignaturesOnlyWhereTheyAreNamed(t *testing.T) {
 	t.Parallel()
 	client := newOP(t).Client()
-	client.Secret = strings.Repeat("a long secret ", 3) // HMAC wants as many bytes as the hash has (RFC 7518 3.2)
+	client.Secret = strings.Repeat("a long secret ", 3) // the key must be at least as long as the hash (RFC 7518 section 3.2)
 	op := newOP(t, oidctest.Alg("HS256"), oidctest.WithClient(client))
 	if p := newHarness(t, protectedBy(op)).browser().open("/"); !strings.Contains(p.body, "token_invalid") {
 		t.Errorf("not named: status %d: %s", p.StatusCode, p.body)
@@ -256,7 +256,7 @@ oidc_rp {
 				}
 			}
 		`,
-		// Of several directives in a named route Caddy 2.11.9 keeps the first alone.
+		// Caddy 2.11.9 keeps only the first of several directives in a named route.
 		"a named route": `
 			&(guarded) {
 				oidc_rp

@@ -11,9 +11,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// TestReloadKeepsLoginsSessionsAndKnowledge provisions a second configuration
-// over the same storage before the first is given back, as a reload does.
-// Fault X35.
+// TestReloadKeepsLoginsSessionsAndKnowledge provisions a second configuration over the same
+// storage while the first one is still running, as a reload does.
 func TestReloadKeepsLoginsSessionsAndKnowledge(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -29,7 +28,7 @@ http://rp.test {
 `
 	before := newHarnessAt(t, storage, fmt.Sprintf(site, ""))
 	b := before.browser()
-	half := b.open("/half", op.Issuer()) // goes to the provider, and stays there
+	half := b.open("/half", op.Issuer()) // the login stays at the provider
 	other := before.browser()
 	check(required{t}, other.open("/whole")).status(http.StatusOK)
 	discoveries := op.Hits(oidctest.Discovery)
@@ -46,9 +45,7 @@ http://rp.test {
 	}
 }
 
-// TestRejectedConfigurationChangesNothing: what a configuration takes before it
-// fails is given back, and nothing else is.
-// Fault X37.
+// A rejected configuration releases what it took before it failed, and nothing else.
 func TestRejectedConfigurationChangesNothing(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

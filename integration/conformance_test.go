@@ -12,21 +12,21 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// testSite is a site of a harness, and where a login begins there. Both sites of a harness
-// have what they know of the provider to themselves: rows are about a relying
-// party that has cached nothing yet.
+// testSite is a site of a harness with the address where a login begins. The sites of a harness
+// share no knowledge of the provider, because the rows are about a relying party that has cached
+// nothing.
 type testSite struct {
 	origin string
 	start  string
 	public bool
-	site   string // its own options
+	site   string // additional options
 }
 
-// loginAtDoor is where a login begins at any door, also for a user who is signed in.
+// loginAtDoor begins a login at any site, even for a user who is signed in.
 const loginAtDoor = "/@app/auth/default/login?returnto=/page"
 
 var doors = []testSite{
-	// The suite of the OpenID Foundation wants to see userinfo asked.
+	// The OpenID Foundation's suite expects a userinfo request.
 	{"https://public.test", loginAtDoor, true, `
 		userinfo always
 		timeout 1m
@@ -34,7 +34,8 @@ var doors = []testSite{
 	{rpURL, "/page", false, ""},
 }
 
-// newRowHarness is a harness with both doors for a provider, and a clock for both sides.
+// newRowHarness returns a harness with both sites for one provider, and sets one clock for all
+// of them.
 func newRowHarness(t *testing.T, clock *stopped, opts ...oidctest.Option) (*harness, *oidctest.Provider) {
 	t.Helper()
 	op := newOP(t, append(slices.Clone(opts), oidctest.Now(clock.now))...)
@@ -66,20 +67,19 @@ http://%s {
 	return r, op
 }
 
-// verdict is what a row demands of us.
+// verdict is the outcome that a row requires of this relying party.
 func verdict(row oidctest.Row) oidctest.Verdict {
 	if row.String() == "S09 aud names somebody else as well, azp us" {
-		// Core 3.1.3.7 (3) would have the other audience be one that we trust. Usual
-		// providers (Zitadel, Dex) name their project or a peer beside us, and say by
-		// azp whom the token was issued to; with that it is for us.
+		// Core 3.1.3.7 (3) requires that every audience is trusted. Common providers (Zitadel,
+		// Dex) add their project or a peer as an audience, and name this client in azp. With
+		// that azp, the token is accepted.
 		return oidctest.Accept
 	}
 	return row.Want
 }
 
-// TestEveryLieOfAProviderEndsAsTheTablesDemand walks through a login for each
-// row of the conformance tables, at a private and at a public site.
-// Faults X16 and X27.
+// TestEveryLieOfAProviderEndsAsTheTablesDemand attempts a login for each row of the conformance
+// tables, at a private and at a public site.
 func TestEveryLieOfAProviderEndsAsTheTablesDemand(t *testing.T) {
 	t.Parallel()
 	for _, row := range oidctest.Rows() {
@@ -103,22 +103,22 @@ func TestEveryLieOfAProviderEndsAsTheTablesDemand(t *testing.T) {
 					}
 				}
 				if n := r.upstream.count(); n > 0 {
-					t.Errorf("the application was asked %d times", n) // I1
+					t.Errorf("the application was asked %d times", n) // a refused login reaches no application
 				}
 			}
 			if verdict(row) == oidctest.Accept && op.Hits(oidctest.UserInfo) == 0 {
 				t.Error("userinfo was not asked") // the suite would wait for it
 			}
 			for _, e := range []oidctest.Endpoint{oidctest.Discovery, oidctest.Token, oidctest.JWKS, oidctest.UserInfo} {
-				if n := op.SentBytes(e); n > 64<<20 { // X17; what the kernel buffers is a few of these
+				if n := op.SentBytes(e); n > 64<<20 { // a large or endless response is cut off; the kernel buffers a few MiB
 					t.Errorf("%d bytes were read of the answer of %s", n, e)
 				}
 			}
 			if row.Name == "a code that was never issued" {
-				op.TakeViolations() // the provider saw that it was no code
+				op.TakeViolations() // the provider noticed that the code is unknown
 			}
-			// I7: the same browsers get in as soon as the provider is honest, once
-			// the pause after a failure is over.
+			// The same browsers can log in as soon as the provider is honest and the pause after
+			// a failure is over.
 			op.Honest()
 			clock.advance(longestPause)
 			for _, w := range witnesses {
@@ -134,7 +134,7 @@ func TestEveryLieOfAProviderEndsAsTheTablesDemand(t *testing.T) {
 	}
 }
 
-// tryRow makes one login at one door, and judges how it ends.
+// tryRow attempts one login at one site and checks how it ends.
 func (w *witness) tryRow(row oidctest.Row, d testSite) {
 	w.t.Helper()
 	p := w.walk(d.start)
@@ -169,7 +169,7 @@ func (w *witness) tryRow(row oidctest.Row, d testSite) {
 			w.t.Errorf("%s: it leads to %q", d.origin, location)
 		}
 	case row.Stage == oidctest.AtDiscovery:
-		status = http.StatusServiceUnavailable // the page is not there for now
+		status = http.StatusServiceUnavailable // a private page is unavailable for now
 		if p.Header.Get("Retry-After") == "" {
 			w.t.Errorf("%s: no Retry-After", d.origin)
 		}
@@ -177,12 +177,12 @@ func (w *witness) tryRow(row oidctest.Row, d testSite) {
 	check(w.t, p, d.origin).status(status)
 }
 
-// codesFor are the codes that may explain the refusal of a row. What is wrong
-// with an authorization response has exactly one.
+// codesFor returns the codes that may explain the refusal of a row. An error in an authorization
+// response has exactly one code.
 func codesFor(row oidctest.Row) []errorcode.Code {
 	switch row.Stage {
 	case oidctest.AtDiscovery:
-		// A userinfo endpoint that is missing shows only when it is to be asked.
+		// A missing userinfo endpoint is noticed only when userinfo is needed.
 		return []errorcode.Code{errorcode.ProviderUnavailable, errorcode.UserinfoFailed}
 	case oidctest.AtAuthorization:
 		if c, ok := authorizationCodes[row.String()]; ok {
@@ -195,14 +195,14 @@ func codesFor(row oidctest.Row) []errorcode.Code {
 		return []errorcode.Code{errorcode.TokenInvalid, errorcode.ProviderUnavailable}
 	case oidctest.AtUserInfo:
 		if row.ID == "S11" {
-			return []errorcode.Code{errorcode.TokenInvalid} // a member that appears twice needs no userinfo to be refused
+			return []errorcode.Code{errorcode.TokenInvalid} // a duplicate member is refused before userinfo is requested
 		}
 		return []errorcode.Code{errorcode.UserinfoFailed}
 	}
 	return []errorcode.Code{errorcode.TokenInvalid}
 }
 
-// authorizationCodes are those that are not bad_request.
+// authorizationCodes are the rows whose code is not bad_request.
 var authorizationCodes = map[string]errorcode.Code{
 	"F15 a wrong iss":                                errorcode.StateMismatch,
 	"S04 iss with a slash more":                      errorcode.StateMismatch,

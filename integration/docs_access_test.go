@@ -7,7 +7,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// This file proves examples of docs/access.md. readme_test.go provisions all of them.
+// This file tests examples of docs/access.md. readme_test.go provisions all of them.
 
 func TestTheExampleOfADomainHolds(t *testing.T) {
 	t.Parallel()
@@ -25,7 +25,7 @@ func TestTheExampleOfADomainHolds(t *testing.T) {
 	}
 }
 
-// The table after the example says who gets what.
+// The example grants what the table after it says.
 func TestTheExampleOfPartsOfASiteHolds(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
@@ -77,7 +77,7 @@ func TestTheExampleOfOneOfSeveralRulesHolds(t *testing.T) {
 	}
 }
 
-// The table of the section on claims says which claims satisfy a rule.
+// The table in the section on claims is right about which claims satisfy a rule.
 func TestTheTableOfClaimsHolds(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())

@@ -12,16 +12,16 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// This file runs the Caddyfiles of docs/recipes and docs/migrate with a stand-in
-// for the application. readme_test.go provisions all of them.
+// This file runs the Caddyfiles of docs/recipes and docs/migrate with a stub application.
+// readme_test.go provisions all of them.
 
-// seen is the value of a header of the last request at the application.
+// seen returns the value of a header in the last request at the application.
 func (e *echo) seen(name string) string {
 	header, _ := e.got()
 	return header.Get(name)
 }
 
-// holdHeaders checks what the application was told.
+// holdHeaders checks the headers that the application received.
 func holdHeaders(t *testing.T, r *harness, want map[string]string) {
 	t.Helper()
 	for name, value := range want {
@@ -100,8 +100,8 @@ func TestTheRecipeOfHomeAssistantHolds(t *testing.T) {
 	check(t, r.rawGet("/auth/login_flow"), "the sign-in of Home Assistant").status(http.StatusUnauthorized)
 }
 
-// The page says that PHP learns the user from REMOTE_USER alone, and where
-// clients of Nextcloud come without a session.
+// The page says that PHP learns the user only from REMOTE_USER, and which paths Nextcloud's
+// clients use without a session.
 func TestTheRecipeOfNextcloudHolds(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
@@ -225,7 +225,8 @@ func TestTheRecipeBehindALoadBalancerHolds(t *testing.T) {
 	check(t, r.browser().open("/page"), "a user").status(http.StatusOK).shows("application")
 }
 
-// What the page says of oauth2-proxy's options, as far as an application sees it.
+// The page describes the equivalents of oauth2-proxy's options. This test checks those that an
+// application can see.
 func TestTheConfigurationAfterOAuth2ProxyHolds(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())

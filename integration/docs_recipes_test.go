@@ -13,8 +13,8 @@ import (
 
 var caddyfileBlock = regexp.MustCompile("(?s)```caddyfile\n(.*?)```")
 
-// example is the Caddyfile of a page in docs after a headline, as a site of these
-// tests: what its global option says of oidc_rp, and the site.
+// example returns the first Caddyfile after a headline of a page in docs, adapted to these
+// tests: its global options and its site.
 func example(t *testing.T, page, after string, op *oidctest.Provider) (global, site string) {
 	t.Helper()
 	text, err := os.ReadFile("../docs/" + page)
@@ -31,16 +31,16 @@ func example(t *testing.T, page, after string, op *oidctest.Provider) (global, s
 	return global, regexp.MustCompile(`127\.0\.0\.1:([34]000|8080|8123)`).ReplaceAllLiteralString(site, "{upstream}")
 }
 
-// newExample is a harness of an example. What the test has in other places, such
-// as files, is replaced: pairs of the text on the page and the test's own.
+// newExample returns a harness of an example. replace has pairs of a text on the page and its
+// replacement, such as the path of a file.
 func newExample(t *testing.T, page, after string, op *oidctest.Provider, replace ...string) *harness {
 	t.Helper()
 	global, site := example(t, page, after, op)
 	return newHarnessAt(t, storageDir(t), strings.NewReplacer(replace...).Replace(site), global)
 }
 
-// odd are spellings of a folder and what is in it that some applications read
-// alike.
+// odd returns spellings of paths to a folder, and into it, that some applications treat as the
+// same path.
 func odd(name string) []string {
 	first, rest := name[:1], name[1:]
 	return []string{
@@ -54,7 +54,7 @@ func hexOf(letter string) string {
 	return string([]byte{digits[letter[0]>>4], digits[letter[0]&15]})
 }
 
-// Fault A7. A user who is not in the group gets no page, by whatever address.
+// A user who is not in the group gets no page, however the path is spelled.
 func TestGroupRecipesHold(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -74,7 +74,7 @@ func TestGroupRecipesHold(t *testing.T) {
 	check(t, r.browser().open("/reports/x"), "a member").status(http.StatusOK).shows("application")
 }
 
-// Fault A8. The example of docs/caddyfile.md leaves no private folder open.
+// The example in docs/caddyfile.md protects the private folders, however the path is spelled.
 func TestPrivateRoutesOfTheDocumentsHold(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// TestDoctor runs the command check on whole configurations, whose reports are golden
-// files.
+// TestDoctor runs the command check on complete configurations and compares its reports with
+// golden files.
 func TestDoctor(t *testing.T) {
 	if !ownProcess(t) {
 		return

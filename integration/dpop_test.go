@@ -12,22 +12,22 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// Tokens that are bound to a key (DPoP, RFC 9449). The provider holds every member of
-// every proof, that none comes twice, and that a session's key stays the same.
+// These tests are about tokens that are bound to a key (DPoP, RFC 9449). The provider checks
+// every claim of every proof, that no proof is repeated, and that a session keeps its key.
 
-// dpopSite has userinfo called at each login and refresh.
+// dpopSite needs a claim of userinfo at each login and refresh.
 const dpopSite = `upstream {
 	header X-Name name
 }
 `
 
-// boundCluster is a cluster with one node at a provider that requires bound tokens.
+// boundCluster returns a cluster with one node at a provider that requires bound tokens.
 func boundCluster(t *testing.T, k backend, dpop, session string, more ...oidctest.Option) *cluster {
 	return newCluster(t, k, 1, dpopSite+dpop, session, append(more, oidctest.BoundTokens())...)
 }
 
-// The key travels with the login and then with the session: any node goes on with it,
-// also one that has started later.
+// The key is kept with the login and then with the session, so any node can use it, even one
+// that starts later.
 func TestBoundTokensAreRefreshedOnAnyNode(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -50,7 +50,7 @@ func TestBoundTokensAreRefreshedOnAnyNode(t *testing.T) {
 				s := boundCluster(t, k, row.dpop, "refresh on", row.more...)
 				s.another()
 				b := s.nodes[0].browser()
-				// The callback comes to another node than the one where the login began.
+				// The callback reaches another node than the one that began the login.
 				sent := b.open("/page", "/@app/auth/default/code")
 				moveTo(b, s.nodes[1])
 				check(required{t}, b.open(sent.location())).status(http.StatusOK)
@@ -70,8 +70,7 @@ func TestBoundTokensAreRefreshedOnAnyNode(t *testing.T) {
 	}
 }
 
-// Where there is no refresh token, the access token stays in the session to confirm
-// claims with, and so does its key.
+// Without a refresh token, the session keeps the access token and its key to recheck claims.
 func TestBoundTokensConfirmClaims(t *testing.T) {
 	t.Parallel()
 	forBackends(t, []backend{backendNamed("cookie"), backendNamed(testKind)}, func(t *testing.T, k backend) {
@@ -90,7 +89,7 @@ func TestBoundTokensConfirmClaims(t *testing.T) {
 	})
 }
 
-// A login host has tokens, and its sites have none.
+// A login host has tokens, its sites do not.
 func TestBoundTokensOfALoginHost(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t, "dpop on")
@@ -104,7 +103,8 @@ func TestBoundTokensOfALoginHost(t *testing.T) {
 	equal(t, "the number of token requests", f.op.Hits(oidctest.Token), 2) // one for the nonce
 }
 
-// With auto, an application that gets the access token gets one that it can use.
+// With auto, an application that receives the access token gets a bearer token, which it can
+// use.
 func TestApplicationsGetNoBoundToken(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -131,8 +131,8 @@ func TestApplicationsGetNoBoundToken(t *testing.T) {
 	}
 }
 
-// A provider that gives bearer tokens may have bound the refresh token (RFC 9449, section 5): it is
-// redeemed with the key of the login, on any node.
+// A provider that issues bearer tokens may still bind the refresh token (RFC 9449, section 5).
+// Any node redeems it with the key of the login.
 func TestARefreshTokenThatIsBoundAlone(t *testing.T) {
 	t.Parallel()
 	forBackends(t, []backend{backendNamed("cookie"), backendNamed(testKind)}, func(t *testing.T, k backend) {
@@ -152,7 +152,7 @@ func TestARefreshTokenThatIsBoundAlone(t *testing.T) {
 	})
 }
 
-// Both kinds of answers are used with auto, also one after the other.
+// With auto, both types of tokens are accepted, even in turn.
 func TestAutoTakesWhatTheProviderGives(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t, oidctest.DPoP())
@@ -175,7 +175,7 @@ func TestAutoTakesWhatTheProviderGives(t *testing.T) {
 	equal(t, "the scheme at userinfo", strings.Fields(op.Last(oidctest.UserInfo).Header.Get("Authorization"))[0], "Bearer")
 }
 
-// Where dpop is on, a login is never less, and the log names why it fails.
+// With dpop on, a login with anything less than a bound token fails, and the log says why.
 func TestLoginsFailWhereDPoPIsOn(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -208,7 +208,7 @@ func TestLoginsFailWhereDPoPIsOn(t *testing.T) {
 	}
 }
 
-// What an answer with a bound token may lack or spell in its own way.
+// A response with a bound token may lack some fields or spell the token type differently.
 func TestAnswersWithBoundTokens(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(map[string]any){
@@ -236,8 +236,8 @@ func TestAnswersWithBoundTokens(t *testing.T) {
 	}
 }
 
-// A clock that is wrong here is what a provider refuses a proof for, and the message
-// says to look at it.
+// When a provider refuses a proof because the clock here is wrong, the message says to check the
+// clocks.
 func TestAWrongClockIsNamed(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.BoundTokens(), oidctest.Lenient())
@@ -247,7 +247,7 @@ func TestAWrongClockIsNamed(t *testing.T) {
 	contains(t, "the log", r.logs(), "compare the clocks here and there, and "+op.URL(oidctest.Token))
 }
 
-// Nonces cost one request at each endpoint, and then none: each answer brings the next.
+// Nonces cost one extra request at each endpoint. After that, each response has the next nonce.
 func TestNoncesOfProofs(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t, oidctest.BoundTokens(), oidctest.ProofNonces())
@@ -276,7 +276,8 @@ func TestNoncesOfProofs(t *testing.T) {
 	hits(6, 6)
 }
 
-// A provider that takes no proof for a refresh ends no session: it may be the clock.
+// A provider that refuses the proof of a refresh does not end the session, as a wrong clock may
+// be the cause.
 func TestARefreshWhoseProofIsRefused(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t, oidctest.BoundTokens())
@@ -295,9 +296,9 @@ func TestARefreshWhoseProofIsRefused(t *testing.T) {
 	equal(t, "the number of token requests", op.Hits(oidctest.Token), 3)
 }
 
-// What is wrong with the key of a session can be put right by a login, to which the next
-// page leads when the session has gone on for long enough: no page says again and again
-// that the provider is not available. If it was put right otherwise, the session goes on.
+// A login can replace a session's key. If the provider refuses the key for long enough, the next
+// page load leads to a login instead of another error page. If the provider accepts the key
+// again, the session continues without one.
 func TestALoginReplacesAKeyThatIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, lie := range map[string]func(*oidctest.Faults){
@@ -331,8 +332,7 @@ func TestALoginReplacesAKeyThatIsRefused(t *testing.T) {
 	}
 }
 
-// A key that a later release has written is of no use here, and no other session has to
-// wait for it.
+// A key in a format of a later release cannot be used. Other sessions are not affected.
 func TestAKeyThatIsNotKnown(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -370,7 +370,7 @@ func TestAKeyThatIsNotKnown(t *testing.T) {
 	}
 }
 
-// Neither proofs nor tokens nor keys are in a log line of any level.
+// No log line of any level contains a proof, token or key.
 func TestNoProofIsInALogLine(t *testing.T) {
 	t.Parallel()
 	s := boundCluster(t, backendNamed(testKind), "dpop on", "refresh on", oidctest.ProofNonces(), oidctest.PushedRequests())

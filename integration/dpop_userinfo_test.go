@@ -13,14 +13,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// Userinfo that answers 401 when claims are refreshed: about the nonce of the proof, or
-// about the access token. The first costs one request more, the second a login at most.
+// When claims are refreshed, userinfo may respond with 401 because of the nonce in the proof or
+// because of the access token. The first costs one more request, the second at most one login.
 
-// proofEndpoints are those that want proofs.
+// proofEndpoints are the endpoints that require proofs.
 var proofEndpoints = []oidctest.Endpoint{oidctest.PushedRequest, oidctest.Token, oidctest.UserInfo}
 
-// nonceWatch knows which nonces a provider has given at each endpoint, and which its
-// requests had.
+// nonceWatch records the nonces that a provider issues at each endpoint and those in the
+// requests.
 type nonceWatch struct {
 	mu    sync.Mutex
 	given map[oidctest.Endpoint][]string
@@ -44,7 +44,7 @@ func (w *nonceWatch) add(to map[oidctest.Endpoint][]string, at oidctest.Endpoint
 	to[at] = append(to[at], nonce)
 }
 
-// nonceOf is the nonce of a proof.
+// nonceOf returns the nonce in a proof.
 func nonceOf(proof string) string {
 	var claims struct{ Nonce string }
 	parts := strings.Split(proof, ".")
@@ -54,8 +54,8 @@ func nonceOf(proof string) string {
 	return claims.Nonce
 }
 
-// hold holds that each proof has a nonce of its own endpoint, or none, and how many of
-// those to userinfo have none.
+// hold checks that each proof has a nonce from its own endpoint or none, and that the given
+// number of proofs at userinfo have none.
 func (w *nonceWatch) hold(t *testing.T, without int) {
 	t.Helper()
 	w.mu.Lock()
@@ -77,8 +77,8 @@ func (w *nonceWatch) hold(t *testing.T, without int) {
 	equal(t, "proofs without a nonce at userinfo", none, without)
 }
 
-// nonceCluster is two nodes at a provider that wants nonces. They know nothing of each
-// other's, since their options differ, as nodes in processes of their own do.
+// nonceCluster returns two nodes at a provider that requires nonces. The nodes do not share
+// nonces because their options differ. Nodes in separate processes do not share them either.
 func nonceCluster(t *testing.T, k backend, c confirmation, session string) *cluster {
 	t.Helper()
 	options := append([]oidctest.Option{oidctest.BoundTokens(), oidctest.ProofNonces(), oidctest.PushedRequests()}, c.options...)
@@ -95,7 +95,7 @@ var userinfoConfirms = []struct {
 	session string
 	at      time.Duration // when it is due
 	failed  string        // the event of a failure
-	// again: it stays due after a failure, so that another node tries as well.
+	// again: another node tries as well, because the recheck stays due after a failure.
 	again bool
 }{
 	{confirmations[2], "recheck 5m 20m", 5*time.Minute + 10*time.Second, "recheck_failed", true},
@@ -103,8 +103,8 @@ var userinfoConfirms = []struct {
 	{confirmation{name: "by a refresh without a recheck", lie: func(*oidctest.Faults) {}}, "refresh on", due, "claims_not_updated", false},
 }
 
-// A nonce costs one request more where it is not the newest, and is remembered of the
-// endpoint that gave it, whichever node asked last.
+// A nonce that is not the newest costs one more request. Each endpoint has its own nonces, and
+// each node keeps its own.
 func TestUserinfoWantsANonceWhenClaimsAreRefreshed(t *testing.T) {
 	t.Parallel()
 	for _, by := range userinfoConfirms {
@@ -141,9 +141,8 @@ func TestUserinfoWantsANonceWhenClaimsAreRefreshed(t *testing.T) {
 	}
 }
 
-// An endpoint that takes no proof, whatever nonce it has, is asked twice and no more: the
-// log names why, the session goes on with the claims that it has, at both nodes, and its
-// new tokens are not lost.
+// An endpoint that refuses every proof, whatever its nonce, gets no third request. The log says
+// why, the session continues with its claims at both nodes, and its new tokens are kept.
 func TestUserinfoThatTakesNoNonce(t *testing.T) {
 	t.Parallel()
 	const cause = "it wants a nonce in the DPoP proof, and does not take the one that it gave"
@@ -194,8 +193,8 @@ func TestUserinfoThatTakesNoNonce(t *testing.T) {
 	}
 }
 
-// A refusal for the lack of a nonce, without any nonce to use, is not tried again, and
-// says nothing of the access token.
+// A response that demands a nonce but has none is not retried, and does not count as a refusal
+// of the access token.
 func TestUserinfoWantsANonceAndGivesNone(t *testing.T) {
 	t.Parallel()
 	s := nonceCluster(t, backendNamed(testKind), userinfoConfirms[0].confirmation, userinfoConfirms[0].session)
@@ -211,18 +210,18 @@ func TestUserinfoWantsANonceAndGivesNone(t *testing.T) {
 	asked(t, s.op.Provider, oidctest.Authorize, 1)
 }
 
-// refuseToken has userinfo refuse the access token, with a nonce for the next proof.
+// refuseToken makes userinfo refuse the access token and send a nonce for the next proof.
 func refuseToken(l *oidctest.Faults) {
 	*l.At(oidctest.UserInfo) = oidctest.Fault{Status: http.StatusUnauthorized, Header: func(h http.Header) {
 		h.Set("WWW-Authenticate", `DPoP error="invalid_token", algs="ES256"`)
 	}}
 }
 
-// takeToken has it take the next one.
+// takeToken makes userinfo accept the access token again.
 func takeToken(l *oidctest.Faults) { *l.At(oidctest.UserInfo) = oidctest.Fault{} }
 
-// An access token that userinfo refuses is not sent again for the nonce that came with
-// the refusal. Where nothing but that token confirms claims, one login does.
+// An access token that userinfo refuses is not sent again, even if the refusal has a new nonce.
+// If nothing else confirms the claims, one login does.
 func TestUserinfoRefusesTheTokenWhenClaimsAreRechecked(t *testing.T) {
 	t.Parallel()
 	forBackends(t, []backend{backendNamed("cookie"), backendNamed(testKind)}, func(t *testing.T, k backend) {
@@ -249,9 +248,9 @@ func TestUserinfoRefusesTheTokenWhenClaimsAreRechecked(t *testing.T) {
 	})
 }
 
-// A refusal of the token after a refresh costs the new claims and nothing else: the next
-// refresh has its own access token, and userinfo takes it. This is the module
-// fapi2-security-profile-final-client-refresh-token-test.
+// If userinfo refuses the token after a refresh, only the new claims are missing. Userinfo
+// accepts the access token of the next refresh. This is the module
+// fapi2-security-profile-final-client-refresh-token-test of the OpenID Foundation's suite.
 func TestUserinfoRefusesTheTokenWhenTokensAreRefreshed(t *testing.T) {
 	t.Parallel()
 	forBackends(t, []backend{backendNamed("cookie"), backendNamed(testKind)}, func(t *testing.T, k backend) {

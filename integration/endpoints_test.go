@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// sharedOption is a global block with two providers, of which the second is disabled.
+// sharedOption is a global option with two providers, the second of which is disabled.
 func sharedOption(p *oidctest.Provider) string {
 	return `
 oidc_rp {
@@ -52,7 +52,7 @@ http://rp.test {
 		{"GET", "/@app/auth/corp/signedout", 200}, {"GET", "/Special:UserLogout", 200}, {"GET", "/Special%3AUserLogout", 200},
 	} {
 		if row.path == "/@APP/auth/corp/login" {
-			continue // another page of the site, which is private: see below
+			continue // paths are case-sensitive: this is a private page of the site
 		}
 		p := r.raw(row.method+" "+row.path+" HTTP/1.1", "Host: rp.test", "Connection: close", "Content-Length: 0", "Accept: text/html")
 		check(t, p, fmt.Sprintf("%s %s", row.method, row.path)).status(row.status)
@@ -160,8 +160,7 @@ oidc_rp {
 	}
 }
 
-// TestAnotherSitesEndpointIsNoWayPastTheGuard: only an instance on the same
-// site serves an id that this one has not.
+// An id that this instance does not have is served only by an instance on the same site.
 func TestAnotherSitesEndpointIsNoWayPastTheGuard(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -188,7 +187,8 @@ http://other.test {
 	equal(t, "the number of requests at the application", r.upstream.count(), 0)
 }
 
-// Fault X20.
+// A callback that is used again leads to the page or to an error page, and never begins another
+// login.
 func TestASecondUseOfAnAnswerIsNoLoop(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

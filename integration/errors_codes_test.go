@@ -15,24 +15,23 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// errorCase is one way to an error code: what is wrong with the provider before
-// the login, or what a browser does other than that login.
+// errorCase is one way to cause an error code: a fault of the provider before a login, or an
+// action of the browser in place of the login.
 type errorCase struct {
 	code  errorcode.Code
 	lie   func(*oidctest.Faults)
 	setUp func(*oidctest.Provider)
-	// visit makes the mishap; a login where it is nil.
+	// visit causes the error. If it is nil, a login does.
 	visit func(*testing.T, *errorScene) *visited
 }
 
-// errorScene is what a visit has at hand.
+// errorScene is what visit can use.
 type errorScene struct {
 	*witness
 	clock *stopped
 }
 
-// begin begins a login and returns the address that the provider sends the
-// browser back to.
+// begin begins a login and returns the address to which the provider redirects the browser.
 func (s *errorScene) begin() *url.URL {
 	s.t.Helper()
 	atProvider := s.get(s.get(s.absolute(loginAtDoor)).location())
@@ -55,7 +54,7 @@ var mishaps = []errorCase{
 	{code: errorcode.UserinfoFailed, lie: func(l *oidctest.Faults) { l.At(oidctest.UserInfo).Status = 500 }},
 	{code: errorcode.SessionTooLarge, setUp: func(op *oidctest.Provider) {
 		alice := op.User("alice")
-		for i := range 4000 { // of different words, which compression cannot make small
+		for i := range 4000 { // different words, so that compression does not help
 			alice.Claims[fmt.Sprintf("claim_%d", i)] = fmt.Sprintf("%x", i*7919)
 		}
 		op.SetUser("alice", alice)
@@ -66,7 +65,7 @@ var mishaps = []errorCase{
 		return s.walk(answer)
 	}},
 	{code: errorcode.LoginExpired, visit: func(_ *testing.T, s *errorScene) *visited {
-		return s.walk("/@app/auth/default/code?code=x&state=y") // begun nowhere
+		return s.walk("/@app/auth/default/code?code=x&state=y") // no login with this state was begun
 	}},
 	{code: errorcode.StateMismatch, visit: func(_ *testing.T, s *errorScene) *visited {
 		answer := s.begin()
@@ -80,8 +79,7 @@ var mishaps = []errorCase{
 		if p := s.walk(loginAtDoor); p.StatusCode != http.StatusOK {
 			t.Fatalf("the login ended with status %d", p.StatusCode)
 		}
-		// A file is where the folder of the logouts would be: nothing can be
-		// written there, not even by root.
+		// A file in place of the folder for logouts makes writing fail, even for root.
 		facts := filepath.Join(s.r.storage, "oidc_rp", "facts")
 		if err := os.RemoveAll(facts); err != nil {
 			t.Fatal(err)
@@ -97,9 +95,8 @@ var mishaps = []errorCase{
 	}},
 }
 
-// TestEveryErrorCodeIsReachedAndExplained holds the contract of the error codes
-// at both kinds of sites: where they lead, what they say, and that a page with
-// one begins no login.
+// TestEveryErrorCodeIsReachedAndExplained checks each error code at a private and a public site:
+// where it leads, what the page says, and that the page begins no login.
 func TestEveryErrorCodeIsReachedAndExplained(t *testing.T) {
 	t.Parallel()
 	for _, m := range mishaps {
@@ -136,7 +133,8 @@ func TestEveryErrorCodeIsReachedAndExplained(t *testing.T) {
 	}
 }
 
-// explainedAtHome: the home page gets the code, and shows it if it is public.
+// explainedAtHome checks that the error leads to the home page. On a public site the application
+// receives the code, on a private one an error page explains it.
 func (s *errorScene) explainedAtHome(p *visited, c errorcode.Code, public bool) {
 	s.t.Helper()
 	check(s.t, p).status(http.StatusSeeOther).leadsTo("/?auth_error=" + string(c))
@@ -153,14 +151,13 @@ func (s *errorScene) explainedAtHome(p *visited, c errorcode.Code, public bool) 
 	equal(s.t, "X-Message", header.Get("X-Message"), c.Message())
 }
 
-// explainedOn: a page of ours says what happened, to people.
+// explainedOn checks that an error page explains what happened.
 func (s *errorScene) explainedOn(p *visited, c errorcode.Code) {
 	s.t.Helper()
 	check(s.t, p).refused(c).shows(html.EscapeString(c.Message()))
 }
 
-// TestDisabledProviderIsForbiddenAtEverySite: it is switched off, so its
-// endpoints begin nothing and end nothing, whatever the site's mode.
+// The endpoints of a disabled provider do nothing, whatever the mode of the site.
 func TestDisabledProviderIsForbiddenAtEverySite(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"private", "public"} {
@@ -189,13 +186,13 @@ oidc_rp `+mode+` {
 	}
 }
 
-// TestEveryErrorCodeIsDocumentedAndReached holds that no code is forgotten
-// above or in the documentation.
+// TestEveryErrorCodeIsDocumentedAndReached checks that the documentation and the tests above
+// cover every code.
 func TestEveryErrorCodeIsDocumentedAndReached(t *testing.T) {
 	t.Parallel()
 	reached := map[errorcode.Code]bool{
-		errorcode.Forbidden:   true, // by the disabled provider
-		errorcode.UserUnknown: true, // by the known users of a later issue
+		errorcode.Forbidden:   true, // by TestDisabledProviderIsForbiddenAtEverySite
+		errorcode.UserUnknown: true, // by the tests of known_users
 
 		errorcode.CookiesRejected: true, // by TestABrowserThatRefusesTheSessionGetsAPageThatSaysSo
 	}
@@ -216,7 +213,7 @@ func TestEveryErrorCodeIsDocumentedAndReached(t *testing.T) {
 	}
 }
 
-// Report A13: which settings are wrong, at a real provider.
+// Wrong settings that are common with real providers are reported as such.
 func TestWhatIsSetUpWronglyIsCalledThat(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {

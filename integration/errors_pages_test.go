@@ -32,7 +32,7 @@ http://rp.test {
 	p = b.open("/page?x=1")
 	check(t, p, "private").status(http.StatusForbidden).shows("access_denied", "returnto=%2Fpage%3Fx%3D1")
 	check(t, p, "the page is active").headerHas("Content-Security-Policy", "default-src 'none'").hides("<script")
-	// An error that came back begins no login by itself, unless it is none.
+	// Only a known error code on the home page prevents a login.
 	check(t, b.get("/?auth_error=access_denied"), "a known error").status(http.StatusForbidden)
 	check(t, b.get("/?auth_error=made_up"), "an unknown error").status(http.StatusFound)
 	op.Honest()

@@ -12,12 +12,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// witnessing are the global options that have a witness see our events about users, and
-// another one those about providers: those are emitted in the background, so the order
-// of the two kinds is not fixed.
+// witnessing returns global options with one witness for events about users and another for
+// events about providers. Events about providers are emitted in the background, so the order
+// between the two kinds is not fixed.
 func witnessing(t *testing.T) string {
 	for _, witness := range []string{t.Name(), ofProviders(t)} {
-		witnessed.Delete(witness) // what an earlier run of the test has seen
+		witnessed.Delete(witness) // from an earlier run of the test
 	}
 	var lines strings.Builder
 	for _, name := range []string{"signed_in", "signed_out", "refused", "revoked"} {
@@ -32,7 +32,7 @@ events {` + lines.String() + `
 `
 }
 
-// ofProviders is the witness of events about providers.
+// ofProviders is the name of the witness for events about providers.
 func ofProviders(t *testing.T) string { return t.Name() + "-providers" }
 
 func TestEventsOfASession(t *testing.T) {
@@ -58,7 +58,7 @@ private /admin {
 	holdData(t, out, map[string]any{"user": "alice", "via": "logout", "session": in[0].Data["session"]})
 }
 
-// Who has no session is refused as often as audit lines say, and no more often.
+// Refusals without a session emit exactly as many events as audit lines.
 func TestEventsOfAFloodOfRefusalsAreSampled(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -79,8 +79,7 @@ func TestEventsOfAFloodOfRefusalsAreSampled(t *testing.T) {
 	holdData(t, events(t, t.Name(), want...)[0], map[string]any{"code": "login_expired", "user": "", "provider": "default"})
 }
 
-// An outage has one event when it begins and one when it ends, whatever happens
-// meanwhile.
+// An outage emits one event when it begins and one when it ends, whatever happens in between.
 func TestEventsOfAnOutage(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -103,8 +102,8 @@ func TestEventsOfAnOutage(t *testing.T) {
 	events(t, t.Name(), "oidc_rp.signed_in")
 }
 
-// A session that its provider ends has ended before handlers learn of it: one may take
-// long, or never return.
+// A session that its provider ends is over before event handlers run, because a handler may take
+// long or never return.
 func TestASessionHasEndedWhenHandlersLearnOfIt(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
@@ -135,8 +134,8 @@ func TestASessionHasEndedWhenHandlersLearnOfIt(t *testing.T) {
 	}
 }
 
-// The token endpoint alone fails: a provider that says no is up, a gateway whose
-// provider does not answer is not.
+// Only the token endpoint fails. A provider that responds with an error is up. A gateway error
+// means that the provider is down.
 func TestEventsOfATokenEndpoint(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

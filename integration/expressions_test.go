@@ -63,14 +63,14 @@ oidc_rp {
 	}
 }
 
-// adminPaths are ways to write a path below /admin that some application takes for
-// one. Their first reading is none.
+// adminPaths are paths that some applications read as below /admin. As sent, none of them begins
+// with /admin.
 var adminPaths = []string{
 	"/app/..;/admin", "/app/..;/admin/x", "/%2561dmin/x", "/x/..%5cadmin/y", "/a/..%2fadmin/x", "/a/../admin/x", "//admin/x", "/%61dmin/x", "/./admin", `/x/..\admin`, "/x%2f..%2fadmin",
 }
 
-// An expression about the path is asked about each reading of it: require has to hold
-// for all, and deny for none.
+// An expression about the path is evaluated for each reading of the path. require must hold for
+// all of them, and deny for none.
 func TestExpressionsSeeEveryReadingOfAPath(t *testing.T) {
 	t.Parallel()
 	for name, rule := range map[string]string{
@@ -111,7 +111,7 @@ oidc_rp {
 					t.Errorf("%q: expected status 403, seen %d", path, p.StatusCode)
 				}
 			}
-			long := "/" + strings.Repeat("a/", 5000) + ";b" // too long to be read in every way
+			long := "/" + strings.Repeat("a/", 5000) + ";b" // too long to try every reading
 			if p := r.rawGet(long, "Accept: text/html", "Cookie: "+b.cookieHeader()); p.StatusCode != http.StatusForbidden {
 				t.Errorf("expected status 403 for a path that is too long to read, seen %d", p.StatusCode)
 			}
@@ -129,8 +129,8 @@ oidc_rp {
 	}
 }
 
-// A rewrite before the guard does not hide the path that was sent, nor the one that
-// the application gets.
+// After a rewrite before the guard, an expression sees both the path that was sent and the one
+// that the application gets.
 func TestExpressionsSeeThePathBeforeAndAfterARewrite(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -189,8 +189,7 @@ oidc_rp {
 	}
 }
 
-// Before the TLS handshake is complete, the client's address is easily forged.
-// Threat D14: HEAD is judged as GET, whatever an expression asks for the method.
+// HEAD is treated as GET, however an expression reads the method.
 func TestExpressionsJudgeHEADAsGET(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -226,6 +225,7 @@ oidc_rp {
 	}
 }
 
+// Before the TLS handshake is complete, the client's address is easily forged.
 func TestExpressionsAboutTheClientWaitForTheHandshake(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -273,8 +273,8 @@ oidc_rp {
 	}
 }
 
-// Errors are logged once a minute for each expression, and without what was in the
-// request or the session.
+// Errors are logged once a minute for each expression, without values from the request or the
+// session.
 func TestErrorsOfExpressionsAreLoggedOnceAMinute(t *testing.T) {
 	t.Parallel()
 	stop(t)
@@ -311,7 +311,7 @@ oidc_rp {
 	}
 }
 
-// What an expression names is fetched and kept like what any other rule names.
+// Claims in an expression are requested and kept like those in any other rule.
 func TestExpressionsNameClaims(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -338,7 +338,7 @@ oidc_rp {
 	}
 }
 
-// A deny does not pass because userinfo could not be read.
+// A deny rule fails closed if userinfo cannot be read.
 func TestExpressionsRefuseWhatCouldNotBeHad(t *testing.T) {
 	t.Parallel()
 	for _, rule := range []string{
@@ -389,7 +389,7 @@ oidc_rp {
 	}
 }
 
-// To an expression they are a map.
+// In an expression, all claims together are a map.
 func TestAllClaimsHaveTypes(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Caddyfiles whose lines contradict their profile. Each error names the option, what the
-// profile wants and the clause, and the line.
+// These Caddyfiles contradict their profile. Each error names the option, the requirement with
+// its clause, and the line.
 func TestCaddyfilesThatContradictTheirProfile(t *testing.T) {
 	t.Parallel()
 	const (

@@ -8,8 +8,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// The modules of the plan fapi2-message-signing-final-client-test-plan that are about the
-// signed response. Nothing of a response that is false reaches the token endpoint.
+// These are the modules about signed responses in the plan
+// fapi2-message-signing-final-client-test-plan of the OpenID Foundation's suite. A false
+// response never leads to a token request.
 func TestMessageSigning(t *testing.T) {
 	t.Parallel()
 	claims := func(edit func(c map[string]any)) func(*oidctest.AuthorizationLies) {
@@ -46,7 +47,7 @@ func TestMessageSigning(t *testing.T) {
 				t.Parallel()
 				opts, lines := v.options(t)
 				op := newOP(t, append(opts, oidctest.Alg("PS256"), oidctest.PushedRequests(), oidctest.RequireRequestObjects(), oidctest.SignedResponses())...)
-				if op.Client().Key == nil { // which does not sign assertions, but requests
+				if op.Client().Key == nil { // the client signs requests, but not assertions
 					key := ecKey()
 					op.SetClient(func(c *oidctest.Client) { c.RequestKey = key.Public() })
 					lines += "\nclient_keys " + keyFile(t, key)

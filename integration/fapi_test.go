@@ -16,14 +16,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// fapiVariant is a provider that speaks FAPI 2.0, and the options of a site for it.
+// fapiVariant is a provider that supports FAPI 2.0, and the options of a site for it.
 type fapiVariant struct {
 	name    string
 	options func(t *testing.T) (ofProvider []oidctest.Option, lines string)
 }
 
-// fapiVariants are the ways of the profile to bind access tokens, with the client
-// authentication of each.
+// fapiVariants are the two ways to bind access tokens in the profile, each with a client
+// authentication.
 var fapiVariants = []fapiVariant{
 	{"tls_client_auth, tokens bound to the certificate", func(t *testing.T) ([]oidctest.Option, string) {
 		der, certificate, key := selfSigned(t)
@@ -37,8 +37,7 @@ var fapiVariants = []fapiVariant{
 	}},
 }
 
-// newFAPI is a provider of a variant, which lists RS256 first, and a site with the
-// profile.
+// newFAPI returns a provider of a variant, which lists RS256 first, and a site with the profile.
 func newFAPI(t *testing.T, v fapiVariant, more ...oidctest.Option) (*harness, *oidctest.Provider) {
 	t.Helper()
 	opts, lines := v.options(t)
@@ -53,7 +52,7 @@ tls {
 `), op
 }
 
-// listRS256First has the metadata offer more than the profile allows.
+// listRS256First makes the metadata offer more than the profile allows.
 func listRS256First(l *oidctest.Faults) {
 	before := l.Discovery
 	l.Discovery = func(m map[string]any) {
@@ -65,8 +64,9 @@ func listRS256First(l *oidctest.Faults) {
 	}
 }
 
-// The modules of the plan fapi2-security-profile-final-client-test-plan, each with the
-// lie that its provider tells. What is wrong is found before the next request.
+// These are the modules of the plan fapi2-security-profile-final-client-test-plan of the OpenID
+// Foundation's suite, each with the provider's lie. An error is detected before the next
+// request.
 func TestModulesOfTheFAPISecurityProfile(t *testing.T) {
 	t.Parallel()
 	params := func(edit func(q url.Values)) func(*oidctest.Faults) {
@@ -146,7 +146,7 @@ func TestModulesOfTheFAPISecurityProfile(t *testing.T) {
 	}
 }
 
-// oddCase is a word as the suite writes it to see whether case counts.
+// oddCase changes the case of a word in the way the suite does to test case insensitivity.
 func oddCase(word string) string {
 	odd := []byte(word)
 	for i, c := range odd {
@@ -157,7 +157,7 @@ func oddCase(word string) string {
 	return string(odd)
 }
 
-// What the profile demands, as it is seen by the provider.
+// The provider sees what the profile requires.
 func TestWhatALoginWithAProfileSends(t *testing.T) {
 	t.Parallel()
 	key := must(rsa.GenerateKey(rand.Reader, 2048))
@@ -181,7 +181,7 @@ func TestWhatALoginWithAProfileSends(t *testing.T) {
 	list(t, "the published keys", publishedAlgs(t, r), "PS256")
 }
 
-// publishedAlgs are the algorithms of the keys at our jwks endpoint.
+// publishedAlgs returns the algorithms of the keys at this client's jwks endpoint.
 func publishedAlgs(t *testing.T, r *harness) (algs []string) {
 	t.Helper()
 	var keys jose.JSONWebKeySet
@@ -192,8 +192,8 @@ func publishedAlgs(t *testing.T, r *harness) (algs []string) {
 	return algs
 }
 
-// Metadata that contradicts the profile is found before a user is sent anywhere, and the
-// log names what is missing.
+// Metadata that contradicts the profile is detected before any redirect to the provider, and the
+// log says what is missing.
 func TestProvidersWithoutWhatAProfileDemands(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -227,7 +227,7 @@ func TestProvidersWithoutWhatAProfileDemands(t *testing.T) {
 	}
 }
 
-// A provider that answers with a bearer token breaks the profile: the login fails.
+// A bearer token breaks the profile, so the login fails.
 func TestABearerTokenWhereAProfileBindsThem(t *testing.T) {
 	t.Parallel()
 	r, op := newFAPI(t, fapiVariants[1])
@@ -237,8 +237,8 @@ func TestABearerTokenWhereAProfileBindsThem(t *testing.T) {
 	asked(t, op, oidctest.UserInfo, 0)
 }
 
-// With a client certificate the endpoints are those of mtls_endpoint_aliases, whatever
-// the client authenticates with, and the certificate is shown there (RFC 8705 5).
+// With a client certificate, requests go to mtls_endpoint_aliases and present the certificate
+// there, whatever the client authentication (RFC 8705 section 5).
 func TestACertificateBesideAKeyIsShownAtTheAliases(t *testing.T) {
 	t.Parallel()
 	for _, profile := range []string{"", "profile fapi2"} {
@@ -250,7 +250,7 @@ func TestACertificateBesideAKeyIsShownAtTheAliases(t *testing.T) {
 				moved := map[string]any{}
 				for _, name := range []string{"token_endpoint", "userinfo_endpoint", "pushed_authorization_request_endpoint"} {
 					moved[name] = m[name]
-					m[name] = op.Issuer() + "/trap" // to ask there is a violation
+					m[name] = op.Issuer() + "/trap" // a request to this address is a violation
 				}
 				m["mtls_endpoint_aliases"] = moved
 			}

@@ -14,8 +14,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// X49. What the application answers is its own: a refusal, a challenge or a redirect is
-// passed on as it is, to a user who is signed in and to one who is not, and ends no session.
+// The application's responses are passed on unchanged, with or without a session, even a 401,
+// 403 or redirect. None of them ends a session.
 func TestWhatTheApplicationAnswersIsItsOwn(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -60,8 +60,8 @@ func TestWhatTheApplicationAnswersIsItsOwn(t *testing.T) {
 	check(t, b.get("/page"), "afterwards").status(http.StatusOK).body("application sees alice")
 }
 
-// X44 and X49. The application hangs. Others are served meanwhile, and when the client
-// leaves so does the request to the application.
+// The application hangs. Other requests are served meanwhile. When the client disconnects, the
+// request to the application is canceled.
 func TestTheApplicationHangs(t *testing.T) {
 	t.Parallel()
 	r := newHarness(t, protectedBy(newOP(t)))
@@ -101,8 +101,8 @@ func TestTheApplicationHangs(t *testing.T) {
 	check(t, b.get("/page"), "afterwards").status(http.StatusOK)
 }
 
-// X44. A browser leaves while the provider is asked for its metadata. That is learned all
-// the same, and the next page load needs no other request.
+// A browser disconnects while the provider's metadata is being fetched. The metadata is kept, so
+// the next page load needs no other request.
 func TestABrowserLeavesWhileTheProviderIsAsked(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -137,8 +137,9 @@ func TestABrowserLeavesWhileTheProviderIsAsked(t *testing.T) {
 	asked(t, op, oidctest.Discovery, 1)
 }
 
-// X39. A client secret is replaced while users sign in: the provider takes both for a
-// while, the file changes, and the old one is withdrawn. A reload comes in between.
+// A client secret is replaced while users sign in. The provider accepts both secrets for a
+// while, the file changes, and then the provider withdraws the old one. A reload happens in
+// between.
 func TestAClientSecretIsReplaced(t *testing.T) {
 	t.Parallel()
 	op, storage := newOP(t), storageDir(t)
@@ -176,9 +177,9 @@ http://rp.test {
 	r.signsIn()
 }
 
-// X48. The sessions of many users end in the same second. Each gets a redirect that costs
-// no request to the provider and leaves nothing here; when they come back with their
-// codes, the provider is asked once for each, and its metadata and keys not at all.
+// The sessions of many users end in the same second. Each user gets a redirect, without a
+// request to the provider. When they return with their codes, there is one token request for
+// each of them, none for metadata and at most one for keys.
 func TestManySessionsEndInOneSecond(t *testing.T) {
 	t.Parallel()
 	const users = 300

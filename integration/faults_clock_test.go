@@ -9,10 +9,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// X25. The clocks here and at the provider differ. Up to the clock_skew of a minute no
-// user notices; beyond it a login is refused, once, and the log says to check the clocks.
-// A provider whose clock is behind is a matter of how long its ID tokens live, here five
-// minutes.
+// The clocks here and at the provider differ. Up to the clock_skew of a minute, nobody notices.
+// Beyond that, a login is refused once, and the log says to check the clocks. If the provider's
+// clock is behind, the lifetime of its ID tokens counts as well, here five minutes.
 func TestTheProvidersClockIsWrong(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -52,8 +51,8 @@ func TestTheProvidersClockIsWrong(t *testing.T) {
 	}
 }
 
-// X26. The clock is set back by an hour, or a machine sleeps for hours. Sessions go on
-// while they are within their lifetime, end with it, and a logout ends them in between.
+// The clock is set back by an hour, or the machine sleeps for hours. Sessions continue within
+// their lifetime and end with it. A logout while the clock is wrong ends a session for good.
 func TestTheClockJumps(t *testing.T) {
 	t.Parallel()
 	for _, k := range kinds {
@@ -81,8 +80,8 @@ func TestTheClockJumps(t *testing.T) {
 	}
 }
 
-// X53. ID tokens and access tokens of ten seconds: a session lasts as it is configured,
-// and its tokens are refreshed when a request comes.
+// ID tokens and access tokens expire after ten seconds. A session lasts for its configured
+// lifetime, and its tokens are refreshed when a request arrives.
 func TestTokensOfTenSeconds(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t, oidctest.IDTokenLife(10*time.Second))

@@ -9,8 +9,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// X22. A connection ends under a request, over HTTP/1.1 and HTTP/2, at each endpoint. The
-// login fails once and the next one works; what carries a code is sent once.
+// A connection ends during a request, over HTTP/1.1 and HTTP/2, at each endpoint. The login
+// fails once and the next one works. The code is sent at most once.
 func TestAConnectionThatEndsUnderARequest(t *testing.T) {
 	t.Parallel()
 	for protocol, option := range map[string]oidctest.Option{"HTTP/1.1": oidctest.TLS(), "HTTP/2": oidctest.HTTP2()} {
@@ -39,8 +39,8 @@ func TestAConnectionThatEndsUnderARequest(t *testing.T) {
 	}
 }
 
-// X22. The provider is restarted in the middle of a login: the connections of before are
-// gone, and no request is lost with them.
+// The provider restarts in the middle of a login. Its old connections are closed, and no request
+// is lost.
 func TestTheProviderRestartsDuringALogin(t *testing.T) {
 	t.Parallel()
 	for protocol, option := range map[string]oidctest.Option{"HTTP/1.1": oidctest.TLS(), "HTTP/2": oidctest.HTTP2()} {
@@ -57,8 +57,8 @@ func TestTheProviderRestartsDuringALogin(t *testing.T) {
 	}
 }
 
-// X23. The provider's certificate expires. New logins fail and the log says why; sessions
-// go on; and after its renewal logins work, without a restart or a reload here.
+// The provider's certificate expires. New logins fail, the log says why, and sessions continue.
+// After its renewal, logins work without a restart or reload.
 func TestTheProvidersCertificateExpires(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -68,7 +68,7 @@ func TestTheProvidersCertificateExpires(t *testing.T) {
 	b := signedIn(t, r)
 	restart := func(notBefore, notAfter time.Duration, names ...string) {
 		op.SetCertificate(time.Now().Add(notBefore), time.Now().Add(notAfter), names...)
-		op.Stop() // connections of before would go on
+		op.Stop() // old connections would stay open
 		op.Start()
 	}
 	for name, row := range map[string]struct {

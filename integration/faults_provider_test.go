@@ -12,8 +12,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// X01. Whatever keeps a provider from being reached, Caddy has started, public pages are
-// served, and private ones say when to come back.
+// Whatever makes a provider unreachable, Caddy starts and serves public pages, and private pages
+// say when to retry.
 func TestAProviderThatCannotBeReached(t *testing.T) {
 	t.Parallel()
 	plain := func(*testing.T) *oidctest.Provider { return newOP(t) }
@@ -23,7 +23,7 @@ func TestAProviderThatCannotBeReached(t *testing.T) {
 		fail     func(*oidctest.Provider)
 		issuer   func(*oidctest.Provider) string
 		more     func(*oidctest.Provider) string
-		timeout  string // default: one that no answer takes
+		timeout  string // default: longer than any response takes
 		log      string
 	}{
 		"nothing listens there":   {provider: plain, fail: (*oidctest.Provider).Stop, log: "connection refused"},
@@ -73,7 +73,7 @@ oidc_rp {
 	}
 }
 
-// trusting are the options for the authority of a provider with TLS.
+// trusting returns the options that trust the authority of a provider with TLS.
 func trusting(op *oidctest.Provider) string {
 	return `
 tls {
@@ -82,13 +82,13 @@ tls {
 `
 }
 
-// silent makes an endpoint one that takes requests and says nothing.
+// silent makes an endpoint accept requests and never respond.
 func silent(e oidctest.Endpoint) func(*oidctest.Provider) {
 	return func(op *oidctest.Provider) { op.Lie(func(l *oidctest.Faults) { l.At(e).Delay = oidctest.Forever }) }
 }
 
-// X02. A reload while the provider is down succeeds, and the sessions that there are go
-// on, also where another option of the provider means that nothing is known of it.
+// A reload while the provider is down succeeds, and existing sessions continue. This includes a
+// reload that changes an option of the provider, after which nothing about it is known.
 func TestAReloadWhileTheProviderIsDown(t *testing.T) {
 	t.Parallel()
 	stop(t)
@@ -124,8 +124,8 @@ http://rp.test {
 	}
 }
 
-// X04. Of several providers one is down: logins and sessions of the others notice nothing,
-// and a user who chose it reads so and can choose again.
+// One of several providers is down. Logins and sessions of the others are not affected. A user
+// who chooses that provider sees an error and can choose again.
 func TestOneOfSeveralProvidersIsDown(t *testing.T) {
 	t.Parallel()
 	r, ops := newChooser(t, nil)
@@ -136,7 +136,7 @@ func TestOneOfSeveralProvidersIsDown(t *testing.T) {
 	check(t, other.open("/page"), "the chooser").status(http.StatusOK).shows(">corp<", ">partners<", ">guests<")
 	check(t, other.open("/@app/auth/partners/login?returnto=/page"), "a login at another one").status(http.StatusOK).at(rpURL + "/page")
 
-	r, ops = newChooser(t, nil) // nothing is known of it here
+	r, ops = newChooser(t, nil) // a new site knows nothing about its providers
 	ops["corp"].Stop()
 	other = r.browser()
 	check(t, other.open("/page"), "the chooser").status(http.StatusOK).shows(">corp<", ">partners<", ">guests<")
@@ -145,8 +145,8 @@ func TestOneOfSeveralProvidersIsDown(t *testing.T) {
 	check(t, other.open("/@app/auth/partners/login?returnto=/page"), "a login at another one").status(http.StatusOK).at(rpURL + "/page")
 }
 
-// X05. A login whose browser never reaches the provider leaves nothing behind, and is over
-// after a quarter of an hour.
+// A login whose browser never reaches the provider causes no token request and expires after 15
+// minutes.
 func TestALoginThatIsNotFinishedExpires(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -161,8 +161,8 @@ func TestALoginThatIsNotFinishedExpires(t *testing.T) {
 	check(t, b.open("/page"), "another login").status(http.StatusOK).endsAt("/page")
 }
 
-// X06. The token endpoint fails in the middle of a login. There is no session, the code is
-// sent once at most, also if the browser comes again, and another login works.
+// The token endpoint fails during a login. No session begins, the code is sent at most once even
+// if the browser repeats its request, and another login works.
 func TestATokenEndpointThatFails(t *testing.T) {
 	t.Parallel()
 	lie := func(f oidctest.Fault) func(*oidctest.Provider) {
@@ -184,7 +184,7 @@ func TestATokenEndpointThatFails(t *testing.T) {
 			op := newOP(t)
 			timeout := "30s"
 			if name == "it never answers" {
-				timeout = "10s" // which passes once
+				timeout = "10s" // the login waits this long once
 			}
 			r := newHarness(t, protectedBy(op, "timeout "+timeout))
 			w := r.witness(op, rpURL)
@@ -206,8 +206,8 @@ func TestATokenEndpointThatFails(t *testing.T) {
 	}
 }
 
-// X09. A key that is new and cannot be fetched costs the logins that need it. Those with
-// known keys go on, and the provider is not asked for each.
+// If a new key cannot be fetched, only logins that need it fail. Logins with known keys work,
+// without another request for the keys.
 func TestANewKeyThatCannotBeFetched(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -230,8 +230,8 @@ func TestANewKeyThatCannotBeFetched(t *testing.T) {
 	asked(t, op, oidctest.JWKS, 3)
 }
 
-// X10 and X12. Keys that are published, used and removed in this order cost no login,
-// however soon that is. One that was removed counts for a quarter of an hour at most.
+// Keys that are published, used and removed in this order fail no login, however fast that
+// happens. A removed key is accepted for at most 15 minutes.
 func TestKeysOfAProviderAreReplacedInOrder(t *testing.T) {
 	t.Parallel()
 	for name, pause := range map[string]time.Duration{"at once": 0, "over days": 26 * time.Hour} {
@@ -251,15 +251,14 @@ func TestKeysOfAProviderAreReplacedInOrder(t *testing.T) {
 				r.signsIn()
 				clock.advance(pause)
 			}
-			op.SetKeys(2, 3) // a token by the key that was removed
+			op.SetKeys(2, 3) // a token signed with the removed key
 			clock.advance(15*time.Minute + time.Second)
 			check(t, r.browser().open("/page"), "by a key that was removed").refused(errorcode.TokenInvalid)
 		})
 	}
 }
 
-// X11. A key is used half a minute before it is published: those logins fail, and the next
-// one works.
+// A key is used half a minute before it is published. Those logins fail, and the next one works.
 func TestAKeyThatIsUsedBeforeItIsPublished(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -278,8 +277,8 @@ func TestAKeyThatIsUsedBeforeItIsPublished(t *testing.T) {
 	atMost(t, "the number of requests for the keys", op.Hits(oidctest.JWKS), 8)
 }
 
-// X52. After a failover the provider's address answers for another issuer. Nothing of that
-// one counts; what was known before serves, and the log says so at once.
+// After a failover, the provider's address belongs to another issuer. Its metadata and tokens
+// are not accepted. What was known before is used, and the log says so.
 func TestAnotherIssuerAnswersAfterAFailover(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -307,15 +306,14 @@ func TestAnotherIssuerAnswersAfterAFailover(t *testing.T) {
 	r.signsIn()
 }
 
-// X19. A Retry-After of the provider's is heeded for its metadata, its keys and pushed
-// requests, and repeated to users: it knows best when it is back. It counts for a minute
-// at most.
+// The provider's Retry-After is respected for metadata, keys and pushed requests, and passed on
+// to users. It counts for at most a minute.
 func TestAProviderSaysWhenItIsBack(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		status int
 		says   string
-		pause  time.Duration // 0: the usual one, of at most ten seconds
+		pause  time.Duration // 0: the usual pause of at most ten seconds
 	}{
 		{429, "30", 30 * time.Second},
 		{503, "30", 30 * time.Second},
@@ -340,7 +338,7 @@ func TestAProviderSaysWhenItIsBack(t *testing.T) {
 				for waited := time.Duration(0); waited < row.pause; waited += 5 * time.Second {
 					p := r.browser().open("/page")
 					check(required{t}, p).code(errorcode.ProviderUnavailable)
-					if e != oidctest.JWKS { // a callback is not repeated
+					if e != oidctest.JWKS { // a callback has no Retry-After
 						equal(required{t}, "Retry-After", p.Header.Get("Retry-After"), fmt.Sprint(int((row.pause - waited).Seconds())))
 					}
 					asked(t, op, e, 1)

@@ -13,23 +13,23 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// statuses are those that an endpoint may answer with when it should not.
+// statuses are the wrong statuses of an endpoint.
 var statuses = []int{301, 302, 303, 307, 308, 400, 401, 403, 404, 408, 418, 429, 500, 502, 503, 504}
 
-// badBodies are what such an answer may hold.
+// badBodies are the bodies of such responses.
 var badBodies = []struct{ name, contentType, text string }{
 	{"HTML", "text/html", "<p>canary</p>"},
 	{"JSON", "application/json", `{"error":"server_error","error_description":"canary"}`},
 	{"nothing", "", ""},
 }
 
-// statusCase is an endpoint whose status is wrong, and what a user does that needs it.
+// statusCase is an endpoint with a wrong status, and an action of a user that needs it.
 type statusCase struct {
-	name     string // as docs/faults.md has it
+	name     string // as in docs/faults.md
 	endpoint oidctest.Endpoint
 	options  string
 	more     []oidctest.Option
-	// before is done while the provider is honest, and do when it is not.
+	// before runs while the provider is honest, and do while it is not.
 	before func(r *harness, op *refreshOP) *browser
 	do     func(b *browser) *visited
 }
@@ -38,7 +38,7 @@ func anyBrowser(r *harness, _ *refreshOP) *browser { return r.browser() }
 
 func opensPage(b *browser) *visited { return b.open("/page") }
 
-// aSession has an access token that is about to expire.
+// aSession returns a browser whose session has an access token that is about to expire.
 func aSession(r *harness, op *refreshOP) *browser {
 	b := signedIn(r.t, r)
 	op.at(time.Duration(op.clock.by.Load())+due, r)
@@ -60,7 +60,8 @@ var statusCases = []statusCase{
 	{"userinfo, at a recheck", oidctest.UserInfo, "session {\nrecheck 5m\n}", nil, aSession, opensPage},
 }
 
-// outcome is how an endpoint with a wrong status ends, as docs/faults.md has it.
+// outcome returns what a request ends with, in the words of docs/faults.md, if the endpoint has
+// a wrong status.
 func (c *statusCase) outcome(r *harness, op *refreshOP, status int, body int) string {
 	b := c.before(r, op)
 	served, asked := r.upstream.count(), op.Hits(c.endpoint)
@@ -95,8 +96,8 @@ func (c *statusCase) outcome(r *harness, op *refreshOP, status int, body int) st
 	return text
 }
 
-// X19. What users see by the status that an endpoint of the provider answers with, whatever
-// the answer holds. docs/faults.md has the table.
+// What users see depends on the status of the provider's response and not on its body.
+// docs/faults.md has the table.
 func TestEveryStatusHasAnOutcome(t *testing.T) {
 	t.Parallel()
 	var table strings.Builder

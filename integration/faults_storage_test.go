@@ -18,8 +18,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// X32. A disk that is full or cannot be written. What is in memory goes on: sessions and
-// logins. A logout that cannot be kept says so. No file that was good is worse afterwards.
+// A disk is full or cannot be written. Sessions and logins continue, because they only need what
+// is in memory. A logout that cannot be stored reports an error. No good file is damaged.
 func TestAStorageThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	for _, cause := range []error{syscall.ENOSPC, syscall.EROFS, syscall.EACCES, syscall.EIO} {
@@ -62,8 +62,8 @@ http://rp.test {
 	}
 }
 
-// X32. A disk from which nothing can be read. Sessions go on while what was read last is
-// known to be enough; then private pages are closed, and public ones stay open.
+// A disk cannot be read. Sessions continue while the last read is recent enough. After that,
+// private pages are unavailable and public ones stay open.
 func TestAStorageThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	stop(t)
@@ -90,7 +90,7 @@ http://rp.test {
 			check(t, b.get("/page"), "a session ten minutes later").status(http.StatusServiceUnavailable).hasHeader("Retry-After").setsCookies(0)
 			check(t, b.get("/open"), "a public page").status(http.StatusOK).body("application sees ").setsCookies(0)
 			contains(t, "the log", r.logs(), cause.Error())
-			elsewhere := strings.Replace(option, folder, folder+"/.", 1) // what another process has
+			elsewhere := strings.Replace(option, folder, folder+"/.", 1) // like another process
 			fresh := newHarnessAt(t, folder+"/.", site, elsewhere)
 			check(t, fresh.browser().get("/page"), "after a restart").status(http.StatusServiceUnavailable).hasHeader("Retry-After")
 			check(t, fresh.browser().get("/open"), "a public page after a restart").status(http.StatusOK)
@@ -104,8 +104,8 @@ http://rp.test {
 	}
 }
 
-// X34. Without randomness no login begins. Go ends the process before a weak value is
-// used, so a process of its own is needed.
+// Without randomness, no login begins. Go ends the process before it returns a weak value, so
+// the test needs its own process.
 func TestWithoutRandomnessNoLoginBegins(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("WITHOUT_RANDOMNESS") == "1" {

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// expiring puts session_expiry into the ID tokens of logins.
+// expiring adds session_expiry to the ID tokens of logins.
 func expiring(op *oidctest.Provider, expiry any) {
 	op.Lie(func(l *oidctest.Faults) {
 		l.IDToken.Claims = func(c map[string]any) { c["session_expiry"] = expiry }
@@ -93,7 +93,7 @@ func TestFormsOfSessionExpiry(t *testing.T) {
 	}
 }
 
-// Userinfo says nothing about the provider's session.
+// A session_expiry in userinfo is ignored.
 func TestSessionExpiryOfUserinfoCountsForNothing(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -126,7 +126,7 @@ func TestARefreshedIDTokenShortensASession(t *testing.T) {
 		s.at(due)
 		check(required{t}, b.get("/x")).status(http.StatusOK)
 		equal(required{t}, "calls for a refresh", calls(s.op), 1)
-		refreshed(3 * time.Hour) // which makes nothing longer
+		refreshed(3 * time.Hour) // a later expiry prolongs nothing
 		s.at(2 * due)
 		moveTo(b, second)
 		check(required{t}, b.get("/x")).status(http.StatusOK)
@@ -137,7 +137,7 @@ func TestARefreshedIDTokenShortensASession(t *testing.T) {
 		s.over("an hour later", cookies)
 		if !k.ticket {
 			s.over("an hour later, with the first cookie", old)
-			s.op.TakeViolations() // its refresh token is spent
+			s.op.TakeViolations() // its refresh token was already used
 		}
 	})
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// try is get for an address that may not answer, as a browser shows an error then.
+// try is like get, but returns an error if the address does not respond.
 func (b *browser) try(address string) (*visited, error) {
 	request, err := http.NewRequest(http.MethodGet, address, nil)
 	if err != nil {
@@ -29,8 +29,8 @@ func (b *browser) try(address string) (*visited, error) {
 	return &visited{response, string(body), address}, err
 }
 
-// travel goes from an address to where a browser stops by itself: a page, or
-// nothing that answers.
+// travel follows redirects as a browser does. It returns the last page, or nil if an address
+// does not respond.
 func (b *browser) travel(address string) *visited {
 	b.t.Helper()
 	for range 12 {
@@ -46,8 +46,8 @@ func (b *browser) travel(address string) *visited {
 	return nil
 }
 
-// outdated signs alice in and returns her browser at a configuration that needs
-// an access token, which her session lacks.
+// outdated signs alice in and returns her browser at a configuration that requires an access
+// token, which her session does not have.
 func outdated(t *testing.T, op *oidctest.Provider, more string) (*browser, *harness) {
 	here, there := reloaded(t, op, more, more+`
 	upstream {
@@ -60,8 +60,8 @@ func outdated(t *testing.T, op *oidctest.Provider, more string) (*browser, *harn
 	return b, there
 }
 
-// Whatever the provider does, a page load with an outdated session ends somewhere,
-// and a user who reloads the page over and over begins two logins in a minute.
+// Whatever the provider does, a page load with an outdated session ends, and reloading the page
+// over and over begins at most two logins in a minute.
 func TestAnOutdatedSessionNeverLoops(t *testing.T) {
 	t.Parallel()
 	stop(t)
@@ -74,8 +74,8 @@ func TestAnOutdatedSessionNeverLoops(t *testing.T) {
 	for _, row := range []struct {
 		name string
 		lie  func(*oidctest.Faults)
-		who  func(*oidctest.Provider) // signs in from now on
-		// ends is whether the first page load ends with the page.
+		who  func(*oidctest.Provider) // changes who signs in
+		// ends reports whether the first page load ends with the page.
 		ends   bool
 		logins int
 	}{
@@ -221,8 +221,7 @@ func TestAnythingElseWithAnOutdatedSessionIs401(t *testing.T) {
 	})
 }
 
-// The login of an outdated session is at the session's provider, not at the
-// default one.
+// The login of an outdated session uses the provider of the session, not the default one.
 func TestAnOutdatedSessionIsRenewedAtItsProvider(t *testing.T) {
 	t.Parallel()
 	corp, partners := newOP(t, oidctest.ClaimsInIDToken()), newOP(t, oidctest.ClaimsInIDToken())
@@ -264,7 +263,7 @@ func TestAnOutdatedSessionIsRenewedAtItsProvider(t *testing.T) {
 	}
 }
 
-// A logout clears the count of logins: the next session may be renewed at once.
+// A logout clears the count of logins, so the next session can be renewed immediately.
 func TestALogoutClearsTheCountOfLogins(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())

@@ -11,14 +11,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// An outage is tolerated for the grace, then the page is not available; on public
-// routes the user is anonymous then. When the provider is back, all goes on.
+// An outage is tolerated for the grace period. After that, private pages are unavailable and
+// users are anonymous on public routes. When the provider is back, sessions continue.
 func TestAnOutageIsToleratedForTheGrace(t *testing.T) {
 	t.Parallel()
 	status := func(code int) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
 	}
-	outages := map[string]http.HandlerFunc{ // which spend no refresh token
+	outages := map[string]http.HandlerFunc{ // none of them uses up a refresh token
 		"is in trouble":     status(http.StatusServiceUnavailable),
 		"forbids it":        status(http.StatusForbidden),
 		"does not know it":  status(http.StatusNotFound),
@@ -80,7 +80,7 @@ func TestAnOutageIsToleratedForTheGrace(t *testing.T) {
 	}
 }
 
-// A user whom the provider no longer knows, or knows as someone else, is signed out.
+// A user whom the provider no longer confirms, or confirms as someone else, is signed out.
 func TestARecheckEndsASession(t *testing.T) {
 	t.Parallel()
 	another := func(c map[string]any) { c["sub"] = "u-1002" }
@@ -120,8 +120,8 @@ func TestARecheckEndsASession(t *testing.T) {
 	}
 }
 
-// An access token that ran out, without a refresh token, makes the session
-// outdated: one login that shows nothing, and no loop.
+// An expired access token without a refresh token makes a session outdated. This leads to one
+// login without a prompt, and to no loop.
 func TestAnAccessTokenThatRanOutMakesASessionOutdated(t *testing.T) {
 	t.Parallel()
 	forBackends(t, kinds, func(t *testing.T, k backend) {
@@ -159,8 +159,7 @@ func TestAnAccessTokenThatRanOutMakesASessionOutdated(t *testing.T) {
 	})
 }
 
-// A provider at which nothing but a login confirms claims gets one login for each
-// recheck.
+// If only a login can confirm claims, each recheck is one login.
 func TestWhereOnlyALoginConfirmsClaims(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {

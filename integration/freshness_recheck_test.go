@@ -15,9 +15,9 @@ import (
 type confirmation struct {
 	name    string
 	options []oidctest.Option
-	// lie makes the token answers what they have to be.
+	// lie changes the token responses accordingly.
 	lie func(*oidctest.Faults)
-	// asks is the endpoint that a recheck asks.
+	// asks is the endpoint that a recheck calls.
 	asks oidctest.Endpoint
 }
 
@@ -37,7 +37,7 @@ upstream {
 	header X-Name name
 }`
 
-// recheckCluster is a cluster whose sessions have a recheck.
+// recheckCluster returns a cluster whose sessions are rechecked.
 func recheckCluster(t *testing.T, k backend, c confirmation, nodes int, session string) *cluster {
 	s := newCluster(t, k, nodes, recheckSite, `lifetime 8h
 	`+session, c.options...)
@@ -45,8 +45,7 @@ func recheckCluster(t *testing.T, k backend, c confirmation, nodes int, session 
 	return s
 }
 
-// forConfirmations runs a test for each way to confirm claims, and each of some
-// kinds.
+// forConfirmations runs a test for each way to confirm claims and each of the given backends.
 func forConfirmations(t *testing.T, some []backend, run func(*testing.T, backend, confirmation)) {
 	t.Helper()
 	for _, c := range confirmations {
@@ -57,13 +56,13 @@ func forConfirmations(t *testing.T, some []backend, run func(*testing.T, backend
 	}
 }
 
-// sees is what the application got last: groups and name.
+// sees returns the groups and the name that the application received last.
 func (r *harness) sees() string {
 	header, _ := r.upstream.got()
 	return header.Get("X-Groups") + "/" + header.Get("X-Name")
 }
 
-// demote takes alice's groups but one, and her name, away.
+// demote removes alice's name and all her groups but one.
 func demote(op *oidctest.Provider) {
 	user := op.User("alice")
 	user.Claims = maps.Clone(user.Claims)
@@ -116,7 +115,7 @@ func TestClaimsAreAtMostAsOldAsARecheck(t *testing.T) {
 	})
 }
 
-// However many requests find that a recheck is due, one call is made.
+// A due recheck makes one call, however many requests need it.
 func TestOneRecheckAtATime(t *testing.T) {
 	t.Parallel()
 	forConfirmations(t, []backend{backendNamed("cookie"), backendNamed("storage"), backendNamed("redis")}, func(t *testing.T, k backend, c confirmation) {
@@ -141,8 +140,8 @@ func TestOneRecheckAtATime(t *testing.T) {
 	})
 }
 
-// A claim that only the ID token of the sign-in had is gone when userinfo confirms
-// the claims, be it after a refresh without an ID token or without any refresh.
+// A claim that only the first ID token had is removed when userinfo confirms the claims, whether
+// after a refresh without an ID token or without a refresh.
 func TestWhatNoSourceRepeatsIsGone(t *testing.T) {
 	t.Parallel()
 	for name, lie := range map[string]func(*oidctest.Faults){
@@ -186,8 +185,8 @@ func TestWhatNoSourceRepeatsIsGone(t *testing.T) {
 	}
 }
 
-// A session of before a recheck was configured goes on, and counts from its sign-in
-// or its latest refresh.
+// A session that began before recheck was configured continues. Its first recheck is due by the
+// time of its sign-in or latest refresh.
 func TestSessionsOfBeforeARecheckGoOn(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
@@ -219,7 +218,7 @@ func TestSessionsOfBeforeARecheckGoOn(t *testing.T) {
 	equal(t, "the claims without recheck", here.sees(), "staff/")
 }
 
-// A WebSocket and a call of a program have fresh claims as well.
+// WebSockets and API calls get fresh claims as well.
 func TestARecheckIsMadeBeforeAnUpgrade(t *testing.T) {
 	t.Parallel()
 	for name, header := range map[string]map[string]string{
@@ -245,7 +244,7 @@ func TestARecheckIsMadeBeforeAnUpgrade(t *testing.T) {
 	}
 }
 
-// The access token that a session keeps for a recheck is not for the application.
+// The application does not get the access token that a session keeps for rechecks.
 func TestARecheckTellsNoTokenToTheApplication(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
@@ -270,8 +269,8 @@ func TestARecheckTellsNoTokenToTheApplication(t *testing.T) {
 	}
 }
 
-// A refresh that the access token needs confirms the claims as well, so that no
-// further call is made for a recheck.
+// A refresh of the access token confirms the claims as well, so no other call is made for a
+// recheck.
 func TestARefreshIsARecheck(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t, oidctest.ClaimsInIDToken())
@@ -286,7 +285,7 @@ func TestARefreshIsARecheck(t *testing.T) {
 	}
 }
 
-// A recheck of the global option can be switched off for a site.
+// A site can switch off the recheck of the global option.
 func TestARecheckCanBeSwitchedOffForASite(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)

@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// Rules decide by the claims of the latest recheck, not by those that they were
-// evaluated for before.
+// Rules use the claims of the latest recheck and no earlier result.
 func TestRulesSeeTheClaimsOfARecheck(t *testing.T) {
 	t.Parallel()
 	forConfirmations(t, []backend{backendNamed("cookie"), backendNamed("memory"), backendNamed("storage")}, func(t *testing.T, k backend, c confirmation) {

@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// setByName returns the Set-Cookie lines of a response by the name of the cookie.
+// setByName returns the Set-Cookie lines of a response by cookie name.
 func setByName(t *testing.T, header http.Header) map[string]*http.Cookie {
 	t.Helper()
 	all := make(map[string]*http.Cookie)
@@ -26,18 +26,17 @@ func setByName(t *testing.T, header http.Header) map[string]*http.Cookie {
 	return all
 }
 
-// A browser that closes forgets a transient session: no cookie of it has a
-// lifetime, be it whole or in chunks, new or updated. What belongs to a login keeps
-// its own.
+// A transient session ends when the browser closes: none of its cookies has a lifetime, whether
+// whole or in chunks, new or updated. The cookies of a login keep their own lifetimes.
 func TestATransientSessionHasNoLifetimeInTheBrowser(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name, session string
-		groups        int // which make the session large
+		groups        int // they make the session large
 		want          []string
 	}{
 		{"in one cookie", "", 0, []string{"__Host-oidc_rp", "__Secure-oidc_rp_hint"}},
-		{"in chunks", "max_chunks 4", 1000, []string{"__Host-oidc_rp", "__Host-oidc_rp_1"}}, // with an ID token that fits no cookie
+		{"in chunks", "max_chunks 4", 1000, []string{"__Host-oidc_rp", "__Host-oidc_rp_1"}}, // with an ID token too large for a cookie
 		{"in a store", "store memory", 0, []string{"__Host-oidc_rp", "__Secure-oidc_rp_hint"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -110,7 +109,7 @@ session {
 	}
 }
 
-// A transient session ends with its lifetime although the browser still brings it.
+// A transient session ends with its lifetime, even if the browser still has the cookie.
 func TestALifetimeEndsATransientSession(t *testing.T) {
 	t.Parallel()
 	stop(t)

@@ -12,8 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// admin sends a request to the admin API of a harness, and returns what Caddy
-// would respond.
+// admin sends a request to the admin API of a harness and returns Caddy's response.
 func (r *harness) admin(method, path, body string) (status int, text string, header http.Header) {
 	r.t.Helper()
 	recorder := httptest.NewRecorder()
@@ -21,14 +20,14 @@ func (r *harness) admin(method, path, body string) (status int, text string, hea
 	if err == nil {
 		return recorder.Code, recorder.Body.String(), recorder.Header()
 	}
-	failed, ok := err.(caddy.APIError) // as Caddy asks: a wrapped one would be 500
+	failed, ok := err.(caddy.APIError) // like Caddy, which would turn a wrapped one into a 500
 	if !ok {
 		r.t.Fatalf("%s %s: %v", method, path, err)
 	}
 	return failed.HTTPStatus, failed.Err.Error(), recorder.Header()
 }
 
-// ask is admin where it has to work.
+// ask is like admin, but the request must succeed.
 func ask[T any](r *harness, method, path, body string) (answer T) {
 	r.t.Helper()
 	status, text, header := r.admin(method, path, body)
@@ -40,7 +39,7 @@ func ask[T any](r *harness, method, path, body string) (answer T) {
 	return answer
 }
 
-// What the admin API responds, as docs/operations.md has it.
+// These are the responses of the admin API, as in docs/operations.md.
 type (
 	revocationAnswer struct {
 		Ended []struct {

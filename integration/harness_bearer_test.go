@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// accessToken is an access token that a provider of the tests signs (RFC 9068), with
-// more claims; those that are nil are left out.
+// accessToken returns an access token signed by a test provider (RFC 9068) with more claims. A
+// nil value removes a claim.
 func accessToken(op *oidctest.Provider, claims map[string]any, header ...string) string {
 	all := map[string]any{
 		"iss": op.Issuer(), "sub": "u-1", "aud": "api", "client_id": "cli", "jti": "j",
@@ -28,7 +28,7 @@ func accessToken(op *oidctest.Provider, claims map[string]any, header ...string)
 	}})
 }
 
-// clientToken is one of a client's own.
+// clientToken returns a token that a client got for itself.
 func clientToken(op *oidctest.Provider, client string, claims map[string]any) string {
 	all := map[string]any{"sub": client, "client_id": client}
 	maps.Copy(all, claims)
@@ -71,14 +71,14 @@ func newIntrospector(t *testing.T) *introspector {
 	return i
 }
 
-// set sets what the endpoint says of a token.
+// set sets the endpoint's response for a token.
 func (i *introspector) set(token, answer string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.answers[token] = answer
 }
 
-// fail has the endpoint answer with a status; zero for none.
+// fail sets the status of the endpoint's responses. Zero restores the usual one.
 func (i *introspector) fail(status int) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -15,24 +15,24 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 )
 
-// browser is a client with a cookie jar that follows no redirect by itself and
-// says what a browser says.
+// browser is an HTTP client that sends the headers of a browser. It has a cookie jar and does
+// not follow redirects on its own.
 type browser struct {
 	t      *testing.T
 	client *http.Client
 	jar    *cookiejar.Jar
-	// languages is what its user prefers, as in Accept-Language.
+	// languages is the user's Accept-Language.
 	languages string
 }
 
-// visited is an answer that was read, and the address that it came from.
+// visited is a response with its body and the address of the request.
 type visited struct {
 	*http.Response
 	body string
 	url  string
 }
 
-// reader is a browser whose user prefers a language.
+// reader returns a browser with an Accept-Language.
 func (r *harness) reader(languages string) *browser {
 	b := r.browser()
 	b.languages = languages
@@ -61,13 +61,12 @@ func (r *harness) browser() *browser {
 	}, jar, ""}
 }
 
-// pageLoadHeader is what a browser sends when a user opens a page.
+// pageLoadHeader is the header of a browser when a user opens a page.
 var pageLoadHeader = map[string]string{
 	"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "none",
 }
 
-// send makes one request, by default as a navigation; header values that are
-// empty take a header away.
+// send makes one request, by default as a navigation. An empty header value removes that header.
 func (b *browser) send(method, address string, header map[string]string) *visited {
 	b.t.Helper()
 	return b.do(method, address, "", header)
@@ -119,8 +118,8 @@ func (b *browser) get(address string) *visited {
 	return b.send(http.MethodGet, address, nil)
 }
 
-// open opens a page and goes where it leads; stop ends that before an address
-// that it names.
+// open opens a page and follows redirects. It stops before a redirect whose address contains one
+// of the stop texts.
 func (b *browser) open(address string, stop ...string) *visited {
 	b.t.Helper()
 	for range 12 {
@@ -140,7 +139,7 @@ func (b *browser) open(address string, stop ...string) *visited {
 	return nil
 }
 
-// location is where an answer leads, as a browser resolves it.
+// location returns the address of a redirect, as a browser resolves it.
 func (p *visited) location() string {
 	location := p.Header.Get("Location")
 	if location == "" {
@@ -157,7 +156,7 @@ func (p *visited) location() string {
 	return u.String()
 }
 
-// cookies are those that the browser holds for the site.
+// cookies returns the browser's cookies for the site.
 func (b *browser) cookies() map[string]string {
 	u, _ := url.Parse(rpURL + "/Special:UserLogout")
 	all := make(map[string]string)
@@ -167,7 +166,7 @@ func (b *browser) cookies() map[string]string {
 	return all
 }
 
-// cookieHeader is what the browser sends to the site.
+// cookieHeader returns the Cookie header that the browser sends to the site.
 func (b *browser) cookieHeader() string {
 	var pairs []string
 	for name, value := range b.cookies() {
@@ -197,5 +196,5 @@ func escape(s string) string {
 
 const initiatePath = "/@app/auth/default/initiate"
 
-// fromPortal is what a browser says when a page of another site leads it here.
+// fromPortal is the header of a request that a page of another site causes.
 var fromPortal = map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://portal.test"}

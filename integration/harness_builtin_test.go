@@ -42,25 +42,25 @@ func init() {
 	httpcaddyfile.RegisterDirectiveOrder("test_idp", httpcaddyfile.Before, "respond")
 }
 
-// builtinIDP is an identity provider that has no socket: it is in this process alone.
+// builtinIDP is an identity provider without a socket, which exists only in this process.
 type builtinIDP struct {
 	*oidctest.Provider
 	mu      sync.Mutex
-	clients []builtin.Client // that are registered now
-	calls   int              // that came in the process
+	clients []builtin.Client // the currently registered ones
+	calls   int              // requests within the process
 	down    bool
 }
 
 var (
-	builtinIDPs  sync.Map // of all tests, by the tests' names
+	builtinIDPs  sync.Map // of all tests, by test name
 	builtinCount atomic.Int64
 )
 
-// newBuiltinIDP is a provider that signs in alice, and knows the redirect URI of a
-// client in the process.
+// newBuiltinIDP returns a provider that signs in alice and knows the redirect URI of an
+// in-process client.
 func newBuiltinIDP(t *testing.T, options ...oidctest.Option) *builtinIDP {
 	client := oidctest.Client{ID: builtin.ClientID, Auth: "none"}
-	host := fmt.Sprintf("op%d.test", builtinCount.Add(1)) // what is learned of an issuer is shared
+	host := fmt.Sprintf("op%d.test", builtinCount.Add(1)) // providers with the same issuer would share their metadata
 	idp := &builtinIDP{Provider: oidctest.New(t, append(options, oidctest.InMemory(), oidctest.Host(host), oidctest.WithClient(client))...)}
 	idp.Provider.Register(rpURL + "/@app/auth/default/code")
 	idp.SignIn("alice")
@@ -69,7 +69,7 @@ func newBuiltinIDP(t *testing.T, options ...oidctest.Option) *builtinIDP {
 	return idp
 }
 
-// harness provisions sites beside the site of the provider.
+// harness provisions sites along with the provider's own site.
 func (p *builtinIDP) harness(t *testing.T, storage, sites string, globals ...string) *harness {
 	t.Helper()
 	return newHarnessAt(t, storage, sites+strings.NewReplacer("{host}", strings.TrimPrefix(p.Issuer(), "https://"), "{name}", t.Name()).Replace(`
@@ -79,7 +79,7 @@ http://{host} {
 `), append(globals, `oidc_idp "`+t.Name()+`"`)...)
 }
 
-// client returns the client that is registered.
+// client returns the registered client.
 func (p *builtinIDP) client(t *testing.T) builtin.Client {
 	t.Helper()
 	p.mu.Lock()
@@ -96,7 +96,7 @@ func (p *builtinIDP) setDown(down bool) {
 	p.down = down
 }
 
-// builtinApp is the app of such a provider.
+// builtinApp is the app of a builtinIDP.
 type builtinApp struct {
 	Name string `json:"name,omitempty"`
 	idp  *builtinIDP
@@ -127,7 +127,7 @@ func (a *builtinApp) Register(c builtin.Client) (builtin.Registration, error) {
 	return &builtinRegistration{a.idp, c}, nil
 }
 
-// Program implements builtin.Provider: this one has no programs.
+// Program implements builtin.Provider. This provider has no programs.
 func (a *builtinApp) Program(context.Context, string) (*builtin.Program, error) {
 	return nil, builtin.ErrUnknownKey
 }
@@ -152,12 +152,12 @@ func (r *builtinRegistration) RoundTrip(request *http.Request) (*http.Response, 
 func (r *builtinRegistration) Close() error {
 	r.idp.mu.Lock()
 	defer r.idp.mu.Unlock()
-	// Functions cannot be compared; all registrations of a test are alike.
+	// Functions cannot be compared, but all registrations of a test are the same.
 	r.idp.clients = slices.Delete(r.idp.clients, 0, 1)
 	return nil
 }
 
-// builtinHandler is the site of such a provider.
+// builtinHandler serves the site of a builtinIDP.
 type builtinHandler struct {
 	Name string `json:"name,omitempty"`
 }

@@ -9,13 +9,13 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// posted is a login up to the provider's form, as a browser would send it.
+// posted is a login with form_post up to the provider's form, which a browser would submit.
 type posted struct {
 	*browser
 	request string // the address of the authorization request
 	action  string
 	params  url.Values
-	begun   *http.Cookie // the transaction
+	begun   *http.Cookie // the transaction cookie
 }
 
 const formPostOptions = "response_mode form_post"
@@ -34,13 +34,13 @@ func beginPosted(t *testing.T, b *browser, start string) *posted {
 	return login
 }
 
-// askAgain has the provider respond to the authorization request, once more.
+// askAgain repeats the authorization request.
 func (l *posted) askAgain() {
 	l.action, l.params = oidctest.ParseFormPost([]byte(l.get(l.request).body))
 }
 
-// submit sends the form as a browser does from another site: no cookie goes
-// along but those that are SameSite=None.
+// submit posts the form from another site, as a browser does. Only cookies with SameSite=None
+// are sent.
 func (l *posted) submit() *visited {
 	l.t.Helper()
 	jar := l.client.Jar
@@ -55,14 +55,14 @@ func (l *posted) submit() *visited {
 	jar.SetCookies(u, p.Cookies())
 	for _, c := range p.Cookies() {
 		if c.Name == l.begun.Name {
-			l.begun = c // a browser has one of a name
+			l.begun = c // it replaces the cookie of the same name
 		}
 	}
 	return p
 }
 
-// repeat is a login up to its answer, which several requests then bring: each
-// with the cookies that the browser had before the first.
+// repeat is a login up to its authorization response, which several requests then repeat. Each
+// has the cookies that the browser had before the first one.
 type repeat struct {
 	t       *testing.T
 	op      *oidctest.Provider
@@ -77,7 +77,7 @@ func newRepeat(t *testing.T, session string) *repeat {
 	return newRepeatAt(t, newOP(t), session)
 }
 
-// newRepeatAt is newRepeat at a provider, with more lines of options.
+// newRepeatAt is like newRepeat, with the given provider and more options.
 func newRepeatAt(t *testing.T, op *oidctest.Provider, lines string) *repeat {
 	t.Helper()
 	storage := storageDir(t)
@@ -104,7 +104,7 @@ func (s *repeat) begin() {
 	s.cookies = b.cookieHeader()
 }
 
-// bring sends the answer once more, with the cookies from before.
+// bring sends the response again, with the cookies from before.
 func (s *repeat) bring(r *harness) *visited { return s.bringAt(r, s.answer) }
 
 func (s *repeat) bringAt(r *harness, address string) *visited {
@@ -113,7 +113,7 @@ func (s *repeat) bringAt(r *harness, address string) *visited {
 	return b.send(http.MethodGet, address, map[string]string{"Cookie": s.cookies})
 }
 
-// signsIn holds that an answer has led to the page with a session.
+// signsIn checks that a response led to the page with a session.
 func (s *repeat) signsIn(what string, r *harness, p *visited) {
 	s.t.Helper()
 	if !check(s.t, p, what).status(http.StatusSeeOther).leadsTo("/page?q=1").holds() {
@@ -125,7 +125,7 @@ func (s *repeat) signsIn(what string, r *harness, p *visited) {
 	check(s.t, b.get("/page?q=1"), what+": the page").body("application sees alice")
 }
 
-// once holds that the provider was asked once.
+// once checks that there was one token request.
 func (s *repeat) once() {
 	s.t.Helper()
 	if n := s.op.Hits(oidctest.Token); n != 1 {
@@ -133,7 +133,7 @@ func (s *repeat) once() {
 	}
 }
 
-// eachRepeat does the same wherever sessions are kept.
+// eachRepeat runs a test for each kind of session store that nodes can share.
 func eachRepeat(t *testing.T, do func(t *testing.T, s *repeat)) {
 	t.Parallel()
 	for _, kind := range clockKinds {

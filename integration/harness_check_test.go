@@ -12,8 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/errorcode"
 )
 
-// required makes the checks below end a test: for what the rest of it depends
-// on.
+// required makes a failed check end the test, because the rest of the test depends on it.
 type required struct{ testing.TB }
 
 func (r required) Errorf(format string, args ...any) {
@@ -21,7 +20,7 @@ func (r required) Errorf(format string, args ...any) {
 	r.Fatalf(format, args...)
 }
 
-// shown is a value as messages have it: strings in quotes.
+// shown returns a value as messages show it: strings in quotes.
 func shown(value any) string {
 	if reflect.ValueOf(value).Kind() == reflect.String {
 		return fmt.Sprintf("%q", value)
@@ -29,7 +28,7 @@ func shown(value any) string {
 	return fmt.Sprint(value)
 }
 
-// equal expects a value. what names it in the message.
+// equal expects a value. what describes it in the message.
 func equal[T comparable](t testing.TB, what string, seen, expected T) {
 	t.Helper()
 	if seen != expected {
@@ -37,7 +36,7 @@ func equal[T comparable](t testing.TB, what string, seen, expected T) {
 	}
 }
 
-// list expects some values in this order.
+// list expects the given values in this order.
 func list[T comparable](t testing.TB, what string, seen []T, expected ...T) {
 	t.Helper()
 	if !slices.Equal(seen, expected) {
@@ -69,7 +68,7 @@ func atMost(t testing.TB, what string, seen, largest int) {
 	}
 }
 
-// contains expects a text to hold a part.
+// contains expects a text to contain a part.
 func contains(t testing.TB, what, seen, part string) {
 	t.Helper()
 	if !strings.Contains(seen, part) {
@@ -77,7 +76,7 @@ func contains(t testing.TB, what, seen, part string) {
 	}
 }
 
-// lacks expects a text not to hold a part.
+// lacks expects a text not to contain a part.
 func lacks(t testing.TB, what, seen, part string) {
 	t.Helper()
 	if strings.Contains(seen, part) {
@@ -109,7 +108,7 @@ func succeeds(t testing.TB, what string, err error) {
 	}
 }
 
-// failsWith expects an error whose text has some parts.
+// failsWith expects an error whose text contains the given parts.
 func failsWith(t testing.TB, what string, err error, parts ...string) {
 	t.Helper()
 	if err == nil {
@@ -121,8 +120,7 @@ func failsWith(t testing.TB, what string, err error, parts ...string) {
 	}
 }
 
-// keepsOut expects that a request has got no page, and that none has reached the
-// application.
+// keepsOut expects a request not to get a page, and none to have reached the application.
 func (r *harness) keepsOut(t testing.TB, p *visited) {
 	t.Helper()
 	differs(required{t}, p.url+": the status", p.StatusCode, http.StatusOK)
@@ -131,14 +129,14 @@ func (r *harness) keepsOut(t testing.TB, p *visited) {
 	}
 }
 
-// pageCheck is what a test expects of a page that it visited.
+// pageCheck checks a page that a test visited.
 type pageCheck struct {
 	t    *recorder
 	page *visited
 	name string
 }
 
-// recorder knows whether what goes through it has failed.
+// recorder remembers whether a check has failed.
 type recorder struct {
 	testing.TB
 	failed bool
@@ -150,13 +148,12 @@ func (r *recorder) Errorf(format string, args ...any) {
 	r.TB.Errorf(format, args...)
 }
 
-// check begins the expectations of a page, of which each has a message of its
-// own. about says which page it is, where the name of the test does not.
+// check begins the checks of a page. about describes the page, if the name of the test does not.
 func check(t testing.TB, p *visited, about ...string) pageCheck {
 	return pageCheck{&recorder{TB: t}, p, strings.Join(append(about, p.url), ": ")}
 }
 
-// holds reports whether the page was as expected so far.
+// holds reports whether all checks of the page have passed so far.
 func (c pageCheck) holds() bool { return !c.t.failed }
 
 func (c pageCheck) status(expected int) pageCheck {
@@ -167,35 +164,34 @@ func (c pageCheck) status(expected int) pageCheck {
 	return c
 }
 
-// at expects the address that the browser ended at.
+// at expects the address where the browser ended.
 func (c pageCheck) at(address string) pageCheck {
 	c.t.Helper()
 	equal(c.t, c.name+": the address", c.page.url, address)
 	return c
 }
 
-// endsAt expects the last part of the address that the browser ended at.
+// endsAt expects the end of the address where the browser ended.
 func (c pageCheck) endsAt(suffix string) pageCheck {
 	c.t.Helper()
 	ends(c.t, c.name+": the address", c.page.url, suffix)
 	return c
 }
 
-// leadsTo expects where the page redirects to, as its header has it.
+// leadsTo expects the exact Location header of a redirect.
 func (c pageCheck) leadsTo(location string) pageCheck {
 	c.t.Helper()
 	return c.header("Location", location)
 }
 
-// leadsInto expects where the page redirects to, as a browser resolves it, to
-// begin with an address.
+// leadsInto expects a redirect to an address with a prefix, after a browser resolved it.
 func (c pageCheck) leadsInto(prefix string) pageCheck {
 	c.t.Helper()
 	begins(c.t, c.name+": the redirect", c.page.location(), prefix)
 	return c
 }
 
-// leadsWith expects parts of the address that the page redirects to.
+// leadsWith expects a redirect whose address contains the given parts.
 func (c pageCheck) leadsWith(parts ...string) pageCheck {
 	c.t.Helper()
 	for _, part := range parts {
@@ -204,7 +200,7 @@ func (c pageCheck) leadsWith(parts ...string) pageCheck {
 	return c
 }
 
-// leadsWithout expects an address to redirect to that lacks parts.
+// leadsWithout expects a redirect whose address lacks the given parts.
 func (c pageCheck) leadsWithout(parts ...string) pageCheck {
 	c.t.Helper()
 	for _, part := range parts {
@@ -213,14 +209,14 @@ func (c pageCheck) leadsWithout(parts ...string) pageCheck {
 	return c
 }
 
-// body expects all that the page has.
+// body expects the complete body of the page.
 func (c pageCheck) body(expected string) pageCheck {
 	c.t.Helper()
 	equal(c.t, c.name+": the body", c.page.body, expected)
 	return c
 }
 
-// opens expects how the page begins.
+// opens expects the beginning of the page.
 func (c pageCheck) opens(prefix string) pageCheck {
 	c.t.Helper()
 	begins(c.t, c.name+": the body", c.page.body, prefix)
@@ -245,8 +241,7 @@ func (c pageCheck) hides(parts ...string) pageCheck {
 	return c
 }
 
-// header expects the first value of a header field; the empty one stands for
-// none.
+// header expects the first value of a header field. An empty value means that there is none.
 func (c pageCheck) header(name, expected string) pageCheck {
 	c.t.Helper()
 	equal(c.t, c.name+": "+name, c.page.Header.Get(name), expected)
@@ -260,7 +255,7 @@ func (c pageCheck) hasHeader(name string) pageCheck {
 	return c
 }
 
-// headerHas expects parts of the first value of a header field.
+// headerHas expects the first value of a header field to contain parts.
 func (c pageCheck) headerHas(name string, parts ...string) pageCheck {
 	c.t.Helper()
 	for _, part := range parts {
@@ -278,7 +273,7 @@ func (c pageCheck) headerLacks(name string, parts ...string) pageCheck {
 	return c
 }
 
-// setsCookies expects a number of cookies to be set or taken away.
+// setsCookies expects a number of cookies that are set or removed.
 func (c pageCheck) setsCookies(number int) pageCheck {
 	c.t.Helper()
 	if seen := c.page.Header["Set-Cookie"]; len(seen) != number {
@@ -287,7 +282,7 @@ func (c pageCheck) setsCookies(number int) pageCheck {
 	return c
 }
 
-// setsAnyCookie expects a cookie to be set or taken away.
+// setsAnyCookie expects a cookie that is set or removed.
 func (c pageCheck) setsAnyCookie() pageCheck {
 	c.t.Helper()
 	if len(c.page.Header["Set-Cookie"]) == 0 {
@@ -296,20 +291,20 @@ func (c pageCheck) setsAnyCookie() pageCheck {
 	return c
 }
 
-// code expects the error code that the page names.
+// code expects an error code.
 func (c pageCheck) code(expected errorcode.Code) pageCheck {
 	c.t.Helper()
 	equal(c.t, c.name+": the error code", shownCode(c.page), expected)
 	return c
 }
 
-// refused expects a page of ours that refuses a login, with an error code.
+// refused expects an error page that refuses a login, with the given code.
 func (c pageCheck) refused(expected errorcode.Code) pageCheck {
 	c.t.Helper()
 	return c.status(http.StatusForbidden).code(expected)
 }
 
-// probe notes the messages of failures.
+// probe records the messages of failures.
 type probe struct {
 	testing.TB
 	messages []string
@@ -321,8 +316,8 @@ func (p *probe) Errorf(format string, args ...any) {
 	p.messages = append(p.messages, fmt.Sprintf(format, args...))
 }
 
-// TestChecks holds that each check fails where it should: checks that let
-// everything pass would prove nothing.
+// TestChecks checks that each check fails when it should. Checks that accept everything would
+// prove nothing.
 func TestChecks(t *testing.T) {
 	t.Parallel()
 	page := &visited{&http.Response{StatusCode: 303, Header: http.Header{

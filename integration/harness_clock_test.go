@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// stopped is a clock that goes on only when a test says so: what is counted
-// within a pause, and what has run out, does not depend on how fast the machine
-// is. A provider and a relying party that share one agree on what is past.
+// stopped is a clock that advances only when a test says so, so that no result depends on the
+// speed of the machine. A provider and a relying party that share a clock agree about the time.
 type stopped struct {
 	begin time.Time
 	by    atomic.Int64
@@ -20,11 +19,11 @@ func (c *stopped) now() time.Time { return c.begin.Add(time.Duration(c.by.Load()
 
 func (c *stopped) advance(d time.Duration) { c.by.Add(int64(d)) }
 
-// stoppedClocks are those of the tests that run, by their names.
+// stoppedClocks has the clocks of the running tests by test name.
 var stoppedClocks sync.Map
 
-// stop gives a test a clock that stands still. The providers and harnesses that
-// the test and its subtests make from then on live by it.
+// stop gives a test a stopped clock. All providers and harnesses that the test and its subtests
+// create afterwards use it.
 func stop(t *testing.T) *stopped {
 	t.Helper()
 	its, found := stoppedClocks.LoadOrStore(t.Name(), &stopped{begin: time.Now()})
@@ -34,8 +33,7 @@ func stop(t *testing.T) *stopped {
 	return its.(*stopped)
 }
 
-// clockOf is the clock that a test or the nearest test around it has stopped, or
-// nil.
+// clockOf returns the clock that a test or the nearest parent test has stopped, or nil.
 func clockOf(t *testing.T) *stopped {
 	for name := t.Name(); ; {
 		if its, found := stoppedClocks.Load(name); found {
@@ -49,8 +47,7 @@ func clockOf(t *testing.T) *stopped {
 	}
 }
 
-// ahead sets the clock of one harness so far ahead of where the test's stopped.
-// It stands still there.
+// ahead sets the clock of one harness ahead of the test's stopped clock. It stands still there.
 func (r *harness) ahead(d time.Duration) {
 	r.t.Helper()
 	its := clockOf(r.t)
@@ -63,22 +60,22 @@ func (r *harness) ahead(d time.Duration) {
 // longestPause is longer than any pause after a failure.
 const longestPause = 11 * time.Second
 
-// clocks is two nodes that share their sessions and whose clocks differ, and a
-// provider that has the time of neither.
+// clocks is two nodes that share sessions and have different clocks, and a provider whose clock
+// differs from both.
 type clocks struct {
 	t          *testing.T
 	op         *refreshOP
 	slow, fast *harness
 }
 
-// clockKinds are the ways in which nodes share sessions.
+// clockKinds are the ways in which nodes of one process share sessions.
 var clockKinds = []struct{ name, session string }{
 	{"cookie", ""},
 	{"memory", "store memory"},
 	{"storage", storageOption(nil)},
 }
 
-// eachClock does the same with both nodes in both parts, wherever sessions are.
+// eachClock runs a test for each kind of session store, with each node in each role.
 func eachClock(t *testing.T, session string, do func(t *testing.T, c *clocks, here, there *harness)) {
 	t.Parallel()
 	for _, kind := range clockKinds {
@@ -97,7 +94,7 @@ session {
 `
 				}
 				site := refreshSite(op, "end_session off"+lines)
-				// Another storage object on the same folder is what another process has.
+				// Another storage object for the same folder behaves like another process.
 				c := &clocks{t, op, newHarnessAt(t, storage, site), newHarnessAt(t, storage+"/.", site)}
 				c.at(0)
 				here, there := c.slow, c.fast
@@ -117,7 +114,7 @@ func (c *clocks) at(d time.Duration) {
 	c.fast.ahead(d + apart)
 }
 
-// soon waits as long as a fact may take on a machine that is busy.
+// soon waits until done returns true, long enough for a busy machine.
 func soon(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !done(); time.Sleep(20 * time.Millisecond) {

@@ -12,15 +12,15 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// backend is a way of keeping sessions. Every journey is made with all of them.
+// backend is a way to store sessions.
 type backend struct {
 	name string
-	// option is that of the session block, for one test; {node} in it is the
-	// node's number, so that none shares a connection with another.
+	// option returns the option of the session block for one test. It may contain {node}, the
+	// number of the node, so that no two nodes share a connection.
 	option func(t *testing.T) string
-	// ticket: the browser has no more than a ticket.
+	// ticket reports whether the browser only has a ticket.
 	ticket bool
-	// late is how long a node may not see what another one has changed.
+	// late is how long another node's change may stay unnoticed.
 	late time.Duration
 }
 
@@ -34,7 +34,7 @@ var kinds = []backend{
 	{name: testKind, option: func(*testing.T) string { return "store test " + rand.Text() }, ticket: true},
 }
 
-// storageOption is a store that waits for a busy disk.
+// storageOption is the option of a store that waits for a busy disk.
 func storageOption(*testing.T) string {
 	return `
 store storage {
@@ -43,7 +43,7 @@ store storage {
 `
 }
 
-// storeBackends are those where the browser has a ticket.
+// storeBackends returns the backends with tickets.
 func storeBackends() (stores []backend) {
 	for _, k := range kinds {
 		if k.ticket {
@@ -53,7 +53,7 @@ func storeBackends() (stores []backend) {
 	return stores
 }
 
-// backendNamed is a kind by its name.
+// backendNamed returns the backend with a name.
 func backendNamed(name string) backend {
 	for _, k := range kinds {
 		if k.name == name {
@@ -63,14 +63,14 @@ func backendNamed(name string) backend {
 	panic("there is no kind " + name)
 }
 
-// settle waits until all nodes see the same.
+// settle waits until all nodes see the same records.
 func (k backend) settle() {
 	if k.late > 0 && k.ticket {
 		time.Sleep(k.late + 100*time.Millisecond)
 	}
 }
 
-// forBackends runs a test for each of some kinds.
+// forBackends runs a test for each of the given backends.
 func forBackends(t *testing.T, some []backend, run func(*testing.T, backend)) {
 	t.Helper()
 	for _, k := range some {
@@ -81,24 +81,23 @@ func forBackends(t *testing.T, some []backend, run func(*testing.T, backend)) {
 	}
 }
 
-// cluster is a provider that gives refresh tokens, and some nodes that share
-// what they keep.
+// cluster is a provider that issues refresh tokens, and nodes that share a storage and sessions.
 type cluster struct {
 	t       *testing.T
 	kind    backend
 	op      *refreshOP
 	storage string
-	// site are its lines, session those of its session block.
+	// site has options of the site, and session those of its session block.
 	site, session string
 	store         string
 	nodes         []*harness
-	ahead         time.Duration // the time there
+	ahead         time.Duration // of the clock
 }
 
 func newCluster(t *testing.T, k backend, nodes int, site, session string, options ...oidctest.Option) *cluster {
 	t.Helper()
 	if !strings.Contains(session, "rotate") && !strings.Contains(session, "secret") {
-		// Nodes that start at once wait a second for managed keys.
+		// With managed keys, nodes that start at the same time would wait a second.
 		session += `
 			secret ` + strings.Repeat("s", 40)
 	}
@@ -109,7 +108,7 @@ func newCluster(t *testing.T, k backend, nodes int, site, session string, option
 	return s
 }
 
-// options are the lines of the site's directive.
+// options returns all options of the site.
 func (s *cluster) options() string {
 	return options(s.op.Provider) + `
 timeout 1m
@@ -121,11 +120,10 @@ session {
 `
 }
 
-// another is one more node over the same places, with the site as it is
-// configured now.
+// another adds a node with the same storage and the current configuration.
 func (s *cluster) another() *harness {
 	s.t.Helper()
-	// Another storage object on the same folder is what another process has.
+	// Another storage object for the same folder behaves like another process.
 	r := newHarnessAt(s.t, s.storage+strings.Repeat("/.", len(s.nodes)), `
 http://rp.test {
 	oidc_rp {
@@ -147,23 +145,23 @@ func (s *cluster) at(d time.Duration) {
 	s.op.at(d, s.nodes...)
 }
 
-// records are those of the test store.
+// records returns the records of the test store.
 func (s *cluster) records() *testRecords { return recordsNamed(strings.Fields(s.store)[2]) }
 
-// signIn signs somebody in at a node.
+// signIn signs a user in at a node.
 func (s *cluster) signIn(r *harness, who string) *browser {
 	s.t.Helper()
 	s.op.SignIn(who)
 	return signedIn(s.t, r)
 }
 
-// use is what a program gets that has the cookies and nothing else.
+// use returns the status for a program that sends only these cookies.
 func (s *cluster) use(r *harness, cookies string) int {
 	s.t.Helper()
 	return r.use(cookies)
 }
 
-// holds says that the cookies are a session at all nodes.
+// holds checks that the cookies are a session at all nodes.
 func (s *cluster) holds(what, cookies string) {
 	s.t.Helper()
 	for i, r := range s.nodes {
@@ -173,8 +171,7 @@ func (s *cluster) holds(what, cookies string) {
 	}
 }
 
-// over says that the cookies are no session: here, at node 0, from this moment,
-// and at other nodes soon.
+// over checks that the cookies are no session: at node 0 immediately, and soon at the others.
 func (s *cluster) over(what, cookies string) {
 	s.t.Helper()
 	for i, r := range s.nodes {
@@ -194,12 +191,12 @@ func (s *cluster) over(what, cookies string) {
 	}
 }
 
-// bursts are one at a time: several at once meet the limits that stores have for
-// their answers.
+// bursts allows one burst of requests at a time. Several would exceed the timeouts of the
+// stores.
 var bursts sync.Mutex
 
-// together makes requests with the same cookies at nodes in turn, all at once,
-// and counts the answers by status.
+// together makes concurrent requests with the same cookies at nodes in turn, and counts the
+// responses by status.
 func (s *cluster) together(requests int, cookies string) map[int]int {
 	bursts.Lock()
 	defer bursts.Unlock()

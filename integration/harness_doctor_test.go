@@ -20,9 +20,9 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files of the command check again")
 
-// ownProcess is what a test needs that runs in a process of its own: commands load
-// configurations as Caddy does, whose logs belong to the process. It returns false in
-// the process of the test itself, when the other one has ended.
+// ownProcess runs a test in its own process, because commands load configurations as Caddy does,
+// with logs that belong to the process. It returns true in that process. In the original
+// process, it waits for the other one and returns false.
 func ownProcess(t *testing.T) bool {
 	t.Helper()
 	const env = "OIDC_RP_OWN_PROCESS"
@@ -41,21 +41,21 @@ func ownProcess(t *testing.T) bool {
 	return false
 }
 
-// diagnosis is what the command check made of a configuration.
+// diagnosis is what the command check reports about a configuration.
 type diagnosis struct {
 	t    *testing.T
 	text string
 	code int
 }
 
-// diagnose runs the command check on sites, in a folder of the test: the storage is
-// "data" there.
+// diagnose runs the command check on sites in the folder of the test. The storage is the folder
+// "data" in it.
 func diagnose(t *testing.T, sites string, args ...string) diagnosis {
 	t.Helper()
 	return diagnoseWith(t, "", sites, args...)
 }
 
-// diagnoseWith is diagnose with more global options.
+// diagnoseWith is like diagnose, with more global options.
 func diagnoseWith(t *testing.T, globals, sites string, args ...string) diagnosis {
 	t.Helper()
 	if err := os.WriteFile("Caddyfile", []byte(`{
@@ -87,7 +87,7 @@ func diagnoseWith(t *testing.T, globals, sites string, args ...string) diagnosis
 	return d
 }
 
-// inFolder has a test work in a new folder.
+// inFolder changes the working directory of a test to a new folder.
 func inFolder(t *testing.T) {
 	t.Helper()
 	t.Chdir(t.TempDir())
@@ -96,7 +96,7 @@ func inFolder(t *testing.T) {
 	}
 }
 
-// exits expects the exit code.
+// exits expects an exit code.
 func (d diagnosis) exits(code int) diagnosis {
 	d.t.Helper()
 	if d.code != code {
@@ -105,7 +105,7 @@ func (d diagnosis) exits(code int) diagnosis {
 	return d
 }
 
-// says expects parts of the report, wherever its lines break.
+// says expects parts of the report, regardless of line breaks.
 func (d diagnosis) says(parts ...string) diagnosis {
 	d.t.Helper()
 	text := strings.Join(strings.Fields(d.text), " ")
@@ -117,7 +117,8 @@ func (d diagnosis) says(parts ...string) diagnosis {
 	return d
 }
 
-// isGolden expects the whole report, in which the provider is called op.example:8080, which is as long.
+// isGolden expects the complete report. In the golden file, the provider has the name
+// op.example:8080, which has the same length.
 func (d diagnosis) isGolden(folder, name string, op *oidctest.Provider) {
 	d.t.Helper()
 	text := d.text
@@ -140,7 +141,7 @@ func (d diagnosis) isGolden(folder, name string, op *oidctest.Provider) {
 	}
 }
 
-// dated has answers of a provider whose clock is ahead.
+// dated returns a function that sets the Date header of a provider whose clock is ahead.
 func dated(ahead time.Duration) func(http.Header) {
 	return func(h http.Header) { h.Set("Date", time.Now().Add(ahead).UTC().Format(http.TimeFormat)) }
 }

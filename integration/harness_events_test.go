@@ -15,7 +15,7 @@ import (
 
 func init() { caddy.RegisterModule(eventWitness{}) }
 
-// eventWitness is a handler of events that remembers them, by its name.
+// eventWitness is an event handler that records events under its name.
 type eventWitness struct {
 	Name string `json:"name"`
 }
@@ -32,10 +32,10 @@ func (w *eventWitness) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// witnessed has all events, by the names of their witnesses.
+// witnessed has all recorded events, by the name of the witness.
 var witnessed sync.Map
 
-// meanwhile has what runs while a witness handles an event, by its name.
+// meanwhile has a function to run while a witness handles an event, by the name of the witness.
 var meanwhile sync.Map
 
 func (w *eventWitness) Handle(_ context.Context, e caddy.Event) error {
@@ -58,8 +58,8 @@ func (l *eventList) add(e caddy.Event) {
 	l.events = append(l.events, e)
 }
 
-// events returns the events of ours that a witness has seen, each as its name. Those
-// about providers come a moment later than what they are about.
+// events waits until a witness has recorded exactly the given events of this plugin and returns
+// them. Events about providers arrive a moment after their cause.
 func events(t *testing.T, witness string, want ...string) []caddy.Event {
 	t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
@@ -83,7 +83,7 @@ func events(t *testing.T, witness string, want ...string) []caddy.Event {
 	}
 }
 
-// holdData holds data of an event.
+// holdData checks data of an event.
 func holdData(t *testing.T, e caddy.Event, want map[string]any) {
 	t.Helper()
 	for name, value := range want {

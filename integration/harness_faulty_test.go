@@ -12,8 +12,8 @@ import (
 
 func init() { caddy.RegisterModule(faultyStorage{}) }
 
-// faultyStorage is a storage of Caddy's whose trouble a test decides: files in a folder,
-// and an error in the place of some operations.
+// faultyStorage is a Caddy storage with files in a folder, whose operations fail when a test
+// says so.
 //
 //	storage faulty <folder> <name of its trouble>
 type faultyStorage struct {
@@ -38,7 +38,7 @@ func (s *faultyStorage) CertMagicStorage() (certmagic.Storage, error) {
 	return &faultyFiles{files, files, troubleNamed(s.Name)}, nil
 }
 
-// trouble is what operations on a storage fail with.
+// trouble is how the operations of a storage fail.
 type trouble struct {
 	mu          sync.Mutex
 	read, write error
@@ -51,13 +51,13 @@ func troubleNamed(name string) *trouble {
 	return t.(*trouble)
 }
 
-// newTrouble is the global option of a storage in a folder, and its trouble.
+// newTrouble returns the global option of a storage in a folder, and its trouble.
 func newTrouble(folder string) (option string, t *trouble) {
 	name := rand.Text()
 	return "storage faulty " + folder + " " + name, troubleNamed(name)
 }
 
-// set changes what reading and writing fail with; nil for nothing.
+// set sets the errors of reading and writing. nil means none.
 func (t *trouble) set(read, write error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -19,7 +19,7 @@ import (
 
 const longSecret = "a-long-secret-of-the-test-client-0123456789"
 
-// keyFile writes a private key where a configuration can name it.
+// keyFile writes a private key to a file and returns its name.
 func keyFile(t *testing.T, key crypto.Signer) string {
 	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(key)
@@ -47,7 +47,7 @@ func must[T any](value T, err error) T {
 
 func ecKey() crypto.Signer { return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) }
 
-// selfSigned is a client certificate that no authority knows.
+// selfSigned returns a self-signed client certificate.
 func selfSigned(t *testing.T) (der []byte, certificate, key string) {
 	t.Helper()
 	private := ecKey()
@@ -60,7 +60,7 @@ func selfSigned(t *testing.T) (der []byte, certificate, key string) {
 	return der, fileOf(t, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), keyFile(t, private)
 }
 
-// decryptionKey is a key in a file, and a function that encrypts with it.
+// decryptionKey returns the file of a key and a function that encrypts to it.
 func decryptionKey(t *testing.T) (file string, encrypt func(string) string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -93,7 +93,7 @@ func decryptionKey(t *testing.T) (file string, encrypt func(string) string) {
 	}
 }
 
-// rewrite gives a file another content.
+// rewrite replaces the content of a file.
 func rewrite(t *testing.T, name, content string) {
 	t.Helper()
 	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// audited are the audit lines of an event in the log.
+// audited returns the audit lines of an event in the log.
 func (r *harness) audited(event string) (lines []map[string]any) {
 	r.t.Helper()
 	for text := range strings.Lines(r.logs()) {
@@ -23,7 +23,7 @@ func (r *harness) audited(event string) (lines []map[string]any) {
 	return lines
 }
 
-// lastAudited is the last audit line of an event, which must be there.
+// lastAudited returns the last audit line of an event, which must exist.
 func (r *harness) lastAudited(event string) map[string]any {
 	r.t.Helper()
 	lines := r.audited(event)
@@ -42,7 +42,7 @@ func holdFields(t *testing.T, line map[string]any, want map[string]any) {
 	}
 }
 
-// logLines are the lines of the log whose fields have these values.
+// logLines returns the lines of the log whose fields have the given values.
 func (r *harness) logLines(fields map[string]string) (found []map[string]any) {
 	r.t.Helper()
 	lines := bufio.NewScanner(strings.NewReader(r.logs()))
@@ -65,7 +65,7 @@ func (r *harness) logLines(fields map[string]string) (found []map[string]any) {
 	return found
 }
 
-// holdLog holds that each line of our loggers has an event, and none a stack trace.
+// holdLog checks that each line of this plugin's loggers has an event and no stack trace.
 func (r *harness) holdLog() {
 	for text := range strings.Lines(r.logs()) {
 		var line map[string]any

@@ -18,18 +18,18 @@ const (
 	wikiURL = "https://wiki.three.test"
 )
 
-// federation is a login host and two sites of other domains, on some nodes.
+// federation is a login host and two sites on other domains, on some nodes.
 type federation struct {
 	t       *testing.T
 	op      *oidctest.Provider
 	clock   *stopped
 	storage string
-	// Lines of the login host, of both sites, and of all session blocks.
+	// Options of the login host, of the first site, and of all session blocks.
 	host, app, session string
 	nodes              []*harness
 }
 
-// newFederation returns one on one node. more are lines of the login host.
+// newFederation returns a federation without nodes. more has options of the login host.
 func newFederation(t *testing.T, more ...string) *federation {
 	t.Helper()
 	f := &federation{t: t, clock: stop(t), storage: storageDir(t), host: strings.Join(more, "\n")}
@@ -48,7 +48,7 @@ func (f *federation) start(nodes int) *federation {
 	return f
 }
 
-// sites are all of them.
+// sites returns the Caddyfile of all sites.
 func (f *federation) sites() string { return f.loginHost() + f.targets() }
 
 func (f *federation) block(lines string) string {
@@ -86,7 +86,7 @@ http://wiki.three.test {
 `, f.block("login_at "+authURL+"\n"+f.app), f.block("login_at "+authURL))
 }
 
-// another is one more node.
+// another adds a node.
 func (f *federation) another(sites string) *harness {
 	f.t.Helper()
 	r := newHarnessAt(f.t, f.storage+strings.Repeat("/.", len(f.nodes)), strings.ReplaceAll(sites, "{node}", fmt.Sprint(len(f.nodes))))
@@ -97,7 +97,7 @@ func (f *federation) another(sites string) *harness {
 
 func (f *federation) browser() *browser { return f.nodes[0].browser() }
 
-// goOn opens a page, goes where it leads and agrees to sites that are new.
+// goOn opens a page, follows redirects and agrees to new sites.
 func (f *federation) goOn(b *browser, address string, stop ...string) *visited {
 	f.t.Helper()
 	p := b.open(address, stop...)
@@ -121,7 +121,7 @@ func stops(location string, stop []string) bool {
 
 var formAction = regexp.MustCompile(`<form method="post" action="([^"]*)"`)
 
-// agree clicks the button of the page of a login host that asks about a new site.
+// agree clicks the button on the login host's page that asks about a new site.
 func (b *browser) agree(p *visited) *visited {
 	b.t.Helper()
 	action := formAction.FindStringSubmatch(p.body)
@@ -135,7 +135,7 @@ func (b *browser) agree(p *visited) *visited {
 	return b.post(authURL+action[1], form.Encode(), map[string]string{"Origin": "null", "Sec-Fetch-Site": "same-origin"})
 }
 
-// signIn signs somebody in at a site.
+// signIn signs a user in at a site.
 func (f *federation) signIn(who string) *browser {
 	f.t.Helper()
 	f.op.SignIn(who)
@@ -144,7 +144,7 @@ func (f *federation) signIn(who string) *browser {
 	return b
 }
 
-// ticket begins a login at a site and returns the address with the ticket.
+// ticket begins a login at a site and returns the address of the handover with its ticket.
 func (f *federation) ticket(b *browser) string {
 	f.t.Helper()
 	p := f.goOn(b, appURL+"/page?q=1", "/handover?ticket=")
@@ -153,7 +153,7 @@ func (f *federation) ticket(b *browser) string {
 	return location
 }
 
-// cookieOf is what a browser sends to a site.
+// cookieOf returns the Cookie header that a browser sends to a site.
 func (b *browser) cookieOf(site string) string {
 	u, _ := url.Parse(site + "/Special:UserLogout")
 	var pairs []string
@@ -163,7 +163,7 @@ func (b *browser) cookieOf(site string) string {
 	return strings.Join(pairs, "; ")
 }
 
-// status is what a program gets at a site of a node that has the cookies of a browser.
+// status returns the status for a program with a browser's cookies, at a site of a node.
 func (f *federation) status(b *browser, node int, site string) int {
 	f.t.Helper()
 	other := f.nodes[node].browser()
@@ -171,7 +171,7 @@ func (f *federation) status(b *browser, node int, site string) int {
 	return other.send(http.MethodGet, site+"/x", with(program, "Cookie", b.cookieOf(site))).StatusCode
 }
 
-// ends expects that within five seconds no node knows a session of a browser at a site.
+// ends expects that a browser's session at a site soon ends on all nodes.
 func (f *federation) ends(what string, b *browser, site string) {
 	f.t.Helper()
 	for node := range f.nodes {
@@ -184,7 +184,7 @@ func (f *federation) ends(what string, b *browser, site string) {
 	}
 }
 
-// lives expects a session of a browser at a site on all nodes.
+// lives expects that a browser's session at a site exists on all nodes.
 func (f *federation) lives(what string, b *browser, site string) {
 	f.t.Helper()
 	for node := range f.nodes {

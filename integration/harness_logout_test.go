@@ -12,8 +12,7 @@ import (
 
 const backchannelPath = "/@app/auth/default/backchannel-logout"
 
-// logoutScene is a provider, a Caddy, and one more on the same storage that
-// has only that in common with it.
+// logoutScene is a provider and two Caddy instances that share only their storage.
 type logoutScene struct {
 	t           *testing.T
 	op          *oidctest.Provider
@@ -35,8 +34,8 @@ http://rp.test {
 	return &logoutScene{t, op, newHarnessAt(t, storage, site), newHarnessAt(t, storage+"/.", site)}
 }
 
-// signIn signs somebody in here and returns a browser for each Caddy, and what
-// the provider knows of it.
+// signIn signs a user in at the first instance. It returns a browser for each instance, and what
+// the provider issued.
 func (s *logoutScene) signIn(who string) (here, there *browser, issued oidctest.Issued) {
 	s.t.Helper()
 	s.op.SignIn(who)
@@ -46,13 +45,13 @@ func (s *logoutScene) signIn(who string) (here, there *browser, issued oidctest.
 	return here, there, s.op.Issued()
 }
 
-// tell posts a logout token as a provider does: without cookies.
+// tell posts a logout token without cookies, as a provider does.
 func (r *harness) tell(token string, more ...string) *visited {
 	form := "logout_token=" + url.QueryEscape(token) + strings.Join(more, "")
 	return r.browser().post(backchannelPath, form, map[string]string{"Accept": "", "Sec-Fetch-Mode": "", "Sec-Fetch-Dest": "", "Sec-Fetch-Site": ""})
 }
 
-// framed is what a browser says when it loads a frame of another site's page.
+// framed is the header of a browser that loads a frame in a page of another site.
 var framed = map[string]string{"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe", "Sec-Fetch-Site": "cross-site"}
 
 func framePath(op *oidctest.Provider, sid string) string {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// metrics are the metrics of ours in Caddy's registry, by name and labels as
-// `name{label="value"}`. Of a histogram it is the number of observations.
+// metrics returns this plugin's metrics in Caddy's registry, by name and labels as
+// `name{label="value"}`. The value of a histogram is its number of observations.
 func (r *harness) metrics() map[string]float64 {
 	r.t.Helper()
 	families, err := r.ctx.GetMetricsRegistry().Gather()
@@ -35,8 +35,7 @@ func (r *harness) metrics() map[string]float64 {
 	return all
 }
 
-// holdCounted holds by how much metrics have grown. A metric that is not named may have
-// done as it likes.
+// holdCounted checks how much metrics have grown. Metrics that are not listed are not checked.
 func holdCounted(t *testing.T, before, after, want map[string]float64) {
 	t.Helper()
 	for name, expected := range want {
@@ -46,7 +45,7 @@ func holdCounted(t *testing.T, before, after, want map[string]float64) {
 	}
 }
 
-// grown are by how much metrics have grown.
+// grown returns how much metrics have grown.
 func grown(before, after map[string]float64) map[string]float64 {
 	more := maps.Clone(after)
 	maps.DeleteFunc(more, func(name string, value float64) bool {

@@ -11,10 +11,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/accesskey"
 )
 
-// accessKey is a key, and the line that a file has of it.
+// accessKey is an access key and its line in a key file.
 type accessKey struct{ name, key, line string }
 
-// newKey makes a key. fields are what its line has after the hash: groups and expires.
+// newKey creates a key. fields are the fields of its line after the hash: groups and expires.
 func newKey(t *testing.T, name string, fields ...string) accessKey {
 	t.Helper()
 	key, err := accesskey.New(name)
@@ -25,17 +25,17 @@ func newKey(t *testing.T, name string, fields ...string) accessKey {
 	return accessKey{name, key, strings.Join(append([]string{name, hex.EncodeToString(hash[:])}, fields...), ":")}
 }
 
-// bearer is the line of a header with the key as a bearer token.
+// bearer returns the header line with the key as a bearer token.
 func (k accessKey) bearer() string { return "Authorization: Bearer " + k.key }
 
-// basic is the line of a header with the key as a password.
+// basic returns the header line with the key as a password.
 func (k accessKey) basic() string { return basicOf(k.name, k.key) }
 
 func basicOf(user, password string) string {
 	return "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
 }
 
-// accessKeyFile is a file of keys that a test writes.
+// accessKeyFile is a key file that a test writes.
 type accessKeyFile struct {
 	t    *testing.T
 	path string

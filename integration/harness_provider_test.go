@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// provesAs is a site whose client authenticates as the lines say.
+// provesAs returns a site whose client authentication is in lines.
 func provesAs(t *testing.T, op *oidctest.Provider, lines string) *harness {
 	t.Helper()
 	return newHarness(t, fmt.Sprintf(`
@@ -23,7 +23,7 @@ oidc_rp {
 `, op.Issuer(), lines))
 }
 
-// clientOptions are the options for a registration with any characters in it.
+// clientOptions returns the options of a client whose values may contain any character.
 func clientOptions(op *oidctest.Provider) string {
 	client := op.Client()
 	if client.Secret == "" {
@@ -35,8 +35,8 @@ client_secret %q
 `, client.ID, client.Secret)
 }
 
-// shownCode is the error code of a refusal: in the address that it
-// leads to, or on its page.
+// shownCode returns the error code of a refusal, from the address of the redirect or from the
+// page.
 func shownCode(p *visited) errorcode.Code {
 	if _, name, found := strings.Cut(p.Header.Get("Location"), "auth_error="); found {
 		return errorcode.Code(name)
@@ -47,7 +47,7 @@ func shownCode(p *visited) errorcode.Code {
 	return ""
 }
 
-// asked holds how often an endpoint was asked so far.
+// asked checks how many requests an endpoint has received so far.
 func asked(t *testing.T, op *oidctest.Provider, e oidctest.Endpoint, want int) {
 	t.Helper()
 	if got := op.Hits(e); got != want {
@@ -55,13 +55,13 @@ func asked(t *testing.T, op *oidctest.Provider, e oidctest.Endpoint, want int) {
 	}
 }
 
-// signsIn holds that a fresh browser gets in.
+// signsIn checks that a new browser can sign in.
 func (r *harness) signsIn() {
 	r.t.Helper()
 	check(r.t, r.browser().open("/page")).status(http.StatusOK).body("application sees alice")
 }
 
-// withFamily gives alice a family name, which the ID token leaves out.
+// withFamily gives alice a family name, which her ID tokens do not contain.
 func withFamily(op *oidctest.Provider) {
 	user := op.User("alice")
 	user.Claims["family_name"] = "Müller"
@@ -71,7 +71,7 @@ func withFamily(op *oidctest.Provider) {
 	})
 }
 
-// alice is what an audit line says of the user of these tests.
+// alice returns the fields of an audit line about the user of these tests.
 func alice(op *oidctest.Provider, more map[string]any) map[string]any {
 	fields := map[string]any{"user": "alice", "subject": op.Issued().Subject, "provider": "default", "client_ip": "127.0.0.1"}
 	for name, value := range more {

@@ -18,9 +18,9 @@ func adapt(text string) ([]byte, error) {
 	return config, err
 }
 
-// patiently has proxies wait longer for a connection to the application than the
-// three seconds that Caddy gives it, and sites longer for a provider than ten
-// seconds, where they do not say how long: a busy machine takes them.
+// patiently sets longer timeouts for a busy machine, unless the configuration sets its own: for
+// connections to the application instead of Caddy's three seconds, and for providers instead of
+// ten seconds.
 func patiently(t *testing.T, config []byte) []byte {
 	t.Helper()
 	var tree any
@@ -54,7 +54,7 @@ func patiently(t *testing.T, config []byte) []byte {
 	return config
 }
 
-// provisioning is one at a time, as in Caddy: its modules register metrics in
+// provisioning serializes provisioning, as Caddy does, because its modules register metrics in
 // globals.
 var provisioning sync.Mutex
 

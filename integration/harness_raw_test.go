@@ -10,19 +10,19 @@ import (
 	"time"
 )
 
-// rawRequest is the head of a request or an answer as it goes over the wire: its
-// lines, and an empty one. A line may be several already.
+// rawRequest returns the head of a request or response as it is sent: its lines and an empty
+// one. Each argument may have several lines.
 func rawRequest(lines ...string) string {
 	return strings.Join(slices.DeleteFunc(lines, func(line string) bool { return line == "" }), crlf) + crlf + crlf
 }
 
-// fields are some lines of a head in one text.
+// fields joins lines of a head.
 func fields(lines ...string) string { return strings.Join(lines, crlf) }
 
 const crlf = "\r\n"
 
-// raw sends the lines of a request as they are, which client libraries would
-// tidy up, and returns the answer.
+// raw sends the lines of a request unchanged, which client libraries would normalize, and
+// returns the response.
 func (r *harness) raw(lines ...string) *visited {
 	r.t.Helper()
 	conn, err := tls.Dial("tcp", r.server.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
@@ -48,7 +48,7 @@ func (r *harness) raw(lines ...string) *visited {
 	return &visited{response, string(body), rpURL + target}
 }
 
-// rawGet sends a GET request to the site, with more lines of a header.
+// rawGet sends a GET request to the site with more header lines.
 func (r *harness) rawGet(target string, header ...string) *visited {
 	r.t.Helper()
 	return r.raw(append([]string{"GET " + target + " HTTP/1.1", "Host: rp.test", "Connection: close"}, header...)...)

@@ -12,14 +12,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis/redistest"
 )
 
-// theRedis is one server for all tests of this package.
+// theRedis is the server that all tests of this package share.
 var theRedis struct {
 	sync.Mutex
 	server *redistest.Server
 	clean  []func()
 }
 
-// redisOption is the store redis with a prefix of this test's own. Without a
+// redisOption returns the option of a Redis store with a prefix for this test. Without a
 // redis-server the test is skipped, unless servers are required.
 func redisOption(t *testing.T) string {
 	t.Helper()
@@ -39,7 +39,7 @@ store redis %s {
 `, theRedis.server.URL(), rand.Text())
 }
 
-// wholePackage lets what a test starts last as long as the package's tests.
+// wholePackage makes what a test starts last until all tests of the package have ended.
 type wholePackage struct{ testing.TB }
 
 func (wholePackage) Cleanup(clean func()) { theRedis.clean = append(theRedis.clean, clean) }
@@ -53,7 +53,7 @@ func (w wholePackage) TempDir() string {
 	return folder
 }
 
-// endRedis ends the server, if there is one.
+// endRedis stops the server, if there is one.
 func endRedis() {
 	theRedis.Lock()
 	defer theRedis.Unlock()

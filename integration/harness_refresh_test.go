@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// An access token of oidctest lives ten minutes, so it is due after nine.
+// An access token of oidctest lasts ten minutes, so its refresh is due after nine.
 const (
 	notYetDue  = 8*time.Minute + 50*time.Second
 	due        = 9*time.Minute + 10*time.Second
@@ -38,8 +38,7 @@ http://rp.test {
 `
 }
 
-// refreshOP is a provider that gives refresh tokens, and the test's clock, which
-// stands still.
+// refreshOP is a provider that issues refresh tokens, and the test's stopped clock.
 type refreshOP struct {
 	*oidctest.Provider
 	clock *stopped
@@ -50,7 +49,7 @@ func newRefreshOP(t *testing.T, options ...oidctest.Option) *refreshOP {
 	return &refreshOP{newOP(t, append(options, oidctest.RefreshTokens())...), its}
 }
 
-// at moves the clocks of provider and harnesses.
+// at moves the clocks of the provider and of harnesses.
 func (op *refreshOP) at(d time.Duration, rigs ...*harness) {
 	op.clock.by.Store(int64(d))
 	for _, r := range rigs {
@@ -62,10 +61,10 @@ func newRefreshRig(t *testing.T, op *refreshOP) *harness {
 	return newHarnessAt(t, storageDir(t), refreshSite(op, ""))
 }
 
-// calls is how often tokens were asked for after the login.
+// calls returns the number of token requests after the login.
 func calls(op *refreshOP) int { return op.Hits(oidctest.Token) - 1 }
 
-// ask makes a program's request with a Cookie header alone.
+// ask makes a program's request with only a Cookie header.
 func (r *harness) ask(ctx context.Context, cookies string) (status int, header http.Header, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.server.URL+"/x", nil)
 	if err != nil {
@@ -82,7 +81,7 @@ func (r *harness) ask(ctx context.Context, cookies string) (status int, header h
 	return response.StatusCode, response.Header, err
 }
 
-// use is what a program gets that has the cookies and nothing else.
+// use returns the status for a program that sends only these cookies.
 func (r *harness) use(cookies string) int {
 	r.t.Helper()
 	status, _, err := r.ask(r.t.Context(), cookies)
@@ -92,7 +91,7 @@ func (r *harness) use(cookies string) int {
 	return status
 }
 
-// tokens makes the application remember the access tokens that it gets.
+// tokens makes the application count the access tokens that it receives.
 func (e *echo) tokens() func() map[string]int {
 	var mu sync.Mutex
 	seen := make(map[string]int)
@@ -110,7 +109,7 @@ func (e *echo) tokens() func() map[string]int {
 	}
 }
 
-// program is what makes a navigation a program's request.
+// program changes the header of a navigation into that of a program's request.
 var program = map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
 
 func (r *harness) bearer() string {
@@ -118,8 +117,8 @@ func (r *harness) bearer() string {
 	return strings.TrimPrefix(header.Get("Authorization"), "Bearer ")
 }
 
-// held has the token endpoint wait: arrived says that it was asked, and answer
-// lets it go on.
+// held makes the token endpoint wait. arrived is closed when a request arrives, and answer lets
+// it continue.
 func held(op *refreshOP) (arrived <-chan struct{}, answer func()) {
 	asked, may := make(chan struct{}), make(chan struct{})
 	op.Lie(func(l *oidctest.Faults) {

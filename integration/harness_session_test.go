@@ -14,25 +14,25 @@ func signedIn(t *testing.T, r *harness) *browser {
 	return b
 }
 
-// twin is a browser at another node that has the same cookies.
+// twin returns a browser at another node with the same cookies.
 func (b *browser) twin(r *harness) *browser {
 	other := r.browser()
 	other.jar, other.client.Jar = b.jar, b.jar
 	return other
 }
 
-// moveTo lets a browser reach another harness under the same name.
+// moveTo makes a browser reach another harness under the same host name.
 func moveTo(b *browser, r *harness) { b.client.Transport = r.browser().client.Transport }
 
-// lives reports whether a browser's session does. It looks without cookies being
-// changed by the answer.
+// lives reports whether a browser's session exists. The check does not change the cookies of the
+// browser.
 func (b *browser) lives(r *harness) bool {
 	b.t.Helper()
 	p := r.rawGet("/x", "Cookie: "+b.cookieHeader())
 	return p.StatusCode == http.StatusOK
 }
 
-// twoSites are two servers of one host, which share a storage and cookies.
+// twoSites returns two servers of one host, which share a storage and cookies.
 func twoSites(t *testing.T, op *oidctest.Provider, here, there string) (*harness, *harness) {
 	storage := storageDir(t)
 	site := func(lines string) *harness {

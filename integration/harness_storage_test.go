@@ -15,13 +15,13 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store"
 )
 
-// sealedFor is what a site adds to the seals of its cookies.
+// sealedFor has the additional data with which a site seals its cookies.
 type sealedFor struct{ sessionAAD, transactionAAD, idTokenHintAAD string }
 
 // atRP is the site of most tests.
 var atRP = sealedFor{"__Host-oidc_rp\x00host rp.test", "__Host-oidc_rp_tx_\x00host rp.test", "__Secure-oidc_rp_hint\x00host rp.test"}
 
-// ring is what the site seals cookies with: its secrets, or else the keys in its
+// ring returns the keys with which the site seals cookies: its secrets, or else the keys in its
 // storage.
 func (r *harness) ring() *seal.Ring {
 	r.t.Helper()
@@ -42,7 +42,7 @@ func (r *harness) ring() *seal.Ring {
 	return ring
 }
 
-// store is the session store of a harness that has one.
+// store returns the session store of a harness.
 func (r *harness) store() store.Store {
 	r.t.Helper()
 	handlers := r.handlers()
@@ -68,7 +68,7 @@ func (r *harness) store() store.Store {
 	return module.(store.Store)
 }
 
-// withoutModule is the configuration of a module without its name.
+// withoutModule returns the configuration of a module without the module's name.
 func withoutModule(t *testing.T, config json.RawMessage) json.RawMessage {
 	t.Helper()
 	var members map[string]json.RawMessage
@@ -83,8 +83,8 @@ func withoutModule(t *testing.T, config json.RawMessage) json.RawMessage {
 	return rest
 }
 
-// breakStorage makes the folder of facts unreadable, by putting a file in its
-// place; mendStorage puts it back.
+// breakStorage makes the plugin's folder in the storage unreadable by putting a file in its
+// place. mendStorage restores it.
 func breakStorage(t *testing.T, r *harness) {
 	t.Helper()
 	folder := filepath.Join(r.storage, "oidc_rp")

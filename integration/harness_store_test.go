@@ -18,12 +18,12 @@ import (
 
 func init() { caddy.RegisterModule(testStore{}) }
 
-// testStore is a session store whose trouble a test decides. All harnesses that name
-// the same one share it, as nodes do.
+// testStore is a session store that fails when a test says so. All harnesses that use the same
+// name share it, as nodes do.
 //
 //	store test <name> [<timeout>]
 //
-// With a timeout it is behind a breaker.
+// With a timeout, it has a circuit breaker.
 type testStore struct {
 	Name    string         `json:"name"`
 	Timeout caddy.Duration `json:"timeout,omitempty"`
@@ -70,15 +70,15 @@ type testRecord struct {
 	expires time.Time
 }
 
-// testRecords is what one test store holds.
+// testRecords has the records of one test store.
 type testRecords struct {
 	locks store.Locks
 
 	mu      sync.Mutex
 	records map[string]testRecord
-	counts  map[string]int                         // of calls by method
-	faults  map[string]func(context.Context) error // what a method does first
-	count   *int                                   // of records that a load returns, if not as many as it should
+	counts  map[string]int                         // of calls, by method
+	faults  map[string]func(context.Context) error // what a method does first, by method
+	count   *int                                   // the number of records that a load returns, if set
 }
 
 var (
@@ -90,7 +90,7 @@ var (
 	calling = []string{"load", "reload", "save", "replace", "delete", "lock"}
 )
 
-// fault makes methods do something first, and fail if that does.
+// fault makes methods call do first, and fail if it fails.
 func (r *testRecords) fault(methods []string, do func(context.Context) error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -103,7 +103,7 @@ func (r *testRecords) fail(methods []string, err error) {
 	r.fault(methods, func(context.Context) error { return err })
 }
 
-// hang makes methods wait for as long as they may.
+// hang makes methods wait until their context ends.
 func (r *testRecords) hang(methods []string) {
 	r.fault(methods, func(ctx context.Context) error {
 		<-ctx.Done()
@@ -111,14 +111,14 @@ func (r *testRecords) hang(methods []string) {
 	})
 }
 
-// miscount makes loads return another number of records than they are asked for.
+// miscount makes loads return a wrong number of records.
 func (r *testRecords) miscount(count int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.count = &count
 }
 
-// mend ends all trouble.
+// mend removes all faults.
 func (r *testRecords) mend() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -126,21 +126,21 @@ func (r *testRecords) mend() {
 	clear(r.faults)
 }
 
-// flush loses everything.
+// flush deletes all records.
 func (r *testRecords) flush() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	clear(r.records)
 }
 
-// calls is how often a method was called.
+// calls returns how often a method was called.
 func (r *testRecords) calls(method string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.counts[method]
 }
 
-// content is a copy of what there is.
+// content returns a copy of all records.
 func (r *testRecords) content() map[string][]byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -151,19 +151,19 @@ func (r *testRecords) content() map[string][]byte {
 	return all
 }
 
-// sessions are the keys of the records of sessions.
+// sessions returns the keys of the session records.
 func (r *testRecords) sessions() []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(r.content())), func(key string) bool { return !strings.HasPrefix(key, sessionFolder) })
 }
 
-// put writes a record as somebody would who has got hold of the store.
+// put writes a record as an attacker with access to the store would.
 func (r *testRecords) put(key string, record []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.records[key] = testRecord{bytes.Clone(record), time.Now().Add(time.Hour)}
 }
 
-// begin counts a call and does what it has to do first.
+// begin counts a call and applies the method's fault.
 func (r *testRecords) begin(ctx context.Context, method string) error {
 	r.mu.Lock()
 	r.counts[method]++

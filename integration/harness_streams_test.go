@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// streamApp is an application with streams. Those that tick send a line again and
-// again; the quiet ones send one line, and no more.
+// streamApp is an application with streams. Most of them send a line at intervals. The quiet
+// ones send only one line.
 type streamApp struct {
-	open atomic.Int64 // streams that the application holds open
+	open atomic.Int64 // streams that are open at the application
 }
 
 // serveStreams makes the application of a harness serve streams.
@@ -74,7 +74,7 @@ func (a *streamApp) serveWebSocket(w http.ResponseWriter, tick time.Duration) {
 	})
 }
 
-// tick sends until it cannot, or the stream is over.
+// tick calls send at intervals until it fails or the stream ends.
 func (a *streamApp) tick(every time.Duration, over <-chan struct{}, send func() error) {
 	a.open.Add(1)
 	defer a.open.Add(-1)
@@ -92,14 +92,14 @@ type stream struct {
 	t     testing.TB
 	name  string
 	conn  net.Conn
-	lines atomic.Int64 // that have come
+	lines atomic.Int64 // lines received
 	ended chan struct{}
 }
 
 // streamKind is a way to open a stream.
 type streamKind struct {
 	name, path string
-	header     string // lines
+	header     string // more header lines
 	quiet      bool
 }
 
@@ -117,7 +117,7 @@ var (
 	}
 )
 
-// streamTLS resumes TLS sessions, which saves much where there are many streams.
+// streamTLS resumes TLS sessions, which saves time when there are many streams.
 var streamTLS = &tls.Config{InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(0)}
 
 // stream opens a stream with cookies.
@@ -166,7 +166,7 @@ func (s *stream) ends(why string) {
 	}
 }
 
-// goesOn expects the stream to be open for as long as others take to end.
+// goesOn expects the stream to stay open for as long as others take to end.
 func (s *stream) goesOn(why string) {
 	s.t.Helper()
 	select {

@@ -24,12 +24,12 @@ import (
 
 const rpURL = "https://rp.test"
 
-// patience is how long requests of a harness wait for what makes no difference
-// to them: a busy machine is no slow provider.
+// patience is the timeout of requests in tests where the duration does not matter, long enough
+// for a busy machine.
 const patience = time.Minute
 
-// harness is a real Caddy configuration, provisioned from a Caddyfile, behind a TLS
-// listener of the test's own: no ports, so harnesses run in parallel.
+// harness is a real Caddy configuration, provisioned from a Caddyfile. The test's own TLS
+// listener serves it, without fixed ports, so harnesses run in parallel.
 type harness struct {
 	t        *testing.T
 	app      *oidcrp.App
@@ -40,12 +40,12 @@ type harness struct {
 	storage  string
 	logFile  string
 	upstream *echo
-	traced   func(http.Handler) http.Handler // begins spans, if it is set before a request
-	underway atomic.Int64                    // requests that the handlers have not returned from
+	traced   func(http.Handler) http.Handler // starts spans, if set before a request
+	underway atomic.Int64                    // requests whose handlers have not returned
 	ending   sync.Once
 }
 
-// echo is the application behind the site: it counts requests, and shows what it got.
+// echo is the application behind the site. It counts requests and records the last one.
 type echo struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -80,16 +80,15 @@ func (e *echo) count() int {
 	return e.hits
 }
 
-// got is what the application received last.
+// got returns the header and address of the last request.
 func (e *echo) got() (http.Header, string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.last, e.lastAt
 }
 
-// newHarness provisions a site. In the text, {upstream} is the application's
-// address; the site is https://rp.test. globals are lines of the global option
-// block.
+// newHarness provisions a site at https://rp.test. In the text, {upstream} stands for the
+// application's address. globals has lines of the global options.
 func newHarness(t *testing.T, site string, globals ...string) *harness {
 	return newHarnessAt(t, storageDir(t), `
 http://rp.test {
@@ -101,8 +100,8 @@ http://rp.test {
 `, globals...)
 }
 
-// storageDir is a folder that goes when the last write to it has come: what
-// works in the background ends a little later than a test.
+// storageDir returns a folder that is removed after the last write to it, because background
+// work ends a little later than a test.
 func storageDir(t *testing.T) string {
 	folder, err := os.MkdirTemp("", "oidc_rp")
 	if err != nil {
@@ -119,8 +118,8 @@ func storageDir(t *testing.T) string {
 	return folder
 }
 
-// newHarnessAt provisions whole sites over a storage that harnesses can share.
-// They live by the clock that the test has stopped, or by the system's.
+// newHarnessAt provisions complete sites on a storage that harnesses can share. They use the
+// clock that the test has stopped, or else the system's.
 func newHarnessAt(t *testing.T, storage, sites string, globals ...string) *harness {
 	t.Helper()
 	its := clock.New()
@@ -130,7 +129,7 @@ func newHarnessAt(t *testing.T, storage, sites string, globals ...string) *harne
 	return newHarnessOn(t, its, storage, sites, globals...)
 }
 
-// newHarnessOn does that by a clock that is set already.
+// newHarnessOn is like newHarnessAt, with a clock that is already set.
 func newHarnessOn(t *testing.T, its *clock.Clock, storage, sites string, globals ...string) *harness {
 	t.Helper()
 	r := &harness{t: t, clock: its, storage: storage, logFile: filepath.Join(t.TempDir(), "log"), upstream: newEcho(t)}
@@ -197,7 +196,7 @@ func newHarnessOn(t *testing.T, its *clock.Clock, storage, sites string, globals
 	return r
 }
 
-// handler is what Caddy serves: all sites of one address.
+// handler returns the handler of Caddy's server, which serves all sites of one address.
 func (r *harness) handler() http.Handler {
 	for _, server := range r.http.Servers {
 		return server
@@ -206,7 +205,7 @@ func (r *harness) handler() http.Handler {
 	return nil
 }
 
-// handlers are the handlers of all sites, wherever they stand in a site.
+// handlers returns the plugin's handlers of all sites, wherever they are in a site.
 func (r *harness) handlers() (all []*oidcrp.Handler) {
 	var in func(routes caddyhttp.RouteList)
 	in = func(routes caddyhttp.RouteList) {
@@ -236,13 +235,13 @@ func (r *harness) handlers() (all []*oidcrp.Handler) {
 	return all
 }
 
-// end ends the site as a process ends.
+// end stops the site as the end of a process does.
 func (r *harness) end() {
 	r.server.Close()
 	r.cleanUp()
 }
 
-// cleanUp gives back what the configuration took, as Caddy does after a reload.
+// cleanUp releases the configuration, as Caddy does after a reload.
 func (r *harness) cleanUp() {
 	r.t.Helper()
 	r.ending.Do(func() {
@@ -253,16 +252,16 @@ func (r *harness) cleanUp() {
 	})
 }
 
-// release lets go of the configuration: what cleanups of parallel tests refer to stays
-// in memory until all tests have ended.
+// release drops references to the configuration. Otherwise it would stay in memory until all
+// parallel tests have ended, because their cleanups refer to it.
 func (r *harness) release() {
 	r.app, r.http, r.ctx, r.server, r.traced = nil, nil, caddy.Context{}, nil, nil
 }
 
-// at sets the time that the harness lives by.
+// at sets the clock of the harness.
 func (r *harness) at(now func() time.Time) { r.clock.Set(now) }
 
-// work has background work done now, which is otherwise done at intervals.
+// work runs background work now that otherwise runs at intervals.
 func (r *harness) work(name string) {
 	r.t.Helper()
 	if r.clock.Run(r.t.Context(), name) == 0 {
@@ -270,9 +269,9 @@ func (r *harness) work(name string) {
 	}
 }
 
-// logs is all that was logged, access logs apart. A large response can be read
-// before its handler returns, so logs waits for what handlers log at the end: but
-// not for ever, since a test may hold a request.
+// logs returns everything that was logged, except access logs. A large response can arrive
+// before its handler returns, so logs waits for the handlers, which may log at the end. The wait
+// has a limit, because a test may hold a request.
 func (r *harness) logs() string {
 	for end := time.Now().Add(10 * time.Second); r.underway.Load() > 0 && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
@@ -284,8 +283,8 @@ func (r *harness) logs() string {
 	return string(text)
 }
 
-// newOP is an honest provider that signs in alice and knows the site's
-// redirect URI. It lives by the clock of the test, as a harness does.
+// newOP returns an honest provider that signs in alice and knows the site's redirect URI. It
+// uses the clock of the test, as a harness does.
 func newOP(t *testing.T, options ...oidctest.Option) *oidctest.Provider {
 	if stands := clockOf(t); stands != nil {
 		options = append([]oidctest.Option{oidctest.Now(stands.now)}, options...)
@@ -296,7 +295,7 @@ func newOP(t *testing.T, options ...oidctest.Option) *oidctest.Provider {
 	return p
 }
 
-// options are the provider options of a site for a provider of ours.
+// options returns the options of a site for a test provider.
 func options(p *oidctest.Provider) string {
 	return fmt.Sprintf(`
 issuer %s
@@ -305,16 +304,14 @@ client_secret %q
 `, p.Issuer(), p.Client().ID, p.Client().Secret)
 }
 
-// optionsOfIssuer are the options for an issuer that is not where the provider's
-// metadata is.
+// optionsOfIssuer returns the options for an issuer whose metadata is at another address.
 func optionsOfIssuer(p *oidctest.Provider, issuer string) string {
 	return strings.Replace(options(p), "issuer "+p.Issuer(), `
 issuer `+issuer+`
 configuration_url `+p.URL(oidctest.Discovery), 1)
 }
 
-// protectedBy is the directive of a site for a provider of ours, with more lines
-// of options.
+// protectedBy returns the directive of a site for a test provider, with more options.
 func protectedBy(p *oidctest.Provider, more ...string) string {
 	return `
 oidc_rp {

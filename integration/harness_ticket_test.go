@@ -6,14 +6,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// What a ticket consists of, as released versions write it.
+// These are the parts of a ticket in the format of released versions.
 const (
 	ticketVersion = 1
 	sessionFolder = "session/"
 )
 
-// ticket is what a cookie holds for a session in a store, read and written by
-// the tests themselves.
+// ticket is the content of a cookie for a session in a store. The tests read and write it on
+// their own.
 type ticket struct {
 	secret seal.RecordSecret
 	name   string // of the record
@@ -24,12 +24,12 @@ func newTicket(secret seal.RecordSecret) (*ticket, error) {
 	return &ticket{secret, sessionFolder + name}, err
 }
 
-// seal returns the ticket as a cookie.
+// seal returns the ticket as the value of a cookie.
 func (t *ticket) seal(ring *seal.Ring) string {
 	return chunk(ring.Seal(seal.ForTicket, atRP.sessionAAD, append([]byte{ticketVersion}, t.secret[:]...)))
 }
 
-// session returns the session of a record.
+// session returns the session in a record.
 func (t *ticket) session(record []byte) (opened session.Session, err error) {
 	plain, err := t.secret.Open(atRP.sessionAAD, record)
 	if err == nil {
@@ -38,7 +38,7 @@ func (t *ticket) session(record []byte) (opened session.Session, err error) {
 	return opened, err
 }
 
-// ticketOf is the ticket that a browser's cookie is.
+// ticketOf returns the ticket in a browser's cookie.
 func (r *harness) ticketOf(b *browser) *ticket {
 	ring := r.ring()
 	plain, _, err := ring.Open(seal.ForTicket, atRP.sessionAAD, b.cookies()["__Host-oidc_rp"][1:])
@@ -54,7 +54,7 @@ func (r *harness) ticketOf(b *browser) *ticket {
 	return t
 }
 
-// chunk is a value as a cookie of one chunk.
+// chunk returns a value as a cookie of one chunk.
 func chunk(value string) string {
 	chunks, _ := cookie.Split(value, 1)
 	return chunks[0]

@@ -9,8 +9,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 )
 
-// spans has the harness trace its requests, as Caddy's handler tracing does, and
-// returns where their spans are.
+// spans makes the harness trace its requests, as Caddy's tracing handler does, and returns the
+// recorder of the spans.
 func (r *harness) spans() *tracetest.SpanRecorder {
 	recorder := tracetest.NewSpanRecorder()
 	tracer := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder)).Tracer("caddy")
@@ -24,7 +24,7 @@ func (r *harness) spans() *tracetest.SpanRecorder {
 	return recorder
 }
 
-// ended are the spans of ours, each as its name and its attributes in their order.
+// ended returns this plugin's spans, sorted, each as its name and its attributes in order.
 func ended(recorder *tracetest.SpanRecorder) (all []string) {
 	for _, span := range recorder.Ended() {
 		if !strings.HasPrefix(span.Name(), "oidc_rp.") {

@@ -12,8 +12,7 @@ import (
 	"time"
 )
 
-// tunnelApp is an application that answers 101 to anything, and then sends back
-// every line.
+// tunnelApp is an application that responds to every request with 101 and then echoes each line.
 type tunnelApp struct {
 	net.Listener
 	mu   sync.Mutex
@@ -63,7 +62,7 @@ func (a *tunnelApp) serve(conn net.Conn) {
 	}
 }
 
-// got is the request that the application received last, and nil after that.
+// got returns the last request, and nil when called again.
 func (a *tunnelApp) got() *http.Request {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -72,7 +71,7 @@ func (a *tunnelApp) got() *http.Request {
 	return r
 }
 
-// received is got where there has to be a request.
+// received is like got, but there must be a request.
 func (a *tunnelApp) received(t testing.TB, what string) *http.Request {
 	t.Helper()
 	r := a.got()
@@ -82,7 +81,7 @@ func (a *tunnelApp) received(t testing.TB, what string) *http.Request {
 	return r
 }
 
-// receivedNone expects that no request has come.
+// receivedNone expects no request.
 func (a *tunnelApp) receivedNone(t testing.TB, what string) {
 	t.Helper()
 	if r := a.got(); r != nil {
@@ -90,8 +89,8 @@ func (a *tunnelApp) receivedNone(t testing.TB, what string) {
 	}
 }
 
-// upgraded sends the lines of a request as they are and reports whether its connection
-// became a tunnel to the application.
+// upgraded sends the lines of a request unchanged and reports whether the connection became a
+// tunnel to the application.
 func upgraded(t *testing.T, r *harness, lines ...string) (status int, tunnelled bool) {
 	t.Helper()
 	conn, err := tls.Dial("tcp", r.server.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
@@ -115,8 +114,8 @@ func upgraded(t *testing.T, r *harness, lines ...string) (status int, tunnelled 
 	return answer.StatusCode, strings.TrimSpace(line) == "over the tunnel"
 }
 
-// upgradeRig is a site with a public route, a private rest, preflights, a part that
-// the guard does not cover, and error pages of the application's.
+// upgradeRig returns a site with a public route, private pages, preflights that pass, a part
+// that the guard does not cover, and error pages of the application.
 func upgradeRig(t *testing.T) (*harness, *tunnelApp, *browser) {
 	a := newTunnel(t)
 	op := newOP(t)

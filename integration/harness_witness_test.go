@@ -13,19 +13,18 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// witness is a browser that holds every answer of ours to what must always be
-// so, whatever a provider does: the invariants I2 to I5 and I8 of the
-// conformance tables, and what S25, S27 and S32 say of cookies and redirects.
+// witness is a browser that checks rules on every response of the site, whatever the provider
+// does: on headers, redirects, cookies, bodies and the log.
 type witness struct {
 	*browser
 	r      *harness
 	op     *oidctest.Provider
 	origin string
-	// secrets are the values of our cookies, which no log may hold (I5).
+	// secrets are the values of the site's cookies, which must not be in the log.
 	secrets map[string]bool
-	// opened: an answer has set a session's cookie.
+	// opened reports whether a response has set a session cookie.
 	opened bool
-	// name is who the application saw at last.
+	// name is the user that the application saw last.
 	name string
 }
 
@@ -33,9 +32,8 @@ func (r *harness) witness(op *oidctest.Provider, origin string) *witness {
 	return &witness{browser: r.browser(), r: r, op: op, origin: origin, secrets: make(map[string]bool)}
 }
 
-// walk opens a page, goes where it leads, and looks at each answer on the way.
-// It ends before a home page that is to tell of an error, so that whether the
-// application was asked can still be seen.
+// walk opens a page, follows redirects and checks each response. It stops before the home page
+// with an error code, so that the test can still tell whether the application was called.
 func (w *witness) walk(address string) *visited {
 	w.t.Helper()
 	for range 12 {
@@ -57,7 +55,7 @@ func (w *witness) absolute(address string) string {
 	return address
 }
 
-// hold holds an answer to the invariants, if it is one of ours.
+// hold checks a response of the site.
 func (w *witness) hold(p *visited) {
 	w.t.Helper()
 	if !strings.HasPrefix(p.url, w.origin+"/") {
@@ -72,7 +70,7 @@ func (w *witness) hold(p *visited) {
 	w.holdBody(p)
 }
 
-// holdHeader is I4.
+// holdHeader checks the security headers of a response that is not the application's.
 func (w *witness) holdHeader(p *visited) {
 	w.t.Helper()
 	for name, want := range map[string]string{
@@ -93,13 +91,12 @@ func (w *witness) holdHeader(p *visited) {
 	lacks(w.t, p.url+": the policy", policy, "unsafe")
 }
 
-// within is I3's form of an address on this site: a path of visible ASCII that
-// no browser takes for another host. What follows from the second character is
-// looked at by itself.
+// within matches an address on this site: a path of visible ASCII that no browser resolves to
+// another host. The second character has its own class, because it must be neither / nor \.
 var within = regexp.MustCompile(`^/([!-.0-\[\]-~][!-\[\]-~]*)?$`)
 
-// holdLocation is I3 and S27: redirects lead to the provider's own endpoint or
-// stay here, and never make a browser send a form again.
+// holdLocation checks that redirects lead to an endpoint of the provider or stay on the site,
+// and that none makes a browser send a form again.
 func (w *witness) holdLocation(p *visited) {
 	w.t.Helper()
 	locations := p.Header.Values("Location")
@@ -129,7 +126,7 @@ func (w *witness) holdLocation(p *visited) {
 	equal(w.t, p.url+": the origin of the redirect", u.Scheme+"://"+u.Host, w.origin)
 }
 
-// holdCookies is S25 and S32, and notes whether a session was opened (I2).
+// holdCookies checks the attributes of cookies, and notes whether a session was opened.
 func (w *witness) holdCookies(p *visited) {
 	w.t.Helper()
 	seen := make(map[string]bool)
@@ -157,7 +154,7 @@ func (w *witness) holdCookies(p *visited) {
 		}
 		equal(w.t, name+": Path", c.Path, path)
 		if c.Value == "" || c.MaxAge < 0 {
-			continue // it takes one away
+			continue // it removes a cookie
 		}
 		w.secrets[c.Value] = true
 		if !strings.HasPrefix(c.Name, "__Host-oidc_rp_tx_") {
@@ -166,11 +163,11 @@ func (w *witness) holdCookies(p *visited) {
 	}
 }
 
-// errorID is what an error page shows to be found in the log.
+// errorID matches the ID on an error page, which is also in the log.
 var errorID = regexp.MustCompile(` · ([0-9a-f]{8})</p>`)
 
-// holdBody is I8, and I5 for pages: they say nothing that a provider or a
-// request has said. The lies of the tables carry the word canary.
+// holdBody checks that a page shows nothing that the provider or a request sent, and that the ID
+// of an error page is in the log. The lies of the conformance rows contain the word canary.
 func (w *witness) holdBody(p *visited) {
 	w.t.Helper()
 	for _, canary := range append(w.op.Canaries(), "canary", "<script", "javascript:") {
@@ -179,7 +176,7 @@ func (w *witness) holdBody(p *visited) {
 		}
 	}
 	if p.StatusCode < 400 || !strings.Contains(p.Header.Get("Content-Type"), "html") || strings.Contains(p.url, "auth_error=") {
-		return // an error in an address has an id in the log already
+		return // the log already has the ID of an error in an address
 	}
 	id := errorID.FindStringSubmatch(p.body)
 	if id == nil {
@@ -188,7 +185,7 @@ func (w *witness) holdBody(p *visited) {
 	contains(w.t, p.url+": the log", w.r.logs(), id[1])
 }
 
-// holdLogs is I5: nothing of a login that lets anybody in is in the log.
+// holdLogs checks that the log contains none of the secrets of a login.
 func (r *harness) holdLogs(op *oidctest.Provider, witnesses ...*witness) {
 	r.t.Helper()
 	logs := r.logs()
@@ -203,8 +200,8 @@ func (r *harness) holdLogs(op *oidctest.Provider, witnesses ...*witness) {
 	}
 }
 
-// TestInvariantOfLocations holds that the form of I3 is what it says: a test of
-// redirects that lets everything pass would prove nothing.
+// TestInvariantOfLocations tests the expression for redirects, because one that matches
+// everything would prove nothing.
 func TestInvariantOfLocations(t *testing.T) {
 	t.Parallel()
 	for location, want := range map[string]bool{
