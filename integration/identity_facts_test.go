@@ -8,8 +8,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// Rules about the sign-in hold by the ID token of the login, and a session from
-// before the rule leads to one quiet login, since its own was not asked for it.
+// Rules about the sign-in are judged by the ID token of the login. If a session is older
+// than such a rule, its own login did not request what the rule needs, so one silent login
+// follows.
 func TestFactsOfTheSignIn(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -43,7 +44,7 @@ func TestFactsOfTheSignIn(t *testing.T) {
 						response[name] = value
 					}
 				}
-				// Userinfo cannot vouch for any of it.
+				// The rules ignore what userinfo says about the sign-in.
 				l.UserInfo.Claims = func(c map[string]any) {
 					c["amr"], c["acr"], c["acrs"], c["tid"], c["scope"] = []string{"otp"}, "gold", "c1", "t-1", "read"
 				}
@@ -76,8 +77,8 @@ http://rp.test {
 	}
 }
 
-// Threat D6: a refreshed ID token takes away what it does not repeat, and gives
-// nothing.
+// A refreshed ID token can take away facts about the sign-in that it does not repeat, and
+// never adds any.
 func TestARefreshTakesFactsOfTheSignInAway(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -113,7 +114,7 @@ func TestARefreshTakesFactsOfTheSignInAway(t *testing.T) {
 	}
 }
 
-// Threat D8: what a refreshed ID token leaves out pardons no one.
+// A deny rule still refuses a user whose refreshed ID token omits what the rule looks at.
 func TestARefreshPardonsNoOne(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -154,8 +155,8 @@ func TestARefreshPardonsNoOne(t *testing.T) {
 	}
 }
 
-// A session from before a rule, which keeps less than the rule needs, leads to one
-// quiet login.
+// A session that is older than a rule and lacks a claim that the rule needs leads to one
+// silent login.
 func TestARuleAboutAClaimThatSessionsDoNotKeep(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ name, keeps, rule string }{

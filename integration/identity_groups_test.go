@@ -10,9 +10,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// Group synchronization cuts at sign-in: a session with thousands of groups at the
-// provider is as small as one with those that exist here, and holds no claim with
-// the others unless something names it.
+// The groups option filters groups at sign-in: a session with thousands of groups at the
+// provider is as small as one with only those that the option lists, and it keeps a claim
+// with all of them only if the configuration names that claim.
 func TestOnlySomeGroupsExistHere(t *testing.T) {
 	t.Parallel()
 	many := []any{"admins", "Staff Members"}
@@ -77,8 +77,8 @@ oidc_rp {
 	}
 }
 
-// A refresh cuts the new groups as a sign-in does, whether they come in a new ID
-// token or from userinfo.
+// A refresh filters new groups as a sign-in does, whether they come in a new ID token or
+// from userinfo.
 func TestARefreshCutsGroupsAsASignInDoes(t *testing.T) {
 	t.Parallel()
 	for _, place := range []string{"the ID token", "userinfo"} {
@@ -133,8 +133,8 @@ http://rp.test {
 	}
 }
 
-// A configuration that reads users in another way does not take the sessions of the
-// one before: groups that were dropped then could be missing now, or the other way
+// A session of one configuration does not count for another one that reads users in a
+// different way: groups that were filtered out then could be missing now, or the other way
 // round.
 func TestAReloadThatReadsUsersOtherwiseAsksAgain(t *testing.T) {
 	t.Parallel()

@@ -9,8 +9,8 @@ import (
 )
 
 // corpAndPartners is a site with the default provider corp and the provider partners,
-// whose application receives who the user is. more are options of either provider by
-// its id, and of the site.
+// whose application receives who the user is. more holds further options of each provider
+// by its id, and those of the site.
 func corpAndPartners(t *testing.T, more map[string]string) (r *harness, ops map[string]*oidctest.Provider) {
 	t.Helper()
 	ops = make(map[string]*oidctest.Provider)
@@ -43,16 +43,14 @@ http://rp.test {
 `), ops
 }
 
-// Threat D1, issue 9: whatever a provider sends, it names no user, group or address
-// of another one.
+// Nothing that a provider sends can name a user, group or address of another provider.
 func TestNoProviderCanNameWhatIsAnothers(t *testing.T) {
 	t.Parallel()
 	hostile := []any{"admins", "corp/admins", "partners/admins", "%2F", "a,b", "Admins", "admins "}
 	for _, row := range []struct {
 		name, corp, partners string
 		groups               []any
-		// What the application receives of a user of either provider; empty for
-		// nothing.
+		// The groups that the application receives for a user of each provider; empty for none.
 		ofCorp, ofPartners string
 		corpIsAdmin        bool
 		partnerIsAdmin     bool
@@ -106,8 +104,8 @@ func TestNoProviderCanNameWhatIsAnothers(t *testing.T) {
 	}
 }
 
-// An address outside of a provider's domains counts as unverified, and so does one
-// that nothing vouches for.
+// An address outside of a provider's domains counts as unverified, and so does an address
+// that the provider has not verified.
 func TestAddressesThatAProviderIsBelievedFor(t *testing.T) {
 	t.Parallel()
 	r, ops := corpAndPartners(t, map[string]string{
@@ -148,14 +146,14 @@ func TestAddressesThatAProviderIsBelievedFor(t *testing.T) {
 	}
 }
 
-// Issue 9: what one provider sends never satisfies a rule that names a user, group,
-// domain or tenant of another, however it is spelled.
+// Nothing that a provider sends satisfies a rule that names a user, group, domain or
+// tenant of another provider, however it is spelled.
 func TestRulesTellProvidersApart(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name, rule, corp, partners string
 		claims                     string // of the ID tokens of both
-		ofCorp, ofPartners         bool   // whose user enters
+		ofCorp, ofPartners         bool   // whether the user of each provider is let in
 	}{
 		{name: "a group", rule: "require group admins", claims: `{"groups": ["admins"]}`, ofCorp: true},
 		{name: "a group of the other provider", rule: "require group partners/admins", claims: `{"groups": ["admins"]}`, ofPartners: true},

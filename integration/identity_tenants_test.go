@@ -8,8 +8,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// tenantOP is a provider whose issuer stands for many tenants, and the options of a
-// site for it. in chooses the tenant that tokens are of.
+// tenantOP returns a provider whose issuer is a template for many tenants, and the options
+// of a site for it. The function in sets the tenant of the tokens.
 func tenantOP(t *testing.T) (op *oidctest.Provider, lines string, in func(tenant string)) {
 	t.Helper()
 	op = newOP(t, oidctest.NoIss())
@@ -27,8 +27,8 @@ func tenantOP(t *testing.T) (op *oidctest.Provider, lines string, in func(tenant
 	configuration_url `+op.URL(oidctest.Discovery), 1), in
 }
 
-// Only users of the tenants that the configuration names sign in, and no tenant
-// names a group of another.
+// Only users of the tenants that the configuration names sign in, and a group of one
+// tenant never has the name of a group of another.
 func TestTenants(t *testing.T) {
 	t.Parallel()
 	op, lines, in := tenantOP(t)
@@ -75,7 +75,7 @@ http://rp.test {
 	}
 }
 
-// Without local names, groups of two tenants are two.
+// Without local names, groups of the same name in two tenants have different names here.
 func TestGroupsOfTwoTenantsAreTwo(t *testing.T) {
 	t.Parallel()
 	_, lines, in := tenantOP(t)
@@ -97,8 +97,8 @@ oidc_rp {
 	}
 }
 
-// An ID token may have other audiences if they are known, else if azp says that it
-// is for this client.
+// An ID token may have other audiences if the option audiences lists them. Without that
+// option, azp must name this client.
 func TestAudiences(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

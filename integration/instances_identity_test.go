@@ -206,8 +206,8 @@ http://rp.test {
 	check(t, b.get("/@app/auth/three/login"), "an unknown id").status(http.StatusNotFound)
 }
 
-// TestAUserOfOneInstanceIsAnonymousAtAnother: instances may guard the same
-// page with providers of their own.
+// TestAUserOfOneInstanceIsAnonymousAtAnother checks that two instances with different
+// providers may guard the same page.
 func TestAUserOfOneInstanceIsAnonymousAtAnother(t *testing.T) {
 	t.Parallel()
 	first, second := newOP(t), newOP(t)

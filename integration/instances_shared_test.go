@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// Fault A4. What one instance sends to its application, no client can send to another.
+// No client can send a header to an application that another instance of the site uses to
+// tell its own application who the user is.
 func TestInstancesOfASiteShareIdentityHeaders(t *testing.T) {
 	t.Parallel()
 	r := newHarnessAt(t, storageDir(t), strings.ReplaceAll(`
@@ -75,7 +76,7 @@ http://elsewhere.test {
 	}
 }
 
-// Fault A4. Each application gets no cookie of any instance of the configuration.
+// No application receives a cookie of any instance of the configuration.
 func TestInstancesShareCookieNames(t *testing.T) {
 	t.Parallel()
 	r := newHarnessAt(t, storageDir(t), strings.ReplaceAll(`
@@ -110,7 +111,7 @@ http://rp.test:8443 {
 	}
 }
 
-// Fault A4. A cookie named app_1 is no chunk of app.
+// A cookie named app_1 that belongs to another instance is not taken for a chunk of app.
 func TestACookieThatLooksLikeAChunkIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -156,7 +157,8 @@ http://rp.test {
 	}
 }
 
-// Fault A4. Names that would be taken for logins of another instance are refused at load.
+// Cookie names that would be taken for a helper cookie of another instance, such as its
+// logins in progress, are refused at load.
 func TestCookieNamesThatCollideAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"app_tx_1", "app_hint", "app_again", "app_tx_"} {
@@ -188,7 +190,8 @@ http://localhost:` + port + ` {
 	}
 }
 
-// Fault A9. Applications obey headers that name another address or method.
+// Some applications obey headers that name another address or method. The guard removes
+// them where its decision depends on the address or method.
 func TestHeadersThatNameAnotherAddressAreRemoved(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
@@ -279,7 +282,7 @@ func TestHeadersThatNameAnotherAddressAreRemoved(t *testing.T) {
 		header, _ := r.upstream.got()
 		for _, key := range sent {
 			if !row.removed && strings.Count(key, "-") == 0 {
-				continue // Caddy itself keeps it back
+				continue // Caddy itself removes it
 			}
 			equal(t, name+": "+key+" is removed", header[http.CanonicalHeaderKey(key)] == nil, row.removed)
 			equal(t, name+": X-Kept", header.Get("X-Kept"), "1")
@@ -287,7 +290,7 @@ func TestHeadersThatNameAnotherAddressAreRemoved(t *testing.T) {
 	}
 }
 
-// Fault A4: instances for error pages are on the site as well.
+// Instances in handle_errors are part of the site as well.
 func TestInstancesForErrorsShareWhatNoClientMaySend(t *testing.T) {
 	t.Parallel()
 	for _, site := range []string{"http://rp.test", ":80"} {

@@ -12,8 +12,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// A user who leaves the file is anonymous within seconds, and comes back with the
-// same session; without the file, its last content counts for an hour.
+// A user who is removed from the file is anonymous within seconds, and has the same
+// session again when the file lists them again. If the file is missing, its last content
+// counts for an hour.
 func TestKnownUsersOfAFile(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)

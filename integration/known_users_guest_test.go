@@ -18,7 +18,7 @@ import (
 
 func init() { caddy.RegisterModule(guestbook{}) }
 
-// guestbook is a directory that is not one of this project's.
+// guestbook is a directory module from outside of this project.
 type guestbook struct {
 	Guests []string `json:"guests,omitempty"`
 	Closed bool     `json:"closed,omitempty"`

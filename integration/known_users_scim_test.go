@@ -13,12 +13,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// people is a SCIM server that users join and leave.
+// people is a SCIM server whose users a test adds and removes.
 type people struct {
 	*httptest.Server
 	mu     sync.Mutex
 	known  map[string]bool
-	status int // if it is not zero, of all answers
+	status int // of all responses, unless it is zero
 	asked  map[string]int
 }
 
@@ -55,7 +55,7 @@ func (p *people) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// set says who is known and how the server answers from now on.
+// set says whether a user is known, and the status of all responses from now on.
 func (p *people) set(name string, known bool, status int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -119,8 +119,8 @@ func TestASCIMServerSaysWhoSignsIn(t *testing.T) {
 	}
 }
 
-// The session of a user who leaves the directory is anonymous within the cache
-// time, also while the user is busy, and is back when the user is.
+// The session of a user who leaves the directory is anonymous within the cache time, even
+// if the user sends requests all the time. It counts again when the user is back.
 func TestAUserWhoLeavesTheSCIMServer(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -214,7 +214,7 @@ func TestASCIMServerThatIsDown(t *testing.T) {
 	}
 }
 
-// A reload forgets no answer: a server that is down keeps no user out.
+// A reload keeps cached answers, so a SCIM server that is down then locks no user out.
 func TestAReloadKeepsTheAnswersOfASCIMServer(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -232,8 +232,8 @@ func TestAReloadKeepsTheAnswersOfASCIMServer(t *testing.T) {
 	}
 }
 
-// Threats D3 and D4: a SCIM server is asked for plain names, which users of
-// different providers can share.
+// A SCIM server receives user names without the provider, which users of different
+// providers can share, so it answers for one provider only.
 func TestASCIMServerIsForOneProvider(t *testing.T) {
 	t.Parallel()
 	corp, partners := newOP(t), newOP(t)

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// whoSees is an application that shows who the site says is there.
+// whoSees is a site whose application shows the user that the site passes on.
 const whoSees = `
 http://rp.test {
 	oidc_rp %s {
@@ -65,8 +65,8 @@ func TestOnlyKnownUsersSignIn(t *testing.T) {
 	}
 }
 
-// withoutAlice signs alice in at a site that knows her, and takes her browser to a
-// reloaded site that does not know her any more.
+// withoutAlice signs alice in at a site that knows her, and moves her browser to a
+// reloaded site that no longer does.
 func withoutAlice(t *testing.T, op *oidctest.Provider, mode, more string) (*harness, *browser) {
 	t.Helper()
 	storage := storageDir(t)
@@ -143,7 +143,8 @@ func TestTheSessionOfARemovedUserIsAnonymous(t *testing.T) {
 	})
 }
 
-// The neighbour serves the callback of a guard whose directory does not know alice.
+// An instance that knows alice and one that does not share a session without a redirect
+// loop.
 func TestASiblingThatKnowsMoreUsersIsNoLoop(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -176,7 +177,7 @@ http://rp.test {
 	}
 }
 
-// Threat D3: users of several providers share no names.
+// Users of different providers share no names.
 func TestKnownUsersOfSeveralProviders(t *testing.T) {
 	t.Parallel()
 	corp, partners := newOP(t), newOP(t)
@@ -269,7 +270,8 @@ func TestDirectoriesThatCannotBeLoaded(t *testing.T) {
 	}
 }
 
-// A refresh can bring another name: it counts for the request that waited for it.
+// A refresh can bring another name, which is looked up for the request that waited for the
+// refresh.
 func TestANameThatARefreshBringsIsLookedUp(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -356,7 +358,8 @@ func TestDirectoriesInJSONThatCannotBeLoaded(t *testing.T) {
 	}
 }
 
-// At a provider where everyone has an account, known_users says who may enter.
+// A provider where anyone can have an account needs known_users or a rule that says who
+// may enter.
 func TestKnownUsersLimitAProviderForTheWholeWorld(t *testing.T) {
 	t.Parallel()
 	for known, ok := range map[string]bool{"": false, "known_users list alice@example.com": true} {

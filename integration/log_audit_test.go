@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// Fault D2.
+// Sign-ins and logouts are in the audit log with the user and the session.
 func TestAuditNamesWhoSignsInAndOut(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -27,7 +27,8 @@ func TestAuditNamesWhoSignsInAndOut(t *testing.T) {
 	holdFields(t, r.lastAudited("signed_out"), alice(op, map[string]any{"msg": "signed out", "session": signedIn["session"], "via": "logout"}))
 }
 
-// Fault D2.
+// A logout by the provider is in the audit log without the provider's session id, since
+// whoever knows it can end the session.
 func TestAuditOfLogoutsByTheProvider(t *testing.T) {
 	t.Parallel()
 	for via, logout := range map[string]func(*logoutScene, *browser, oidctest.Issued){
@@ -60,7 +61,7 @@ func TestAuditOfLogoutsByTheProvider(t *testing.T) {
 	}
 }
 
-// Fault D2.
+// A revocation by the admin API is in the audit log.
 func TestAuditOfARevocation(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -75,7 +76,7 @@ func TestAuditOfARevocation(t *testing.T) {
 	}
 }
 
-// Fault D2. A refused callback has its code, and the user where it is known.
+// A refused callback is in the audit log with its error code, and with the user if known.
 func TestAuditOfRefusals(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -94,7 +95,7 @@ oidc_rp {
 	differs(t, "the error id in the log", id, "")
 	check(t, p).shows(id)
 	user := op.User("alice")
-	for i := range 4000 { // of different words, which compression cannot make small
+	for i := range 4000 { // of different values, which hardly compress
 		user.Claims[fmt.Sprintf("claim_%d", i)] = fmt.Sprintf("%x", i*7919)
 	}
 	op.SetUser("alice", user)
@@ -102,7 +103,8 @@ oidc_rp {
 	holdFields(t, r.lastAudited("refused"), alice(op, map[string]any{"code": "session_too_large"}))
 }
 
-// Fault D2. Whose sign-in did not work is known once the ID token was checked.
+// After the ID token is verified, a refusal names its subject even if there is no user
+// name.
 func TestAuditOfARefusalAfterTheIDToken(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -117,7 +119,8 @@ oidc_rp {
 	holdFields(t, r.lastAudited("refused"), map[string]any{"user": "", "subject": op.Issued().Subject, "provider": "default", "client_ip": "127.0.0.1"})
 }
 
-// Threat D38. Names are fields, bounded, and what acts on a terminal is escaped.
+// Names in the log are limited in length, and characters that could act on a terminal are
+// escaped.
 func TestLoggedNames(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
@@ -134,7 +137,7 @@ func TestLoggedNames(t *testing.T) {
 	}
 }
 
-// Threat D38.
+// Many bad requests to the redirect URI write a limited number of lines to the audit log.
 func TestAFloodAtTheRedirectURILeavesFewLines(t *testing.T) {
 	const linesOfOneClient = 60 // in a minute
 	t.Parallel()

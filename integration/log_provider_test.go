@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// holdWords holds one line of the log to the provider's words.
+// holdWords checks that the last matching log line has the provider's own words.
 func (r *harness) holdWords(of, words map[string]string) {
 	r.t.Helper()
 	lines := r.logLines(of)
@@ -33,7 +33,7 @@ func (r *harness) holdWords(of, words map[string]string) {
 	lacks(r.t, "the message", message, "canary")
 }
 
-// Fault D1, report F4: how a token endpoint explains its failure.
+// The log shows how a token endpoint explains its failure.
 func TestTheTokenEndpointsWordsAreInTheLog(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -68,7 +68,7 @@ func TestTheTokenEndpointsWordsAreInTheLog(t *testing.T) {
 	}
 }
 
-// Fault D1: the parameters of an authorization response that is an error.
+// The log shows the error parameters of an authorization response.
 func TestTheAuthorizationEndpointsWordsAreInTheLog(t *testing.T) {
 	t.Parallel()
 	words := map[string]string{"provider_error": "invalid_scope", "provider_error_description": `AADSTS70011 \u202e <b>`, "provider_error_uri": "https://login.example/e"}
@@ -114,7 +114,7 @@ oidc_rp {
 	})
 }
 
-// Fault D1: the other endpoints of the back channel.
+// The log shows how the other endpoints of the back channel explain a failure.
 func TestTheWordsOfOtherEndpointsAreInTheLog(t *testing.T) {
 	t.Parallel()
 	const body = `{"error":"temporarily_unavailable","error_description":"AADSTS90033"}`
@@ -162,8 +162,8 @@ func TestTheWordsOfOtherEndpointsAreInTheLog(t *testing.T) {
 	})
 }
 
-// Fault E3, report F2: invalid_grant ends a session whatever its label and
-// status, and its words are in the log.
+// invalid_grant ends a session whatever its Content-Type and status are, and the log shows
+// it.
 func TestInvalidGrantEndsASessionUnderEveryLabel(t *testing.T) {
 	t.Parallel()
 	for _, label := range []string{"text/plain; charset=utf-8", "text/html", "application/x-www-form-urlencoded", "application/json; charset=odd", "-"} {
@@ -221,7 +221,7 @@ func TestARevocationThatFailsTellsTheProvidersWords(t *testing.T) {
 	}
 }
 
-// echoed refuses, and repeats all that it was sent.
+// echoed responds with an error that repeats everything in the request.
 func echoed(status int, code, description string) func(http.ResponseWriter, *http.Request) {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -238,8 +238,7 @@ func echoed(status int, code, description string) func(http.ResponseWriter, *htt
 	}
 }
 
-// Fault D1: a provider that repeats what it was sent brings no secret into the
-// log.
+// A provider that repeats what it receives brings no secret into the log.
 func TestAProviderThatRepeatsEverythingTellsNoSecrets(t *testing.T) {
 	t.Parallel()
 	for _, endpoint := range []oidctest.Endpoint{oidctest.Token, oidctest.UserInfo, oidctest.PushedRequest} {

@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// Fault C11: what a login asks for and keeps is the union over the instances.
+// A login requests and keeps everything that any instance of the site needs.
 func TestALoginKeepsWhatEveryInstanceNeeds(t *testing.T) {
 	t.Parallel()
 	for name, order := range map[string][]string{"endpoints first": {"endpoints", "guard"}, "guard first": {"guard", "endpoints"}} {
@@ -74,7 +74,7 @@ oidc_rp {
 	}
 }
 
-// reloaded are two configurations of one site, before and after a reload.
+// reloaded returns one site with two configurations, before and after a reload.
 func reloaded(t *testing.T, op *oidctest.Provider, before, after string) (*harness, *harness) {
 	storage := storageDir(t)
 	site := func(lines string) *harness {
@@ -91,8 +91,8 @@ http://rp.test {
 	return site(before), site(after)
 }
 
-// Fault C7: a session that was not asked for a claim or token that the new
-// configuration needs is renewed without a question.
+// A session that lacks a claim or token that the new configuration needs is renewed by a
+// silent login.
 func TestAReloadThatNeedsMoreReachesSessions(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct{ before, after, header, want string }{
@@ -145,8 +145,8 @@ func TestAReloadThatNeedsMoreReachesSessions(t *testing.T) {
 	}
 }
 
-// Fault C7: that the provider does not send a claim makes no session outdated, nor
-// does a reload that needs nothing new.
+// A claim that the provider does not send makes no session outdated after the one silent
+// login, and neither does a reload that needs nothing new.
 func TestWhatTheProviderDoesNotSendIsAskedForOnce(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
@@ -170,7 +170,7 @@ upstream {
 	}
 }
 
-// Fault C7: public routes serve an outdated session as it is.
+// Public routes serve an outdated session as it is.
 func TestOnPublicRoutesAnOutdatedSessionGoesOn(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
@@ -190,8 +190,8 @@ upstream {
 	}
 }
 
-// Fault C7: where the provider wants to see the user, or answers for another one,
-// one ordinary login follows.
+// If the provider has to interact with the user, or returns another user, one ordinary
+// login follows.
 func TestASilentLoginThatFailsIsFollowedByAnOrdinaryOne(t *testing.T) {
 	t.Parallel()
 	for _, code := range []string{"login_required", "interaction_required", "consent_required", "account_selection_required"} {
@@ -209,7 +209,7 @@ upstream {
 			op.Lie(func(l *oidctest.Faults) { l.Authorization.Error = code })
 			p := b.open("/page", op.URL(oidctest.Authorize)) // the silent one
 			p = b.get(p.location())
-			p = b.get(p.location()) // our callback
+			p = b.get(p.location()) // the callback
 			check(required{t}, p, "after "+string(code)).
 				status(http.StatusFound).
 				leadsWithout("prompt=none").
@@ -239,8 +239,8 @@ upstream {
 	})
 }
 
-// Fault C7: of logins begun although a session is there, the third within a minute
-// is not begun; a logout clears the count, and so does time.
+// Of the logins that begin although there is a session, the third within a minute is
+// refused. A logout resets the count, and so does time.
 func TestLoginsBesideASessionAreCounted(t *testing.T) {
 	t.Parallel()
 	stop(t)
@@ -267,8 +267,8 @@ upstream {
 	}
 }
 
-// A callback of a public site leads home with an error, as all of its callbacks do,
-// when no further login may begin.
+// If no further login may begin, the callback of a public site redirects home with an
+// error, as it does for all other errors.
 func TestTheLastCountedLoginOfAPublicSiteLeadsHome(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
@@ -297,13 +297,13 @@ upstream {
 	op.Lie(func(l *oidctest.Faults) { l.Authorization.Error = "login_required" })
 	p := b.open("/page", op.URL(oidctest.Authorize)) // the second silent login
 	p = b.get(p.location())
-	p = b.get(p.location()) // our callback
+	p = b.get(p.location()) // the callback
 	check(t, p).status(http.StatusSeeOther)
 	equal(t, "the redirect", p.location(), rpURL+"/?auth_error=forbidden")
 }
 
-// Fault C11: another node may serve the callback with a configuration that needs
-// less; what the login was to bring is kept all the same.
+// A login keeps everything that it was begun for, even if the callback is served by a node
+// whose configuration needs less.
 func TestALoginKeepsWhatItWasBegunFor(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())

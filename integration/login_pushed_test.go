@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// A browser carries a reference, and nothing of what is asked for.
+// With pushed requests the browser carries a reference and none of the parameters.
 func TestPushedRequestsLeaveNothingInTheAddress(t *testing.T) {
 	t.Parallel()
 	for _, query := range []string{"", "tenant=a&v=1"} {
@@ -57,7 +57,7 @@ func sortedKeys(values url.Values) (names []string) {
 	return names
 }
 
-// An endpoint that is configured is used, whatever the metadata says of it.
+// A configured endpoint is used whatever the metadata says.
 func TestAConfiguredEndpointHasRequestsPushed(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.PushedRequests())
@@ -77,7 +77,8 @@ oidc_rp {
 	check(t, r.browser().open("/page")).body("application sees alice")
 }
 
-// That a provider offers it is no reason: it would be one more thing to fail.
+// Requests are not pushed merely because the provider offers it: pushing is one more step
+// that can fail.
 func TestRequestsAreNotPushedWhereTheyNeedNotBe(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -131,7 +132,7 @@ func TestPushedRequestsThatFail(t *testing.T) {
 			op.Lie(tc.lie)
 			timeout := "30s"
 			if tc.name == "nothing for a long time" {
-				timeout = "10s" // which passes once
+				timeout = "10s" // reached once
 			}
 			r := newHarness(t, `
 oidc_rp {
@@ -161,7 +162,7 @@ oidc_rp {
 	}
 }
 
-// The metadata of a provider that demands what it does not offer cannot serve.
+// Metadata that requires pushed requests and names no endpoint for them cannot be used.
 func TestARequirementWithoutAnEndpoint(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

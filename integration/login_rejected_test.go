@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// forgetful is a browser that drops the cookies whose names contain a part.
+// forgetful is a cookie jar that drops the cookies whose names have a suffix.
 type forgetful struct {
 	http.CookieJar
 	part string
@@ -30,7 +30,7 @@ func (j forgetful) SetCookies(u *url.URL, cookies []*http.Cookie) {
 
 func (b *browser) refuses(part string) { b.client.Jar = forgetful{b.jar, part} }
 
-// signsInFrom opens a page and goes to the provider and back, once.
+// signsInFrom opens a page, goes to the provider and stops after the callback.
 func (b *browser) signsInFrom(page string) *visited {
 	b.t.Helper()
 	answer := b.open(page, rpURL+"/@app/auth/default/code").location()
@@ -40,7 +40,8 @@ func (b *browser) signsInFrom(page string) *visited {
 	return b.get(answer)
 }
 
-// Fault C1, threat D31.
+// A browser that rejects the session cookie gets a page that says so instead of a redirect
+// loop. Scripts cannot begin further logins, and users can.
 func TestABrowserThatRefusesTheSessionGetsAPageThatSaysSo(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -93,7 +94,7 @@ func TestABrowserThatRefusesTheSessionGetsAPageThatSaysSo(t *testing.T) {
 	}
 }
 
-// Fault C1: a browser that refuses all cookies ends at the callback, as ever.
+// A browser that rejects all cookies gets an error page at the callback.
 func TestABrowserWithoutAnyCookiesEndsAtTheCallback(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -103,7 +104,7 @@ func TestABrowserWithoutAnyCookiesEndsAtTheCallback(t *testing.T) {
 	check(t, b.open("/page")).refused(errorcode.LoginExpired)
 }
 
-// Threat D31: honest people are not called that.
+// Users whose browser keeps cookies never see the page about rejected cookies.
 func TestHonestSignInsAreNoRejectedCookies(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -114,7 +115,7 @@ func TestHonestSignInsAreNoRejectedCookies(t *testing.T) {
 	`} {
 		r := newHarness(t, protectedBy(op, session))
 		b := r.browser()
-		for i := range 4 { // sign in, look, sign out
+		for i := range 4 { // sign in, open a page, sign out
 			check(required{t}, b.open("/page"), fmt.Sprintf("sign-in %d", i)).body("application sees alice")
 			b.get("/Special:UserLogout")
 		}
@@ -125,7 +126,7 @@ func TestHonestSignInsAreNoRejectedCookies(t *testing.T) {
 				t.Fatalf("sign-in %d: the mark is left after the logout", i)
 			}
 		}
-		for i := range 4 { // look, and lose the session's cookie
+		for i := range 4 { // open a page, and lose the session cookie
 			check(required{t}, b.open("/page"), fmt.Sprintf("sign-in %d", i)).body("application sees alice")
 			u, _ := url.Parse(rpURL)
 			b.jar.SetCookies(u, []*http.Cookie{{Name: "__Host-oidc_rp", Path: "/", MaxAge: -1}})
@@ -138,7 +139,8 @@ func TestHonestSignInsAreNoRejectedCookies(t *testing.T) {
 	}
 }
 
-// Threat D31: what a sibling plants is no mark.
+// A mark cookie that another site has planted has no effect, and applications never see
+// one.
 func TestAForgedMarkDecidesNothing(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

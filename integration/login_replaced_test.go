@@ -7,13 +7,12 @@ import (
 	"testing"
 )
 
-// Fault A4, last sentence. A new login ends the session whose cookie it
-// overwrites, also where that is another instance's, with another provider or
-// another place for its sessions.
+// A new login ends the session whose cookie it overwrites, even if that session belongs to
+// another instance with another provider or another store.
 func TestANewLoginEndsTheSessionOfAnotherInstanceThatItReplaces(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
-		name, one, two string // lines of the session blocks
+		name, one, two string // lines of the session block of each instance
 		replaced       bool
 	}{
 		{"both in cookies", "store cookie", "store cookie", true},
@@ -80,8 +79,8 @@ func TestANewLoginEndsTheSessionOfAnotherInstanceThatItReplaces(t *testing.T) {
 	}
 }
 
-// Contract 5.9. A logout that cannot be written clears the cookie and says
-// logout_failed, whichever instance of the site has the session.
+// A logout that cannot be saved clears the cookies and reports logout_failed, whichever
+// instance of the site has the session.
 func TestALogoutWhoseSessionAnotherInstanceCannotReadFails(t *testing.T) {
 	t.Parallel()
 	for _, at := range []string{"", "?from=one"} {
@@ -131,8 +130,8 @@ func TestALogoutWhoseSessionAnotherInstanceCannotReadFails(t *testing.T) {
 	}
 }
 
-// Of two instances one finds a session of the other, whose provider is switched
-// off: the logout ends it where it is kept.
+// One instance finds a session of another instance, whose provider is disabled. The logout
+// ends it in its own store.
 func TestALogoutEndsWhatAnotherInstanceKeepsElsewhere(t *testing.T) {
 	t.Parallel()
 	for _, stores := range [][2]string{{"memory", "cookie"}, {"cookie", "memory"}} {

@@ -11,7 +11,7 @@ import (
 
 const mfa = "claims `{\"id_token\":{\"acr\":{\"essential\":true,\"values\":[\"urn:mfa\"]}}}`"
 
-// demandingSite has an admin part that demands more than the rest.
+// demandingSite has an admin part that demands more of a sign-in than the rest.
 func demandingSite(op *oidctest.Provider, demands ...string) string {
 	block := `
 oidc_rp {
@@ -51,7 +51,7 @@ func proof(op *oidctest.Provider, acr string, ago time.Duration) {
 	})
 }
 
-// Fault A2 (a): what an instance demands is asked for on each request.
+// The demands of an instance are checked on each request.
 func TestASessionIsHeldToWhatAnInstanceDemands(t *testing.T) {
 	t.Parallel()
 	stop(t)
@@ -76,15 +76,15 @@ func TestASessionIsHeldToWhatAnInstanceDemands(t *testing.T) {
 	check(t, b.get("/"), "the rest after max_age").status(http.StatusOK)
 }
 
-// Fault A2 (b): the demands of the instance that began the login count, whichever
-// serves the callback.
+// A login is held to the demands of the instance that began it, whichever instance serves
+// the callback.
 func TestALoginIsHeldToWhatItWasBegunWith(t *testing.T) {
 	t.Parallel()
 	for name, say := range map[string]func(op *oidctest.Provider){
 		"another acr":                func(op *oidctest.Provider) { proof(op, "1", 0) },
 		"no acr":                     func(op *oidctest.Provider) { proof(op, "", 0) },
 		"an old auth_time":           func(op *oidctest.Provider) { proof(op, "urn:mfa", time.Hour) },
-		"an auth_time in the future": func(op *oidctest.Provider) { proof(op, "urn:mfa", -10*time.Minute) }, // Fault E11
+		"an auth_time in the future": func(op *oidctest.Provider) { proof(op, "urn:mfa", -10*time.Minute) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -104,8 +104,8 @@ func TestALoginIsHeldToWhatItWasBegunWith(t *testing.T) {
 	}
 }
 
-// Fault A2 (c): a reload that demands more is asked of sessions that are there,
-// also of earlier releases, which remember no proof.
+// After a reload that demands more, existing sessions need a new login. This includes
+// sessions of earlier releases, which keep no facts about the sign-in.
 func TestAReloadThatDemandsMoreAsksAgain(t *testing.T) {
 	t.Parallel()
 	for _, demands := range []string{"max_age 60", mfa} {
@@ -130,7 +130,7 @@ authorization_params {
 	}
 }
 
-// Fault A2: on a public route a session that proves too little is anonymous.
+// On a public route, a session that proves too little is anonymous.
 func TestOnPublicRoutesAWeakSessionIsAnonymous(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -147,8 +147,8 @@ public /open
 	check(t, b.get("/open")).status(http.StatusOK).body("application sees ")
 }
 
-// Fault C1: instances of one site that keep their sessions apart, under one name
-// of the cookie, do not send a browser round for ever.
+// Instances of one site whose sessions cannot be shared, although their cookies have the
+// same name, cause no endless redirects.
 func TestInstancesThatKeepSessionsApartAreNoLoop(t *testing.T) {
 	t.Parallel()
 	for name, sessions := range map[string][2]string{

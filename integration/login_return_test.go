@@ -39,10 +39,10 @@ func TestADoubleSlashRequestDoesNotLeadElsewhere(t *testing.T) {
 	b := r.browser()
 	p := b.open(rpURL+"//evil.test/x", rpURL+"/@app/auth/default/code")
 	p = b.get(p.location())
-	check(t, p).status(http.StatusSeeOther).leadsTo(rpURL + "//evil.test/x") // report A5
+	check(t, p).status(http.StatusSeeOther).leadsTo(rpURL + "//evil.test/x") // an absolute URL: as a path it would name another host
 }
 
-// Fault F6.
+// A return address may contain semicolons and percent signs that encode nothing.
 func TestASemicolonAndAStrayPercentArePartOfAReturnAddress(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

@@ -128,7 +128,7 @@ func TestTransactionCookieIsSmallWhateverTheAddress(t *testing.T) {
 		{"long query", "/page?" + random(3000), "/page", 1500},
 		{"long path", "/" + random(3000), "/", 1500},
 		{"long path and query", "/" + path + "?" + random(900), "/" + path, 1500},
-		// Report A5: what is compressed fits.
+		// Long return addresses fit if they can be compressed.
 		{"long and regular", "/page?" + strings.Repeat("q", 3000), "/page?" + strings.Repeat("q", 3000), 1500},
 		{"Kibana", kibana, kibana, 1500},
 		{"Grafana", grafana, grafana, 1500},

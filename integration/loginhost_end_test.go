@@ -12,8 +12,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// everywhere signs a user in at both sites, and another one, whose sessions go on
-// whatever happens to the first.
+// everywhere signs alice and bob in at all sites. Tests end alice's sessions; bob's must
+// continue.
 func (f *federation) everywhere() (alice, bob *browser) {
 	f.t.Helper()
 	sites := func(who string) *browser {
@@ -28,7 +28,7 @@ func (f *federation) everywhere() (alice, bob *browser) {
 	return alice, bob
 }
 
-// allOver expects that one user's sessions are over on all nodes and the other's are not.
+// allOver expects that alice's sessions have ended on all nodes, and that bob's have not.
 func (f *federation) allOver(t *testing.T, alice, bob *browser) {
 	t.Helper()
 	for _, site := range []string{authURL, appURL, wikiURL} {
@@ -37,8 +37,8 @@ func (f *federation) allOver(t *testing.T, alice, bob *browser) {
 	}
 }
 
-// Threat D25: whatever ends the session at the login host ends all that were handed over
-// from it, on all nodes within five seconds.
+// Whatever ends the session at the login host ends all sessions that were handed over from
+// it, on all nodes within five seconds.
 func TestTheEndAtTheLoginHostIsTheEndEverywhere(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(f *federation, alice *browser, issued oidctest.Issued){
@@ -94,8 +94,8 @@ func TestTheEndAtTheLoginHostIsTheEndEverywhere(t *testing.T) {
 	}
 }
 
-// A logout at a site goes on at the login host, and from there at the provider, as one
-// that begins there does: only the login host is registered.
+// A logout at a site continues at the login host and from there at the provider, like a
+// logout that begins at the login host, since only the login host is registered.
 func TestALogoutAtASiteGoesOnAtTheProvider(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t).start(1)
@@ -108,13 +108,13 @@ func TestALogoutAtASiteGoesOnAtTheProvider(t *testing.T) {
 	check(t, b.open(p.location())).status(http.StatusOK).shows("signed out of auth.one.test", "all sites")
 	f.ends("after the logout", b, appURL)
 	f.ends("after the logout", b, authURL)
-	// The page that asks says what a logout does.
+	// The confirmation page says what a logout does.
 	b = f.signIn("alice")
 	check(t, b.send(http.MethodGet, appURL+"/Special:UserLogout", map[string]string{"Sec-Fetch-Site": "cross-site"})).status(http.StatusOK).shows("auth.one.test", "all sites")
 	f.lives("after the question", b, appURL)
 }
 
-// A sealed sign-out ends nothing in another browser.
+// A replayed logout request of a site ends nothing in another browser.
 func TestASignOutThatIsReplayed(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t).start(1)
@@ -131,7 +131,7 @@ func TestASignOutThatIsReplayed(t *testing.T) {
 	check(t, f.browser().open(location), "after 15 minutes").status(http.StatusOK).at(location).shows("signed out of auth.one.test")
 }
 
-// A user whom the directory of the login host no longer knows is signed in nowhere.
+// A user who is removed from the directory of the login host is signed out everywhere.
 func TestAUserWhoIsRemovedAtTheLoginHost(t *testing.T) {
 	t.Parallel()
 	forSharedKinds(t, 3, func(t *testing.T, f *federation) {
@@ -148,8 +148,8 @@ func TestAUserWhoIsRemovedAtTheLoginHost(t *testing.T) {
 	})
 }
 
-// A session of a site lasts as long as its own lifetime says, and no longer than the one
-// at the login host.
+// A session of a site lasts as long as its own lifetime, and no longer than the one at the
+// login host.
 func TestASessionOfASiteEndsWithItsParent(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t, "session {\nlifetime 2h\n}")
@@ -170,7 +170,7 @@ func TestASessionOfASiteEndsWithItsParent(t *testing.T) {
 	}
 }
 
-// What is logged names who, and no secret.
+// Handovers are in the audit log with the user and without secrets.
 func TestHandoversAreAudited(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t).start(1)

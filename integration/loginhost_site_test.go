@@ -11,8 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// Threat D25: the site applies its own options to what the provider has said, as at a
-// callback.
+// A site applies its own options to the provider's claims, as at a callback.
 func TestASiteReadsTheUserInItsOwnWay(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -46,8 +45,8 @@ func TestASiteReadsTheUserInItsOwnWay(t *testing.T) {
 	}
 }
 
-// What a page or a link demands goes to the login host, which has the user sign in again
-// where its session is not enough. The site holds the result to it.
+// The demands of a page or a login link go to the login host, where the user signs in
+// again if the session there is not enough. The site checks the result.
 func TestDemandsReachTheLoginHost(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t)
@@ -67,8 +66,8 @@ func TestDemandsReachTheLoginHost(t *testing.T) {
 	check(required{t}, begun, "a link").leadsInto(f.op.Issuer()).leadsWith("max_age=0")
 }
 
-// A site that the session at the login host does not satisfy is refused, and no login
-// follows another one without end.
+// If the session at the login host cannot satisfy a site, the user is refused there,
+// without endless logins.
 func TestADemandThatIsNeverMet(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t)
@@ -103,7 +102,7 @@ func TestClaimsThatOnlyASiteNeeds(t *testing.T) {
 	equal(t, "the logins at the provider", f.op.Hits(oidctest.Authorize), logins)
 }
 
-// A login link for another account signs in with that one, at the login host and at the
+// A login link for another account signs that account in at the login host and at the
 // site.
 func TestAnotherAccountAtTheLoginHost(t *testing.T) {
 	t.Parallel()
@@ -122,7 +121,7 @@ func TestAnotherAccountAtTheLoginHost(t *testing.T) {
 	check(t, f.goOn(b, appURL+"/@app/auth/default/login?prompt=none&returnto=/x"), "a prompt that is none").body("application sees bob")
 }
 
-// Where the session's cookie reaches both hosts there is no ticket.
+// If the session cookie reaches both hosts, no ticket is used.
 func TestACookieThatReachesBothHosts(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t)
@@ -155,7 +154,7 @@ http://app.rp.test {
 	check(t, b.open("https://app.rp.test/page", f.op.Issuer()), "after the logout").leadsInto(f.op.Issuer())
 }
 
-// Users choose at the login host, and go on to the site.
+// Users choose a provider at the login host, and return to the site.
 func TestTheChooserOfALoginHost(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t)
@@ -206,9 +205,10 @@ http://wiki.three.test {
 	links := choicesOn(p)
 	equal(required{t}, "the number of providers", len(links), 2)
 	check(t, f.goOn(b, links["A partner"])).at(appURL + "/page?q=1").body("application sees outside/bob")
-	// A site that accepts one provider needs no choice.
+	// A site that accepts only one provider needs no choice.
 	check(t, f.goOn(f.browser(), wikiURL+"/")).body("application sees alice")
-	// Whoever enters an address goes to its provider, and the address goes along.
+	// A user who enters an e-mail address goes to its provider, with the address as
+	// login_hint.
 	b = f.browser()
 	p = b.open(appURL + "/page")
 	p = b.open(choicesURL(p)+"&login_hint=carol%40corp.example", f.op.Issuer())
@@ -218,7 +218,7 @@ http://wiki.three.test {
 	check(t, b.get(choicesURL(f.browser().open(appURL+"/page"))+"&provider=unknown"), "a provider that is none").refused(errorcode.BadRequest)
 }
 
-// choicesOn are the links of a chooser by name.
+// choicesOn returns the links of a chooser by name.
 func choicesOn(p *visited) map[string]string {
 	links := make(map[string]string)
 	for _, part := range strings.Split(p.body, `<li><a class="button`)[1:] {
@@ -231,7 +231,7 @@ func choicesOn(p *visited) map[string]string {
 	return links
 }
 
-// choicesURL is the address of the chooser's form with its sealed request.
+// choicesURL returns the address of the chooser's form with its sealed request.
 func choicesURL(p *visited) string {
 	for _, field := range formField.FindAllStringSubmatch(p.body, -1) {
 		if field[1] == "request" {
@@ -241,7 +241,8 @@ func choicesURL(p *visited) string {
 	return ""
 }
 
-// The sites and the login host need not be in one configuration, nor on one node.
+// The sites and the login host may have different configurations and run on different
+// nodes.
 func TestALoginHostOfAnotherConfiguration(t *testing.T) {
 	t.Parallel()
 	forSharedKinds(t, 0, func(t *testing.T, f *federation) {
@@ -261,8 +262,8 @@ func TestALoginHostOfAnotherConfiguration(t *testing.T) {
 	})
 }
 
-// The login host ends the sessions at sites of other configurations of users whom its own
-// directory no longer knows.
+// If a user is removed from the login host's directory, the login host also ends their
+// sessions at sites of other configurations.
 func TestAUserWhoIsRemovedAtALoginHostOfAnotherConfiguration(t *testing.T) {
 	t.Parallel()
 	forSharedKinds(t, 0, func(t *testing.T, f *federation) {
@@ -294,7 +295,7 @@ func TestAUserWhoIsRemovedAtALoginHostOfAnotherConfiguration(t *testing.T) {
 	})
 }
 
-// A reload of the configuration loses no login that is under way, and no session.
+// A reload loses no login in progress and no session.
 func TestHandoversSurviveAReload(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t).start(2)

@@ -7,7 +7,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// One login serves sites of several domains, each with a session of its own.
+// One login signs a user in at sites of several domains, each with its own session.
 func TestALoginHostHandsItsSessionOver(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t).start(1)
@@ -25,7 +25,7 @@ func TestALoginHostHandsItsSessionOver(t *testing.T) {
 	logins := f.op.Hits(oidctest.Authorize)
 	check(t, f.goOn(b, wikiURL+"/start")).status(http.StatusOK).body("application sees alice")
 	equal(t, "the logins at the provider", f.op.Hits(oidctest.Authorize), logins)
-	// A site that is known needs no question, for any user.
+	// A site that one user has confirmed needs no confirmation from any other user.
 	f.op.SignIn("bob")
 	check(t, f.browser().open(appURL+"/page")).at(appURL + "/page").body("application sees bob")
 }

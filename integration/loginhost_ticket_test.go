@@ -17,15 +17,15 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// burnt expects that a ticket is worth nothing any more to the browser that it was for.
+// burnt expects that a ticket is no longer valid, even in the browser that it was for.
 func (f *federation) burnt(t *testing.T, b *browser, ticket string) {
 	t.Helper()
 	check(t, b.get(ticket), "the ticket afterwards").refused(errorcode.LoginExpired)
 	equal(t, "the status at the site", f.status(b, 0, appURL), http.StatusUnauthorized)
 }
 
-// Threat D24: whatever is wrong with the presentation of a ticket, it is refused, makes no
-// session, and cannot be presented again.
+// If anything is wrong when a ticket is presented, it is refused, makes no session, and is
+// no longer valid.
 func TestATicketIsBurntByItsFirstPresentation(t *testing.T) {
 	t.Parallel()
 	for name, misuse := range map[string]func(f *federation, victim *browser, ticket string) (*visited, errorcode.Code){
@@ -75,8 +75,8 @@ func TestATicketIsBurntByItsFirstPresentation(t *testing.T) {
 	}
 }
 
-// newTwoProviders is a federation whose sites have two providers, of which the second
-// one signs no one in.
+// newTwoProviders is a federation whose sites have two providers, of which the second one
+// cannot be reached.
 func newTwoProviders(t *testing.T) *federation {
 	t.Helper()
 	f := newFederation(t)
@@ -155,8 +155,7 @@ func TestWhatIsNoTicket(t *testing.T) {
 	check(t, b.get(ticket), "the ticket itself").status(http.StatusSeeOther).leadsTo("/page?q=1")
 }
 
-// forSharedKinds runs a test for each place where a login host and its sites can keep
-// their sessions.
+// forSharedKinds runs a test for each store that a login host and its sites can share.
 func forSharedKinds(t *testing.T, nodes int, run func(t *testing.T, f *federation)) {
 	for _, kind := range []string{"cookie", "storage", "redis"} {
 		t.Run("store "+kind, func(t *testing.T) {
@@ -171,7 +170,7 @@ func forSharedKinds(t *testing.T, nodes int, run func(t *testing.T, f *federatio
 	}
 }
 
-// Of several presentations at once, on all nodes, one makes a session.
+// If a ticket is presented several times at once, on all nodes, it makes one session.
 func TestATicketIsTakenOnceOnAllNodes(t *testing.T) {
 	t.Parallel()
 	forSharedKinds(t, 3, func(t *testing.T, f *federation) {
@@ -205,7 +204,7 @@ func TestATicketIsTakenOnceOnAllNodes(t *testing.T) {
 	})
 }
 
-// Clocks of nodes may differ by five seconds.
+// The clocks of nodes may differ by five seconds.
 func TestATicketBetweenNodesWhoseClocksDiffer(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -221,7 +220,7 @@ func TestATicketBetweenNodesWhoseClocksDiffer(t *testing.T) {
 	}
 }
 
-// sealed is a request of the site app as its own node would have sealed it, after a
+// sealed returns a handover request of the site app, sealed as by its own node, after a
 // change.
 func (f *federation) sealed(loginHost string, change func(*handover.Request)) string {
 	f.t.Helper()
@@ -241,8 +240,8 @@ func (f *federation) sealed(loginHost string, change func(*handover.Request)) st
 	return text
 }
 
-// Threat D23: the login host answers sealed requests of sites that login_for names, and
-// nothing else, whoever is signed in. It leads nowhere that no request names.
+// The login host responds only to sealed requests of sites that login_for names, whoever
+// is signed in, and redirects only to the origin of such a request.
 func TestTheLoginHostRefusesRequests(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t).start(1)
@@ -288,11 +287,11 @@ func TestTheLoginHostRefusesRequests(t *testing.T) {
 	check(t, b.send(http.MethodGet, authURL+"/@app/auth/handover?request="+good, map[string]string{"Sec-Fetch-Dest": "iframe"}), "in a frame").header("Location", "").status(http.StatusForbidden)
 }
 
-// Threat D19: an access token is no session. Whoever has one cannot make a session of it.
+// An access token is no session: a program cannot turn one into a session at a site.
 func TestTheLoginHostHandsNoProgramOver(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t, "application {\nbearer jwt {\naudience api\n}\n}").start(1)
-	f.signIn("alice") // so that the site is known
+	f.signIn("alice") // so that the site is confirmed
 	b := f.browser()
 	request := b.get(appURL + "/page").location()
 	contains(required{t}, "the redirect", request, authURL+"/@app/auth/handover?request=")
@@ -310,8 +309,8 @@ func otherThan(c byte) string {
 	return "A"
 }
 
-// A request that was recorded is worth nothing after 15 minutes, and before that only in
-// the browser that made it.
+// A recorded request is invalid after 15 minutes, and before that it works only in the
+// browser that began it.
 func TestARequestIsReplayed(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t).start(1)
@@ -319,7 +318,7 @@ func TestARequestIsReplayed(t *testing.T) {
 	b.jar.SetCookies(mustParse(t, appURL), []*http.Cookie{{Name: "__Host-oidc_rp", MaxAge: -1, Path: "/", Secure: true}})
 	request := b.get(appURL + "/page").location()
 	contains(required{t}, "the redirect", request, authURL+"/@app/auth/handover?request=")
-	// Another user's browser is signed in by nothing that it did not begin.
+	// It does not sign another user's browser in.
 	bob := f.signIn("bob")
 	ticket := bob.get(request).location()
 	contains(required{t}, "the redirect", ticket, "?ticket=")
@@ -338,8 +337,7 @@ func mustParse(t *testing.T, text string) *url.URL {
 	return u
 }
 
-// Threat D23: the first user whom a site asks for decides, on a page that no other site
-// can answer.
+// The first user of a new site confirms it, on a page that no other site can submit.
 func TestANewSiteIsAskedAbout(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t).start(1)

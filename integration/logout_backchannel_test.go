@@ -53,8 +53,8 @@ func TestLogoutTokens(t *testing.T) {
 	}
 }
 
-// TestABackchannelLogoutIsKnownEverywhere: what a provider tells one Caddy ends
-// cookie sessions on all.
+// TestABackchannelLogoutIsKnownEverywhere checks that a logout token sent to one node ends
+// sessions on all nodes.
 func TestABackchannelLogoutIsKnownEverywhere(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []struct {
@@ -93,7 +93,7 @@ func TestABackchannelLogoutIsKnownEverywhere(t *testing.T) {
 			if !again.lives(s.here) {
 				t.Error("a later sign-in was touched")
 			}
-			// A session that has gone already is no error (C53).
+			// A session that has already ended is no error.
 			check(t, s.there.tell(s.op.LogoutToken("", issued.SID, oidctest.JWTLies{})), "for a session that has gone").status(http.StatusOK)
 		})
 	}
@@ -115,7 +115,7 @@ func TestALogoutTokenThatIsLateSparesALaterSignIn(t *testing.T) {
 	}
 	check(t, s.here.tell(s.op.LogoutToken(issued.Subject, "", issuedAgo(2*time.Hour))), "a token of two hours ago").
 		status(http.StatusBadRequest)
-	// Fault B2. The provider's clock decides, however wrong it is.
+	// The provider's clock decides, however wrong it is.
 	for _, skew := range []time.Duration{-50 * time.Second, 50 * time.Second, -4 * time.Minute} {
 		s := newLogoutScene(t)
 		s.op.Lie(func(l *oidctest.Faults) { l.Skew = skew })
@@ -129,8 +129,8 @@ func TestALogoutTokenThatIsLateSparesALaterSignIn(t *testing.T) {
 	}
 }
 
-// TestBackchannelLogoutWhereTheIssuerIsNotConfigured: it is the one that the
-// configuration URL stands for.
+// TestBackchannelLogoutWhereTheIssuerIsNotConfigured checks that logout tokens are
+// accepted from the issuer that configuration_url implies.
 func TestBackchannelLogoutWhereTheIssuerIsNotConfigured(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"/realms/a", "/realms/a/"} {
@@ -169,7 +169,7 @@ func TestALogoutTokenCountsOnce(t *testing.T) {
 	if counts != [2]int{1, 9} {
 		t.Errorf("taken %d times, refused %d times", counts[0], counts[1])
 	}
-	// One that could not be kept comes again.
+	// A token that could not be saved is accepted when the provider repeats it.
 	token = s.op.LogoutToken(issued.Subject, "", oidctest.JWTLies{})
 	breakStorage(t, s.here)
 	check(t, s.here.tell(token), "while the storage fails").status(http.StatusBadRequest)
@@ -177,8 +177,8 @@ func TestALogoutTokenCountsOnce(t *testing.T) {
 	check(t, s.here.tell(token), "when it comes again").status(http.StatusOK)
 }
 
-// TestGarbageAtTheBackchannelAsksTheProviderNothing: the endpoint is open to
-// anybody.
+// TestGarbageAtTheBackchannelAsksTheProviderNothing checks that invalid requests to this
+// endpoint, which anyone can send, cause no requests to the provider.
 func TestGarbageAtTheBackchannelAsksTheProviderNothing(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -190,7 +190,7 @@ oidc_rp {
 	`+options(op)+`
 	timeout 1m
 }
-`) // that has learned nothing yet
+`) // knows nothing about the provider yet
 	token := op.LogoutToken("", "s", oidctest.JWTLies{})
 	edit := func(name string, value any) string {
 		return op.LogoutToken("", "s", oidctest.JWTLies{Claims: func(c map[string]any) { c[name] = value }})
@@ -221,7 +221,7 @@ oidc_rp {
 	}
 	equal(t, "the number of requests to JWKS", op.Hits(oidctest.JWKS), keys)
 	equal(t, "the number of requests to Discovery", op.Hits(oidctest.Discovery), discoveries)
-	// Tokens that look right cost it three looks for keys at most.
+	// Tokens that look right cause three requests for keys at most.
 	for range 10 {
 		r.tell(op.LogoutToken("", "s", oidctest.JWTLies{Signature: oidctest.SignWithWrongKey}))
 	}

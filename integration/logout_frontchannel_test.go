@@ -43,7 +43,8 @@ func TestAFrameWithACookieEndsAndClearsThatSession(t *testing.T) {
 		}
 		check(t, s.here.rawGet("/x", "Cookie: "+cookies), path+": a copied cookie").status(http.StatusUnauthorized)
 	}
-	// The cookie of another session of the provider's is left alone.
+	// If the frame names another session of the provider, this session's cookie is not
+	// touched.
 	b, _, _ := s.signIn("alice")
 	holdFrame(t, b.send("GET", framePath(s.op, "another"), framed), http.StatusOK)
 	equal(t, "the session lives here", b.lives(s.here), true)
@@ -81,8 +82,9 @@ func TestAFrameThatIsNotUnderstoodEndsNothing(t *testing.T) {
 	b.lives(s.here)
 }
 
-// TestWhatStrangersCanHaveWrittenIsBounded: each fact lives as long as a
-// session, in the storage and in the memory of all nodes.
+// TestWhatStrangersCanHaveWrittenIsBounded checks the rate limit for frames without a
+// session cookie, since each one can store a record for the lifetime of a session, in the
+// storage and in the memory of all nodes.
 func TestWhatStrangersCanHaveWrittenIsBounded(t *testing.T) {
 	t.Parallel()
 	stop(t)
@@ -98,18 +100,19 @@ func TestWhatStrangersCanHaveWrittenIsBounded(t *testing.T) {
 	if refused != framesOfOneClient {
 		t.Errorf("%d of %d were refused", refused, 2*framesOfOneClient)
 	}
-	// Who has the session's cookie is no stranger.
+	// The browser with the session cookie is not limited.
 	holdFrame(t, b.send("GET", framePath(s.op, issued.SID), framed), http.StatusOK)
 	if len(b.cookies()) != 0 {
 		t.Error("the session was not ended")
 	}
-	// 200 says that the session is over, which somebody may have begun again.
+	// 200 would say that the session has ended, but a new one may have begun since, so the
+	// frame is refused.
 	holdFrame(t, s.here.browser().send("GET", framePath(s.op, "guess-0"), framed), http.StatusTooManyRequests)
 }
 
-// Fault B3. Junk from a few addresses leaves room for frames that end living
-// sessions: those that this node has opened, from whatever address, and those
-// that only another node knows, from another network.
+// Junk from a few addresses leaves room for frames that end real sessions: those that this
+// node has opened, from any address, and those that only another node knows, from another
+// network.
 func TestJunkInFramesDoesNotKeepHonestOnesOut(t *testing.T) {
 	t.Parallel()
 	op, storage := newOP(t), storageDir(t)
@@ -148,12 +151,14 @@ servers {
 		b, _, i := s.signIn("alice")
 		people, issued = append(people, b), append(issued, i)
 	}
-	// The third one is known to the other node by use, the others to this one.
+	// The other node knows the third session, because it has served it. This one knows the
+	// others.
 	other := people[2].twin(s.there)
 	if other.get("/"); !other.lives(s.there) {
 		t.Fatal("the session does not open on the other node")
 	}
-	// All of it comes within one window of the limiter, however slow the machine is.
+	// Stop the clocks, so that all requests fall into one window of the limiter even on a slow
+	// machine.
 	clock := stop(t)
 	s.here.at(clock.now)
 	s.there.at(clock.now)
@@ -172,8 +177,7 @@ servers {
 	}
 }
 
-// Fault B2. The same frame twice, with a sign-in at the same session of the
-// provider's in between: each ends what had begun.
+// The same frame ends the user's session again after a new sign-in with the same sid.
 func TestTheSameFrameAgainEndsALaterSession(t *testing.T) {
 	t.Parallel()
 	s := newLogoutScene(t)

@@ -9,18 +9,17 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// Fault B2, at the endpoints. internal/session goes through all orders and
-// clocks; here each pair of logouts goes through Caddy, with a sign-in between
-// them at the same or another session of the provider's, on one node and on three
-// whose clocks differ.
+// internal/session tests all orders and clocks of logouts and sign-ins. These tests send
+// each pair of logouts through Caddy, with a sign-in between them in the same or another
+// session of the provider, on one node and on three nodes whose clocks differ.
 
-// logoutPlay is nodes with one provider, whose time a test moves.
+// logoutPlay is some nodes and their provider, whose clocks a test sets.
 type logoutPlay struct {
 	t     *testing.T
 	op    *oidctest.Provider
 	nodes []*harness
 	ahead time.Duration // of all clocks
-	skew  time.Duration // of the provider's
+	skew  time.Duration // of the provider's clock
 	turn  int
 }
 
@@ -55,7 +54,7 @@ http://rp.test {
 func (p *logoutPlay) wait(d time.Duration) {
 	p.ahead += d
 	for i, r := range p.nodes {
-		apart := time.Duration(i-1) * 3 * time.Second / 2 // as much as nodes may differ
+		apart := time.Duration(i-1) * 3 * time.Second / 2 // as far as the clocks of nodes may differ
 		if len(p.nodes) == 1 {
 			apart = 0
 		}
@@ -64,7 +63,7 @@ func (p *logoutPlay) wait(d time.Duration) {
 	p.op.Lie(func(l *oidctest.Faults) { l.Skew = p.ahead + p.skew })
 }
 
-// node is the next node, so that no two events meet at one.
+// node returns the nodes in turn, so that no two events happen at the same one.
 func (p *logoutPlay) node() *harness {
 	p.turn++
 	return p.nodes[p.turn%len(p.nodes)]
@@ -85,10 +84,10 @@ func (p *logoutPlay) signIn(sid string) played {
 	return played{b, issued}
 }
 
-// logouts end sessions, each in a way that is confirmed.
+// logouts are the ways to end sessions that respond with a confirmation.
 var logouts = []struct {
 	name string
-	all  bool // of the user, else of the provider's session
+	all  bool // whether it ends all sessions of the user, or those of one provider session
 	by   func(p *logoutPlay, s played) (status int)
 }{
 	{"sid by back channel", false, func(p *logoutPlay, s played) int {
@@ -106,8 +105,8 @@ var logouts = []struct {
 	}},
 }
 
-// dead fails unless a session is as dead as it should be, on all nodes that have
-// read what others have written.
+// dead expects that a session has ended, or not, on all nodes after they have read what
+// the others have written.
 func (p *logoutPlay) dead(what string, s played, want bool) {
 	p.t.Helper()
 	for i, r := range p.nodes {

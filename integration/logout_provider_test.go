@@ -16,8 +16,8 @@ import (
 
 var formField = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`)
 
-// TestALongLogoutGoesOnByPost: an ID token with many claims would make an
-// address that not everything on its way takes.
+// TestALongLogoutGoesOnByPost covers ID tokens with many claims, which would make the URL
+// too long for some servers and proxies.
 func TestALongLogoutGoesOnByPost(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken(), oidctest.EndpointQuery("tenant=a"))

@@ -12,8 +12,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// whyRefused sends a logout token and returns why it is refused, as the log has
-// it, up to the first number; nothing if it is taken.
+// whyRefused sends a logout token and returns why it is refused, as logged and up to the
+// first digit; empty if it is accepted.
 func (r *harness) whyRefused(token string) string {
 	r.t.Helper()
 	if p := r.tell(token); p.StatusCode != http.StatusBadRequest {
@@ -26,8 +26,8 @@ func (r *harness) whyRefused(token string) string {
 	return reason
 }
 
-// Fault F1: encrypted logout tokens are opened first, and then held to all that
-// signed ones are held to.
+// Encrypted logout tokens are decrypted first, and then held to the same checks as signed
+// ones.
 func TestEncryptedLogoutTokens(t *testing.T) {
 	t.Parallel()
 	file, encrypt := decryptionKey(t)
@@ -45,7 +45,7 @@ func TestEncryptedLogoutTokens(t *testing.T) {
 			sid = ""
 		}
 		token := s.op.LogoutToken(sub, sid, row.Lies)
-		// At two nodes, since each logs a bounded number of a client's refusals.
+		// Each node logs a limited number of a client's refusals, so the tokens go to two nodes.
 		plain, encrypted := s.there.whyRefused(token), s.here.whyRefused(encrypt(token))
 		differs(t, fmt.Sprintf("%s, %s: the reason of the refusal of a signed token", row.ID, row.Name), plain, "")
 		differs(t, fmt.Sprintf("%s, %s: the reason of the refusal of an encrypted token", row.ID, row.Name), encrypted, "")
@@ -80,7 +80,7 @@ func TestAnEncryptedLogoutTokenNeedsAKey(t *testing.T) {
 	contains(t, "the log", s.here.logs(), "configure decryption_key")
 }
 
-// Faults B6 and F3: id_token_algs holds logout tokens, too.
+// id_token_algs applies to logout tokens, too.
 func TestLogoutTokensFollowIDTokenAlgs(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]int{"": http.StatusOK, "id_token_algs RS256": http.StatusBadRequest, "id_token_algs RS256 ES256": http.StatusOK} {
@@ -96,7 +96,7 @@ func TestLogoutTokensFollowIDTokenAlgs(t *testing.T) {
 	}
 }
 
-// Fault B5, and report P17: when a logout token counts.
+// exp, nbf and iat decide when a logout token is valid. exp may be missing.
 func TestWhenALogoutTokenCounts(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// The tests wait for servers and clocks most of the time, so that more of them
-// than there are processors may run at once.
+// The tests spend most of their time waiting for servers and clocks, so more of them than
+// there are processors may run at once.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	asked := false

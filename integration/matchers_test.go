@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// matchersSite has a response for each matcher, in the order in which they are asked.
+// matchersSite has a response for each matcher, in the order in which they are evaluated.
 const matchersSite = `
 @admins {
 	path /admins
@@ -114,7 +114,8 @@ oidc_rp public {
 	}
 }
 
-// A negated matcher must not hold because nothing is known of the user.
+// Without a guard nothing is known about the user, so even a negated matcher must not
+// match: all of them are errors.
 func TestMatchersWithoutAGuardAreErrors(t *testing.T) {
 	t.Parallel()
 	for name, guard := range map[string]string{
@@ -144,7 +145,8 @@ func TestMatchersWithoutAGuardAreErrors(t *testing.T) {
 	}
 }
 
-// What the provider keeps elsewhere is not absent.
+// A claim that the provider keeps elsewhere (a distributed claim) is unknown, which is not
+// the same as absent.
 func TestMatchersOfClaimsThatCouldNotBeHadAreErrors(t *testing.T) {
 	t.Parallel()
 	for matcher, want := range map[string]int{
@@ -193,8 +195,8 @@ respond @m matched
 	}
 }
 
-// A session that is older than a matcher lacks what it names. Its user logs in again
-// on private pages, and is anonymous on public ones until then.
+// A session that is older than a matcher lacks the claim that the matcher names. Its user
+// logs in again on private pages, and is anonymous on public pages until then.
 func TestMatchersSeeNoSessionThatLacksTheirClaims(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -230,7 +232,7 @@ func TestMatchersSeeNoSessionThatLacksTheirClaims(t *testing.T) {
 	}
 }
 
-// Matchers on error pages see the user whom the guard has found.
+// Matchers on error pages see the user whom the guard has identified.
 func TestMatchersOnErrorPages(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -258,7 +260,7 @@ handle_errors {
 	}
 }
 
-// A rule about the path in a matcher sees every reading of it, too.
+// A rule about the path in a matcher considers every reading of the path, too.
 func TestMatchersSeeEveryReadingOfAPath(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -286,7 +288,8 @@ respond @elsewhere elsewhere
 	}
 }
 
-// They cannot be part of what is asked before a user is known, however deep inside.
+// Conditions that the guard evaluates before it knows the user cannot contain these
+// matchers, at any depth.
 func TestMatchersAreRefusedBeforeTheGuard(t *testing.T) {
 	t.Parallel()
 	const refused = "is for routes behind the guard"

@@ -8,8 +8,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// The numbers are those of the process, so these tests are not parallel: no other test
-// counts meanwhile. Parallel ones go by a provider id of their own.
+// Metrics are counted for the whole process, so these tests do not run in parallel with
+// others. Parallel tests elsewhere look at metrics of a provider id of their own.
 
 func TestMetricsOfALogin(t *testing.T) {
 	stop(t)
@@ -63,7 +63,7 @@ func TestMetricsOfFailedLogins(t *testing.T) {
 	})
 }
 
-// A login cannot begin while the provider is down, and that is seen.
+// While the provider is down no login can begin, and the metrics show it.
 func TestMetricsOfAProviderThatIsDown(t *testing.T) {
 	stop(t)
 	op := newOP(t)
@@ -154,8 +154,7 @@ application {
 	})
 }
 
-// A reload resets no number, and none is registered twice.
-// Fault X51.
+// A reload resets no metric and registers none twice.
 func TestMetricsSurviveReloads(t *testing.T) {
 	op := newOP(t)
 	storage := storageDir(t)
@@ -186,7 +185,7 @@ http://rp.test {
 	}
 }
 
-// Values about a provider go when no configuration has it any more.
+// Metrics of a provider disappear when no configuration has it any more.
 func TestMetricsOfProvidersThatAreGone(t *testing.T) {
 	op := newOP(t)
 	site := func(id string) string {

@@ -11,25 +11,25 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// mistake is a mistake that operators often make, in a site or two, or at the provider.
+// mistake is one that operators often make, in one or two sites or at the provider.
 type mistake struct {
 	name string
-	// sites are what is in the Caddyfile. Of it, {provider} are the options of an honest
-	// provider's client, and {issuer} its issuer.
+	// sites are the sites of the Caddyfile. {provider} stands for the options of a correct
+	// client, and {issuer} for the provider's issuer.
 	sites string
 	// globals are global options.
 	globals string
-	// before prepares the provider and the folder.
+	// before prepares the provider and the working directory.
 	before func(t *testing.T, op *oidctest.Provider)
 	code   int
-	// claims are those of a user, in a file for the doctor.
+	// claims are the claims of a user, in a file for the doctor.
 	claims string
-	// message is what is wrong, and remedy what to do about it.
+	// message says what is wrong, and remedy says what to do about it.
 	message, remedy string
 }
 
-// mistakes are the usual ones. Each is named by the doctor, which has the errors and
-// warnings of a load as well.
+// mistakes are the common ones. The doctor reports each of them, as its report includes
+// the errors and warnings of loading the configuration.
 var mistakes = []mistake{
 	{
 		name: "a typo in an option",
@@ -362,7 +362,7 @@ app.example.com {
 	},
 }
 
-// TestUsualMistakes holds that each mistake ends in one message that names the remedy.
+// TestUsualMistakes checks that each mistake leads to one message that names the remedy.
 func TestUsualMistakes(t *testing.T) {
 	if !ownProcess(t) {
 		return
@@ -392,7 +392,7 @@ func TestUsualMistakes(t *testing.T) {
 	}
 }
 
-// A user of a site behind a proxy that Caddy does not trust sees a page, and the log
+// If a site is behind a proxy that Caddy does not trust, users see a page, and the log
 // tells the operator what to do.
 func TestUsualMistakeSeenByUsers(t *testing.T) {
 	t.Parallel()

@@ -31,8 +31,8 @@ func TestPagesSpeakTheLanguageOfTheBrowser(t *testing.T) {
 	}
 }
 
-// A login link names languages for the pages of the provider. Ours follow it until the
-// login is over, whatever the browser prefers.
+// A login link can name languages for the provider's pages. Error pages of this site use
+// them, too, until the login is over, whatever the browser prefers.
 func TestALoginIsInTheLanguageOfItsLink(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -54,7 +54,7 @@ func TestALoginIsInTheLanguageOfItsLink(t *testing.T) {
 	check(t, b.open("/@app/auth/default/code?code=x&state=y&ui_locales=fr"), "no login").status(http.StatusForbidden).header("Content-Language", "de")
 }
 
-// What is not passed on to the provider is not ours either.
+// Languages that are not forwarded to the provider are not used for error pages either.
 func TestLanguagesThatAreNotForwardedDoNotCount(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -94,7 +94,7 @@ func TestSignedInAndSignedOutInALanguage(t *testing.T) {
 		shows("<h1>Bitte melden Sie sich an</h1>", "Was Sie gesendet haben, ist nicht angekommen.", ">In neuem Tab anmelden</a>")
 }
 
-// Programs read English, in whatever language their users do.
+// Programs get English texts, whatever language their users prefer.
 func TestProblemsAreInEnglish(t *testing.T) {
 	t.Parallel()
 	r := newHarness(t, protectedBy(newOP(t), "deny user alice"))
@@ -116,7 +116,8 @@ func TestHandoversAreInALanguage(t *testing.T) {
 	check(t, b.open(appURL+"/@app/auth/default/handover?ticket=x"), "a ticket that is none").status(http.StatusForbidden).header("Content-Language", "de")
 }
 
-// Names come from providers and configurations, and languages put them into other places.
+// Names come from providers and configurations, and each language puts them elsewhere in a
+// sentence. They are escaped in all of them.
 func TestNamesAreTextInEachLanguage(t *testing.T) {
 	t.Parallel()
 	const hostile = `"><script>alert(1)</script><b a='`
@@ -160,7 +161,7 @@ http://rp.test {
 	}
 }
 
-// An operator's folder adds languages and changes texts, and is read again.
+// Files in an operator's folder add languages and change texts, without a reload.
 func TestAnOperatorsTexts(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()

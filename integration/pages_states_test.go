@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// Fault B1: every page in every state of the request.
+// Every page can be shown in every state: anonymous, with a session, with a session of a
+// disabled provider, with a forged cookie, and with a broken storage.
 func TestEveryPageInEveryState(t *testing.T) {
 	t.Parallel()
 	op, other := newOP(t), newOP(t)
@@ -67,7 +68,7 @@ session {
 		{"GET", "/@app/auth/two/signedout", nil}, {"GET", "/@app/auth/one/signedout", nil}, {"GET", "/@app/auth/two/initiate", nil}, {"GET", "/@app/auth/made-up/login", nil},
 		{"GET", "/@app/auth/two/frontchannel-logout", nil}, {"GET", "/@app/auth/two/frontchannel-logout", crossSite}, {"GET", "/@app/auth/two/frontchannel-logout", framed},
 		{"POST", "/@app/auth/two/backchannel-logout", nil}, {"GET", "/@app/auth/two/jwks", nil},
-		{"GET", "/Special:UserLogout", nil}, // which ends the session, at last
+		{"GET", "/Special:UserLogout", nil}, // ends the session, so it comes last
 	}
 	for name, state := range states {
 		for _, request := range requests {
@@ -93,7 +94,7 @@ session {
 	}
 }
 
-// breakStorageOf makes a storage unreadable that has not been used yet.
+// breakStorageOf makes the storage of a new site unreadable after its first use.
 func breakStorageOf(t *testing.T, r *harness) {
 	t.Helper()
 	r.browser().get("/@app/auth/two/signedout")

@@ -11,15 +11,15 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// sentForm and inFrame are what a browser says of a form of the site, and of a
-// frame in a page of the site.
+// sentForm, inFrame and script are the headers that a browser sends with a form of the
+// site, with a frame in a page of the site, and with a request of its scripts.
 var (
 	sentForm = map[string]string{"Sec-Fetch-Site": "same-origin", "Sec-Fetch-User": "?1", "Origin": rpURL, "Referer": rpURL + "/form?x=1"}
 	inFrame  = map[string]string{"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "iframe", "Referer": rpURL + "/form?x=1"}
 	script   = map[string]string{"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Accept": "*/*"}
 )
 
-// Fault C3.
+// Without a session, a form or frame gets a page that opens the sign-in in a new tab.
 func TestAFormOrFrameAfterTheSessionGetsAPage(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -55,7 +55,8 @@ func TestAFormOrFrameAfterTheSessionGetsAPage(t *testing.T) {
 	}
 }
 
-// Fault C3.
+// The login_url of a problem document leads back to the page that sent the request, if it
+// is a page of this site.
 func TestAProblemLeadsBackToThePageThatAsked(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -96,7 +97,7 @@ oidc_rp {
 	}
 }
 
-// Fault C12.
+// Only GET and HEAD requests are redirected to a login.
 func TestOnlyReadsAreRedirected(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -113,7 +114,7 @@ oidc_rp {
 	}
 }
 
-// Fault C3: pages of handle_errors know why.
+// handle_errors has the error code and message in placeholders.
 func TestPagesOfCaddyKnowTheReason(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -147,7 +148,8 @@ http://rp.test {
 	}
 }
 
-// Fault C9.
+// The login endpoint begins a login only for page loads, and never for embedded or fetched
+// resources.
 func TestOnlyAPageLoadBeginsALoginAtItsEndpoint(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.PushedRequests())
@@ -193,7 +195,7 @@ func TestOnlyAPageLoadBeginsALoginAtItsEndpoint(t *testing.T) {
 	}
 }
 
-// Fault F2 of the suite.
+// The page after a logout says so if the user still has a session, and offers to end it.
 func TestSignedOutKnowsALivingSession(t *testing.T) {
 	t.Parallel()
 	for _, more := range []string{"", "signed_out /bye"} {
@@ -220,7 +222,7 @@ func TestSignedOutKnowsALivingSession(t *testing.T) {
 	}
 }
 
-// Fault C8.
+// Pages offer no sign-in to a user who is signed in.
 func TestPagesDoNotOfferToSignInToSomeoneWhoIs(t *testing.T) {
 	t.Parallel()
 	op, off := newOP(t), newOP(t)
@@ -242,7 +244,7 @@ oidc_rp {
 	for _, row := range []struct {
 		method, path string
 		status       int
-		signIn       bool // is offered to somebody who is not signed in
+		signIn       bool // whether it is offered to a user who is not signed in
 	}{
 		{"GET", "/@app/auth/off/login", 403, false},
 		{"GET", "/@app/auth/made-up/login", 404, false},
@@ -262,7 +264,8 @@ oidc_rp {
 	}
 }
 
-// Fault C8.
+// If the user cancels at the provider, the page says so in its heading, and reports no
+// failure.
 func TestACancelledSignInIsHeadedAsSuch(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -272,7 +275,7 @@ func TestACancelledSignInIsHeadedAsSuch(t *testing.T) {
 	check(t, p).status(http.StatusForbidden).hides("did not work").shows("<h1>Sign-in was cancelled</h1>")
 }
 
-// Contract 3: a 403 page offers another account.
+// A 403 page offers another account. The login uses the prompt that the provider supports.
 func TestAnotherAccountIsAskedForInTheProvidersWay(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Bearer tokens that cannot work, or let in everyone in the world, are errors at load.
+// Options for bearer tokens that cannot work, or that let everyone in, are errors at load.
 func TestBearerTokensThatCannotWork(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ name, lines, problem string }{
@@ -118,7 +118,7 @@ func TestKnownUsersAreAskedAboutTokens(t *testing.T) {
 	check(t, r.rawGet("/", bearerOf(clientToken(op, "batch", nil)))).status(http.StatusOK).body("application sees client/batch")
 }
 
-// A token decides alone, also beside a cookie, and two credentials are one too many.
+// A bearer token decides alone, even beside a session cookie. Two tokens are an error.
 func TestATokenDecidesBesideACookie(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

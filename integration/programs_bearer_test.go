@@ -48,7 +48,8 @@ upstream {
 	check(t, r.rawGet("/", bearerOf(accessToken(op, nil)))).status(http.StatusOK).body("application sees u-1")
 }
 
-// Threat D15: what is no access token for this site is refused, on public routes, too.
+// A token of the provider that is not a valid access token for this site is refused, even
+// on public routes.
 func TestTokensThatAreNoneAreRefused(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -79,7 +80,7 @@ func TestTokensThatAreNoneAreRefused(t *testing.T) {
 	lacks(t, "the log", r.logs(), strings.Split(good, ".")[1])
 }
 
-// Credentials that are not accepted here belong to the application.
+// Credentials that this site does not recognize belong to the application.
 func TestTokensOfOthersAreTheApplications(t *testing.T) {
 	t.Parallel()
 	op, other := newOP(t), newOP(t)
@@ -105,7 +106,7 @@ application {
 `))
 	check(t, r.rawGet("/", bearerOf(accessToken(op, nil, "JWT")))).status(http.StatusOK)
 	check(t, r.rawGet("/", bearerOf(accessToken(op, map[string]any{"at_hash": "x"}, "JWT")))).status(http.StatusUnauthorized)
-	// ID tokens have our client id as their audience.
+	// ID tokens have the client id as their audience.
 	check(t, r.rawGet("/", bearerOf(accessToken(op, map[string]any{"aud": op.Client().ID}, "JWT")))).status(http.StatusUnauthorized)
 	check(t, r.rawGet("/", bearerOf(accessToken(op, map[string]any{"aud": op.Client().ID})))).status(http.StatusOK)
 }
@@ -134,13 +135,13 @@ upstream {
 	equal(t, "the groups", got.Get("X-Groups"), "ci/admins,ci/a%252Fb")
 	equal(t, "the provider", got.Get("X-Provider"), "ci")
 	check(t, r.rawGet("/", bearerOf(clientToken(other, "x", map[string]any{"aud": "deploy"})))).status(http.StatusOK).body("application sees ci/client%2Fx")
-	// A user who is called like a client is another one.
+	// A user whose name looks like that of a client is not that client.
 	check(t, r.rawGet("/", bearerOf(accessToken(other, map[string]any{"aud": "deploy", "sub": "client/x"})))).status(http.StatusOK).body("application sees ci/%63lient%2Fx")
-	// Neither issuer can speak for the other.
+	// Neither issuer can issue tokens for the other one.
 	check(t, r.rawGet("/", bearerOf(accessToken(other, map[string]any{"aud": "api"})))).status(http.StatusUnauthorized)
 	check(t, r.rawGet("/", bearerOf(accessToken(op, map[string]any{"aud": "deploy"})))).status(http.StatusUnauthorized)
 	check(t, r.rawGet("/", bearerOf(accessToken(other, map[string]any{"iss": op.Issuer()})))).status(http.StatusUnauthorized)
-	// A group of the provider's cannot look like one of the issuer's.
+	// A group of the provider cannot look like one of the issuer ci.
 	check(t, r.rawGet("/", bearerOf(accessToken(op, map[string]any{"groups": []string{"ci/admins"}})))).status(http.StatusOK)
 	got, _ = r.upstream.got()
 	equal(t, "the groups of a user of the provider", got.Get("X-Groups"), "ci%252Fadmins")
@@ -183,7 +184,8 @@ private /clean* {
 			headerHas("Www-Authenticate", `error="insufficient_user_authentication"`, `acr_values="gold"`, `max_age=600`)
 	}
 
-	// What userinfo would say of a user is unknown, and a client has none.
+	// Without the claim, a user is refused, since userinfo could have it. A client has no
+	// userinfo.
 	check(t, r.rawGet("/clean", bearerOf(accessToken(op, map[string]any{"suspended": false})))).status(http.StatusOK)
 	check(t, r.rawGet("/clean", bearerOf(accessToken(op, map[string]any{"suspended": true})))).status(http.StatusForbidden)
 	check(t, r.rawGet("/clean", bearerOf(accessToken(op, nil)))).status(http.StatusForbidden)
@@ -206,8 +208,7 @@ upstream {
 	}
 }
 
-// A token that was checked counts until it expires, its keys are gone, or its user is
-// signed out.
+// A remembered token is accepted until it expires or the provider withdraws its key.
 func TestRememberedTokensEnd(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -261,7 +262,7 @@ func TestAProviderThatIsDownIsNoRefusal(t *testing.T) {
 	check(t, r.rawGet("/", bearerOf(token))).status(http.StatusOK)
 }
 
-// introspectSite is a site that asks about bearer tokens.
+// introspectSite is a site that introspects bearer tokens.
 func introspectSite(t *testing.T, op *oidctest.Provider, i *introspector, more ...string) *harness {
 	t.Helper()
 	return newHarness(t, protectedBy(op, append([]string{`
@@ -294,7 +295,8 @@ func TestTheProviderIsAskedAboutTokens(t *testing.T) {
 	}
 	equal(t, "calls", i.count(), 3)
 
-	// A token ends at the provider: that is noticed within 30 seconds, and a new one within five.
+	// The site notices within 30 seconds that a token was revoked, and within five that one is
+	// valid now.
 	i.set("good", "")
 	i.set("other", `{"active":true,"aud":"api","sub":"u-1"}`)
 	clock.by.Store(int64(6 * time.Second))
@@ -303,7 +305,7 @@ func TestTheProviderIsAskedAboutTokens(t *testing.T) {
 	clock.by.Store(int64(31 * time.Second))
 	check(t, r.rawGet("/", bearerOf("good"))).status(http.StatusUnauthorized)
 
-	// What cannot be a token causes no call.
+	// Values that cannot be tokens cause no call.
 	calls := i.count()
 	for _, token := range []string{strings.Repeat("a", 8193), "a b", "ä", "=", "", "orp_ci_key-of-another-site"} {
 		check(t, r.rawGet("/", bearerOf(token)), token).status(http.StatusUnauthorized)
@@ -325,7 +327,7 @@ func TestCallsToIntrospectionAreBounded(t *testing.T) {
 	for n := range 40 {
 		go func() { statuses <- r.rawGet("/", bearerOf("t"+strings.Repeat("x", n))).StatusCode }()
 	}
-	for range 8 { // of 40, 32 wait for the provider
+	for range 8 { // 32 of the 40 wait for the provider
 		equal(t, "the status", <-statuses, http.StatusServiceUnavailable)
 	}
 	close(i.hold)
@@ -346,7 +348,7 @@ func TestALogoutEndsIntrospectedTokens(t *testing.T) {
 	check(t, r.rawGet("/", bearerOf("good"))).status(http.StatusUnauthorized)
 }
 
-// A JWT of the provider is judged by its signature alone.
+// A JWT of the provider is verified by its signature and claims, and never introspected.
 func TestEachTokenHasOneJudge(t *testing.T) {
 	t.Parallel()
 	op, i := newOP(t), newIntrospector(t)
@@ -367,8 +369,8 @@ application {
 	equal(t, "calls", i.count(), 0)
 }
 
-// An issuer decides who judges a token, so of two clients of one issuer the second one
-// judges none.
+// The issuer of a token selects the provider that verifies it, so of two clients of one
+// issuer the second one verifies none.
 func TestTwoProvidersOfOneIssuerHaveOneJudge(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -402,8 +404,8 @@ oidc_rp {
 	}
 }
 
-// A client id of any site is ours: what the provider issues to it for a sign-in there is
-// an ID token, wherever it is sent.
+// The client id of any site cannot be an audience: a token that the provider issues to
+// that client at a sign-in is an ID token, wherever it is sent.
 func TestAClientIDOfAnotherSiteIsNoAudience(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

@@ -9,8 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// isolated is a site with several instances, of which one lets programs in, with a part
-// that no guard covers, and with error pages of the application's.
+// isolated is a site with several instances, of which one lets programs in. Some paths
+// have no guard, and the application serves the error pages.
 func isolated(t *testing.T, keys *accessKeyFile) *harness {
 	op := newOP(t)
 	return newHarnessAt(t, storageDir(t), `
@@ -43,8 +43,8 @@ http://rp.test {
 `)
 }
 
-// Threats D19: credentials of ours never reach the application, in any spelling, also
-// on public routes, on what no guard covers, and when they failed.
+// Credentials for this site never reach the application in any spelling, including on
+// public routes, on paths without a guard, and when they are refused.
 func TestCredentialsNeverReachTheApplication(t *testing.T) {
 	t.Parallel()
 	ci, unlisted := newKey(t, "ci"), newKey(t, "ci")
@@ -65,7 +65,7 @@ func TestCredentialsNeverReachTheApplication(t *testing.T) {
 				before := r.upstream.count()
 				r.raw(fields("POST "+path+" HTTP/1.1", "Host: rp.test", "Connection: close", header))
 				if r.upstream.count() == before {
-					continue // it was answered
+					continue // the guard answered
 				}
 				got, _ := r.upstream.got()
 				for field, lines := range got {
@@ -78,7 +78,7 @@ func TestCredentialsNeverReachTheApplication(t *testing.T) {
 	atLeast(t, "requests at the application", r.upstream.count(), 50)
 }
 
-// What is not ours in Authorization is the application's own, byte for byte.
+// Credentials that are not for this site reach the application unchanged.
 func TestOtherCredentialsPassUntouched(t *testing.T) {
 	t.Parallel()
 	ci := newKey(t, "ci")
@@ -105,7 +105,7 @@ func TestOtherCredentialsPassUntouched(t *testing.T) {
 	}
 }
 
-// handle_errors knows the reason, and the response what is accepted.
+// handle_errors has the reason, and the response names the accepted schemes.
 func TestErrorPagesOfTheServerForPrograms(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -134,7 +134,7 @@ http://rp.test {
 	check(t, r.rawGet("/")).status(http.StatusUnauthorized).body("401 sign_in_required ").header("Www-Authenticate", `Bearer realm="rp.test"`)
 }
 
-// Endpoints are for people: a key changes nothing there.
+// The endpoints are for users, so a key makes no difference there.
 func TestEndpointsIgnoreCredentials(t *testing.T) {
 	t.Parallel()
 	ci := newKey(t, "ci")
@@ -151,7 +151,7 @@ func TestEndpointsIgnoreCredentials(t *testing.T) {
 	check(t, r.rawGet("/page", ci.bearer()), "the key after the logout").status(http.StatusOK)
 }
 
-// A program never gets a redirect, whatever the site does with people.
+// A program is never redirected, whatever the site does for users.
 func TestProgramsAreNeverRedirected(t *testing.T) {
 	t.Parallel()
 	ci := newKey(t, "ci")
@@ -177,7 +177,7 @@ private /denied {
 	check(t, r.rawGet("/page", asPage), "no credential").status(http.StatusFound)
 }
 
-// A request with a key passes no tokens of users to the application.
+// A request with an access key passes no user's tokens to the application.
 func TestKeysHaveNoTokens(t *testing.T) {
 	t.Parallel()
 	ci := newKey(t, "ci")
@@ -198,7 +198,7 @@ upstream {
 	equal(t, "the placeholders", got.Get("X-Token"), "<>")
 }
 
-// Caddy's own routes know programs by the same matchers as people.
+// The matchers for users work in Caddy's own routes for programs as well.
 func TestMatchersForPrograms(t *testing.T) {
 	t.Parallel()
 	ci, ops := newKey(t, "ci"), newKey(t, "ops", "admins")
@@ -219,7 +219,7 @@ respond @admins "an admin"
 	check(t, r.rawGet("/", ops.bearer())).body("an admin")
 }
 
-// Programs open WebSockets and tunnels as people do.
+// Programs can open WebSockets and tunnels as users can.
 func TestProgramsOpenWebSockets(t *testing.T) {
 	t.Parallel()
 	ci := newKey(t, "ci")

@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// programProblem is what the problem document of a response says.
+// programProblem returns the problem document of a response.
 func programProblem(t *testing.T, p *visited) map[string]any {
 	t.Helper()
 	equal(t, p.url+": the content type", p.Header.Get("Content-Type"), "application/problem+json")
@@ -21,10 +21,11 @@ func programProblem(t *testing.T, p *visited) map[string]any {
 	return problem
 }
 
-// asPage are lines of a header as of a browser without fetch metadata that opens a page.
+// asPage is the header with which a browser without fetch metadata opens a page.
 const asPage = "Accept: text/html"
 
-// programs is a site for programs with keys in every place where they can be.
+// programs is a site that accepts access keys in every place where a request can have
+// them.
 func programs(t *testing.T, op *oidctest.Provider, keys *accessKeyFile, more ...string) *harness {
 	return newHarness(t, protectedBy(op, append(more, `
 application {
@@ -82,7 +83,7 @@ func TestPeopleAreOfTheKindPerson(t *testing.T) {
 	equal(t, "the kind of an unauthenticated request", got.Get("X-Kind"), "")
 }
 
-// A recognised credential decides alone: a bad one is refused on public routes, too, and
+// A recognized credential decides alone: a bad one is refused even on public routes and
 // beside the session of a user.
 func TestABadCredentialIsRefused(t *testing.T) {
 	t.Parallel()
@@ -121,7 +122,7 @@ func TestABadCredentialIsRefused(t *testing.T) {
 	}
 }
 
-// A key decides alone beside the cookie of a session.
+// An access key decides alone, even beside a session cookie.
 func TestAKeyBesideASession(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -231,7 +232,7 @@ private /any {
 			key      accessKey
 			expected int
 		}{{ci, row.ci}, {ops, row.ops}, {banned, row.banned}, {plain, row.plain}} {
-			for range 2 { // the second time, results are remembered
+			for range 2 { // the second time, results are cached
 				check(t, r.rawGet(row.path, one.key.bearer(), asPage), one.key.name).status(one.expected).header("Location", "")
 			}
 		}
@@ -254,7 +255,8 @@ private /any {
 	check(t, r.rawGet("/fresh", ci.bearer()), "max_age").headerHas("Www-Authenticate", `error="insufficient_user_authentication"`, `max_age=300`)
 }
 
-// Threats D16: browsers add Basic to requests of every site.
+// Basic is refused in requests of browsers, which add it to requests that other sites
+// cause.
 func TestBasicIsForProgramsOnly(t *testing.T) {
 	t.Parallel()
 	ci := newKey(t, "ci")
@@ -301,7 +303,7 @@ func TestBasicIsForProgramsOnly(t *testing.T) {
 	list(t, "a wrong password: the schemes", []string{p.Header["Www-Authenticate"][0][:6], p.Header["Www-Authenticate"][1]}, "Bearer", basic)
 }
 
-// Without application, credentials are the application's own.
+// Without the option application, the site looks for no credentials and offers none.
 func TestNothingIsOfferedWithoutPrograms(t *testing.T) {
 	t.Parallel()
 	r := newHarness(t, protectedBy(newOP(t)))
@@ -309,7 +311,7 @@ func TestNothingIsOfferedWithoutPrograms(t *testing.T) {
 	check(t, r.rawGet("/page", key.bearer())).status(http.StatusUnauthorized).header("Www-Authenticate", "")
 }
 
-// Revocation: within five seconds of the change of the file, without a reload.
+// A key that is removed from the file is refused within five seconds, without a reload.
 func TestAKeyIsRevokedWithinFiveSeconds(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -363,7 +365,7 @@ func TestAuditOfPrograms(t *testing.T) {
 	contains(t, "the reason", fmt.Sprint(line["error"]), "the access key has expired")
 }
 
-// Directories know people.
+// known_users is about users, and does not apply to keys.
 func TestKnownUsersDoNotApplyToKeys(t *testing.T) {
 	t.Parallel()
 	ci := newKey(t, "ci")

@@ -56,7 +56,7 @@ func TestProgramsReadWhereTheyGetTokens(t *testing.T) {
 		headerHas("Www-Authenticate", `error="invalid_token"`, wellKnownResource+`/mcp/a/b"`)
 }
 
-// Threat D20.
+// Only private paths have resource metadata, and no spelling of a path evades that.
 func TestOnlyPrivatePathsAreResources(t *testing.T) {
 	t.Parallel()
 	r := resourceSite(t, newOP(t))
@@ -68,14 +68,15 @@ func TestOnlyPrivatePathsAreResources(t *testing.T) {
 	check(t, r.rawGet(wellKnownResource+"/mcp?resource=https://evil.example")).status(http.StatusOK).hides("evil")
 	check(t, r.raw("POST "+wellKnownResource+"/mcp HTTP/1.1", "Host: rp.test", "Connection: close", "Content-Length: 0")).status(http.StatusMethodNotAllowed)
 	check(t, r.raw("HEAD "+wellKnownResource+"/mcp HTTP/1.1", "Host: rp.test", "Connection: close")).status(http.StatusOK)
-	// Pages of MCP clients ask first, since they send a header of their own.
+	// Web clients of MCP send a preflight first, because their requests have a header of their
+	// own.
 	check(t, r.raw("OPTIONS "+wellKnownResource+"/mcp HTTP/1.1", "Host: rp.test", "Connection: close", "Origin: https://client.example",
 		"Access-Control-Request-Method: GET", "Access-Control-Request-Headers: mcp-protocol-version")).
 		status(http.StatusNoContent).header("Access-Control-Allow-Origin", "*").header("Access-Control-Allow-Headers", "*")
 }
 
-// The resource is the audience of its tokens: one for a part of the site counts there
-// alone.
+// The resource is the audience of its tokens: a token for one part of the site is valid
+// only there.
 func TestATokenCountsWhereItsResourceIs(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -105,7 +106,7 @@ func TestATokenCountsWhereItsResourceIs(t *testing.T) {
 		{"rp.test/mcp", "/mcp", 401},
 		{"other", "/mcp", 401},
 	} {
-		for range 2 { // checked, and remembered
+		for range 2 { // the second time, the token is remembered
 			p := r.rawGet(tc.path, bearerOf(accessToken(op, map[string]any{"aud": tc.audience, "scope": "write"})))
 			check(t, p, tc.path, shown(tc.audience)).status(tc.want)
 		}

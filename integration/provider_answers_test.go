@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// Fault E4, report F10: members that are not needed never fail a login.
+// Odd values of optional members of a token response never fail a login.
 func TestOddMembersOfATokenAnswerFailNoLogin(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ member, value, warned string }{
@@ -37,7 +37,7 @@ func TestOddMembersOfATokenAnswerFailNoLogin(t *testing.T) {
 	}
 }
 
-// Contract 5.13: where the access token is used its type counts.
+// The token_type matters only if the access token is used.
 func TestATokenTypeCountsWhereTheAccessTokenIsUsed(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -79,7 +79,8 @@ func TestATokenTypeCountsWhereTheAccessTokenIsUsed(t *testing.T) {
 	}
 }
 
-// Fault F4: where no expires_in comes a lifetime is assumed, and said once.
+// Without expires_in, a lifetime of the access token is assumed, and one warning is
+// logged.
 func TestWithoutExpiresInALifetimeIsAssumed(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -111,7 +112,7 @@ func TestWithoutExpiresInALifetimeIsAssumed(t *testing.T) {
 	}
 }
 
-// A token that cannot be replaced is not withheld for a life that was not named.
+// An access token that cannot be refreshed is not withheld because of an assumed lifetime.
 func TestALifetimeIsNotAssumedOfATokenThatIsNotRefreshed(t *testing.T) {
 	t.Parallel()
 	stop(t)
@@ -154,7 +155,7 @@ oidc_rp {
 	}
 }
 
-// Fault F4: refresh that cannot work says so.
+// If refresh is on and the provider issues no refresh token, one warning is logged.
 func TestRefreshWithoutARefreshTokenIsSaid(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -171,7 +172,7 @@ oidc_rp {
 	equal(t, "the number of warnings", strings.Count(r.logs(), "the provider gave no refresh token"), 1)
 }
 
-// Fault E10: userinfo that takes the token in a form alone.
+// userinfo_method post is for providers that take the access token only in a form.
 func TestUserinfoByPost(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{"get", "post"} {
@@ -190,7 +191,7 @@ oidc_rp {
 	}
 }
 
-// Report A7: what is wrong with a sub is said.
+// The log says what is wrong with a claim of an ID token or of userinfo.
 func TestWhatIsWrongWithASubIsSaid(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -203,7 +204,7 @@ func TestWhatIsWrongWithASubIsSaid(t *testing.T) {
 		{func(l *oidctest.Faults) {
 			l.IDToken.Claims = func(c map[string]any) { c["sub"] = strings.Repeat("x", 300) }
 		}, "it has 300 bytes"},
-		// Report F13: what was there, and why it did not count.
+		// The log has the value of the claim, and why it is refused.
 		{func(l *oidctest.Faults) { l.IDToken.Claims = func(c map[string]any) { c["azp"] = "another\u202e" } }, `azp is another client: it is \"another`},
 		{func(l *oidctest.Faults) {
 			l.IDToken.Claims = func(c map[string]any) { c["iss"] = "https://other.example" }
@@ -222,7 +223,7 @@ func TestWhatIsWrongWithASubIsSaid(t *testing.T) {
 	}
 }
 
-// Fault D9: keys that are skipped leave their reason once per change.
+// Keys that are skipped are logged with the reason, once per change of the key set.
 func TestSkippedKeysAreInTheLogOncePerChange(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

@@ -22,7 +22,7 @@ type workload struct {
 
 const workloadSubject = "system:serviceaccount:web:caddy"
 
-// newWorkload returns a platform, and the client that a provider has for it.
+// newWorkload returns a platform, and the client that is registered for it at a provider.
 func newWorkload(t *testing.T) (*workload, oidctest.Client) {
 	key := ecKey()
 	signer := must(jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, nil))
@@ -30,7 +30,7 @@ func newWorkload(t *testing.T) (*workload, oidctest.Client) {
 		oidctest.Client{ID: "rp", Auth: "private_key_jwt", Key: key.Public(), Workload: workloadSubject}
 }
 
-// write keeps a JWT for audiences that expires after a while.
+// write stores a JWT with a lifetime and audiences in the file.
 func (w *workload) write(t *testing.T, life time.Duration, audience ...string) (token string) {
 	t.Helper()
 	token = must(jwt.Signed(w.signer).Claims(jwt.Claims{
@@ -41,7 +41,7 @@ func (w *workload) write(t *testing.T, life time.Duration, audience ...string) (
 	return token
 }
 
-// The platform replaces the file, and the next login sends what it holds then.
+// The platform may replace the file at any time. Each login sends its current content.
 func TestThePlatformsAssertionIsReadAtEachUse(t *testing.T) {
 	t.Parallel()
 	w, client := newWorkload(t)
@@ -59,7 +59,7 @@ func TestThePlatformsAssertionIsReadAtEachUse(t *testing.T) {
 	}
 }
 
-// What must not leave this machine is not sent at all: the code stays unspent.
+// An assertion that is not for the provider is never sent, and no token request is made.
 func TestAPlatformsAssertionThatIsNotForTheProvider(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

@@ -28,7 +28,7 @@ func inForm(r oidctest.Request, names ...string) (there []bool) {
 	return there
 }
 
-// The judge is the provider: what it does not get as agreed is a violation.
+// The provider verifies each method: anything but the agreed one is a violation.
 func TestEveryMethodOfClientAuthentication(t *testing.T) {
 	t.Parallel()
 	ec, rsaKey := ecKey(), must(rsa.GenerateKey(rand.Reader, 2048))
@@ -59,7 +59,7 @@ func TestEveryMethodOfClientAuthentication(t *testing.T) {
 		for _, pushed := range []bool{false, true} {
 			t.Run(tc.name+map[bool]string{false: " at the token endpoint", true: " at the endpoint for pushed requests"}[pushed], func(t *testing.T) {
 				t.Parallel()
-				client := tc.client // its own: the other subtest of the row runs beside this one
+				client := tc.client // a copy: the other subtest of the row runs at the same time
 				client.ID = "rp"
 				opts := []oidctest.Option{oidctest.WithClient(client)}
 				if pushed {
@@ -67,7 +67,7 @@ func TestEveryMethodOfClientAuthentication(t *testing.T) {
 				}
 				op := newOP(t, opts...)
 				r := provesAs(t, op, tc.lines)
-				for range 2 { // the second assertion is not the first
+				for range 2 { // each login needs a new assertion
 					check(required{t}, r.browser().open("/page")).body("application sees alice")
 				}
 				asserts := strings.HasSuffix(tc.client.Auth, "_jwt")
@@ -90,7 +90,7 @@ func TestEveryMethodOfClientAuthentication(t *testing.T) {
 	}
 }
 
-// Of two keys the first signs: the provider that knows the other one refuses.
+// Only the first of two keys signs, so a provider that knows only the second one refuses.
 func TestTheSecondKeyDoesNotSign(t *testing.T) {
 	t.Parallel()
 	first, second := ecKey(), ecKey()
@@ -176,7 +176,7 @@ oidc_rp {
 `).browser().get("/@app/auth/default/jwks")).status(http.StatusNotFound)
 }
 
-// C19e: with mutual TLS the aliases are the endpoints, for all back channels.
+// With mutual TLS, mtls_endpoint_aliases are the endpoints of the whole back channel.
 func TestMutualTLSUsesTheAliases(t *testing.T) {
 	t.Parallel()
 	for name, aliases := range map[string]bool{"without aliases": false, "with aliases": true} {
@@ -190,7 +190,7 @@ func TestMutualTLSUsesTheAliases(t *testing.T) {
 						moved := map[string]any{}
 						for _, name := range []string{"token_endpoint", "userinfo_endpoint", "pushed_authorization_request_endpoint"} {
 							moved[name] = m[name]
-							m[name] = op.Issuer() + "/trap" // to ask there is a violation
+							m[name] = op.Issuer() + "/trap" // a request to this address is a violation
 						}
 						m["mtls_endpoint_aliases"] = moved
 					}
@@ -224,7 +224,7 @@ tls {
 	}
 }
 
-// The endpoints for certificates are for who has one.
+// A client without a certificate does not use mtls_endpoint_aliases.
 func TestOthersLeaveTheAliasesAlone(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

@@ -31,7 +31,7 @@ func TestProviderIsAskedWhenTheFirstLoginNeedsIt(t *testing.T) {
 	asked(t, op, oidctest.Discovery, 0)
 	b.get("/page")
 	asked(t, op, oidctest.Discovery, 1)
-	asked(t, op, oidctest.JWKS, 0) // needed only when a token is there
+	asked(t, op, oidctest.JWKS, 0) // keys are needed only for a token
 	r.signsIn()
 	r.signsIn()
 	asked(t, op, oidctest.Discovery, 1)
@@ -41,7 +41,7 @@ func TestProviderIsAskedWhenTheFirstLoginNeedsIt(t *testing.T) {
 func TestFiftyFirstLoginsAtOnceShareOneRequestEach(t *testing.T) {
 	t.Parallel()
 	const many = 50
-	var ready sync.WaitGroup // all have begun, as far as a test can tell
+	var ready sync.WaitGroup // all have begun, as far as a test can know
 	ready.Add(many)
 	op := newOP(t)
 	op.Lie(func(l *oidctest.Faults) { l.At(oidctest.Discovery).Hold = func(*http.Request) { ready.Wait() } })
@@ -59,9 +59,9 @@ func TestFiftyFirstLoginsAtOnceShareOneRequestEach(t *testing.T) {
 	asked(t, op, oidctest.JWKS, 1)
 }
 
-// TestProviderThatIsDownIsLeftInPeace is X01: private pages are not available
-// and say when to come back, public ones serve, and the provider is not asked
-// more often than the back-off lets it be.
+// TestProviderThatIsDownIsLeftInPeace checks that private pages are 503 with Retry-After,
+// public pages are served, and the provider gets no more requests than the back-off
+// allows.
 func TestProviderThatIsDownIsLeftInPeace(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -86,7 +86,7 @@ func TestProviderThatIsDownIsLeftInPeace(t *testing.T) {
 		clock.advance(time.Second)
 		w.walk("/page")
 	}
-	// Pauses of at least ½, 1, 2, 4, and then 5 seconds each.
+	// The pauses are at least ½, 1, 2 and 4 seconds, and then 5 seconds each.
 	n := op.Hits(oidctest.Discovery)
 	atMost(t, "the number of requests to Discovery in a minute", n, 16)
 	atLeast(t, "the number of requests to Discovery in a minute", n, 6)
@@ -94,7 +94,8 @@ func TestProviderThatIsDownIsLeftInPeace(t *testing.T) {
 	equal(t, "the number of cookies", len(w.secrets), 0)
 }
 
-// TestProviderThatComesBackIsFoundWithinOnePause is X03.
+// TestProviderThatComesBackIsFoundWithinOnePause checks that the next login works at most
+// one Retry-After later.
 func TestProviderThatComesBackIsFoundWithinOnePause(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -104,7 +105,7 @@ func TestProviderThatComesBackIsFoundWithinOnePause(t *testing.T) {
 	op.Stop()
 	b := r.browser()
 	var pause int
-	for range 8 { // the pauses have become as long as they get
+	for range 8 { // until the pauses are as long as they get
 		p := b.get("/page")
 		check(required{t}, p).status(http.StatusServiceUnavailable)
 		pause, _ = strconv.Atoi(p.Header.Get("Retry-After"))
@@ -120,8 +121,8 @@ func TestProviderThatComesBackIsFoundWithinOnePause(t *testing.T) {
 	r.signsIn()
 }
 
-// TestWhatWasLearnedServesWhileDiscoveryIsDown: metadata and keys are looked at
-// again when they are old, and go on serving where that fails (X09).
+// TestWhatWasLearnedServesWhileDiscoveryIsDown checks that old metadata and keys are
+// fetched again, and remain in use if that fails.
 func TestWhatWasLearnedServesWhileDiscoveryIsDown(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -150,8 +151,8 @@ func TestWhatWasLearnedServesWhileDiscoveryIsDown(t *testing.T) {
 	asked(t, op, oidctest.Discovery, before+1)
 }
 
-// TestReloadKeepsWhatWasLearned: a configuration is provisioned before the one
-// that it replaces is cleaned up, and the provider is not asked again.
+// TestReloadKeepsWhatWasLearned provisions the new configuration before it cleans the old
+// one up, as a reload does. The provider is not asked again.
 func TestReloadKeepsWhatWasLearned(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -165,9 +166,9 @@ func TestReloadKeepsWhatWasLearned(t *testing.T) {
 	asked(t, op, oidctest.Token, 2)
 }
 
-// TestUnknownKeysDoNotMakeUsAskForThemAll: who can make a provider's tokens
-// name unknown keys cannot make us fetch its key set as often, and a key that
-// is new is found when the looks are earned again (X11).
+// TestUnknownKeysDoNotMakeUsAskForThemAll checks that tokens with unknown key ids cause a
+// limited number of requests for the key set, and that a new key is found when a further
+// request is allowed.
 func TestUnknownKeysDoNotMakeUsAskForThemAll(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -184,7 +185,7 @@ func TestUnknownKeysDoNotMakeUsAskForThemAll(t *testing.T) {
 	}
 	asked(t, op, oidctest.JWKS, 1+3)
 	op.Honest()
-	r.signsIn() // a known key needs no look
+	r.signsIn() // a known key needs no request
 	op.RotateKeys()
 	check(t, r.browser().open("/page")).code(errorcode.TokenInvalid)
 	clock.advance(10 * time.Second)
@@ -192,8 +193,9 @@ func TestUnknownKeysDoNotMakeUsAskForThemAll(t *testing.T) {
 	asked(t, op, oidctest.JWKS, 1+3+1)
 }
 
-// TestMetadataThatDoesNotFitIsLookedAtAgainSoon: the provider offers nothing
-// that the configuration can use, until somebody has put it right there.
+// TestMetadataThatDoesNotFitIsLookedAtAgainSoon covers metadata without an authentication
+// method that the configuration can use. It is fetched again after a few seconds, in case
+// it has been corrected.
 func TestMetadataThatDoesNotFitIsLookedAtAgainSoon(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -214,8 +216,8 @@ func TestMetadataThatDoesNotFitIsLookedAtAgainSoon(t *testing.T) {
 	asked(t, op, oidctest.Discovery, 2)
 }
 
-// TestWhatIsConfiguredIsNotDiscovered: endpoints, keys and client
-// authentication by hand, all or some, and discovery by the document's address.
+// TestWhatIsConfiguredIsNotDiscovered configures some or all endpoints, the keys, the
+// client authentication, or the address of the metadata.
 func TestWhatIsConfiguredIsNotDiscovered(t *testing.T) {
 	t.Parallel()
 	secret := func(method string) oidctest.Option {
@@ -234,7 +236,7 @@ userinfo_endpoint %s
 		name            string
 		client          []oidctest.Option
 		text            func(*oidctest.Provider) string
-		discovery, keys int // how often they are asked
+		discovery, keys int // how often they are requested
 		status          int
 	}{
 		{"all by hand, and a key set document", nil, func(op *oidctest.Provider) string {
@@ -280,8 +282,7 @@ oidc_rp {
 	}
 }
 
-// authBy names a client authentication method; the metadata would lead to
-// another one.
+// authBy configures a client authentication method. The metadata offers only another one.
 func authBy(method string) func(*oidctest.Provider) string {
 	return func(op *oidctest.Provider) string {
 		op.Lie(func(l *oidctest.Faults) {

@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// providerOutage is a site whose provider can be away while it starts.
+// providerOutage is a site whose provider can be unavailable when it starts.
 type providerOutage struct {
 	t       *testing.T
 	op      *oidctest.Provider
@@ -27,7 +27,7 @@ func newRemembering(t *testing.T, extra string) *providerOutage {
 	return &providerOutage{t, op, clock, storageDir(t), options(op) + extra}
 }
 
-// start is another process: it has nothing in memory.
+// start starts the site as a new process does, with nothing in memory.
 func (s *providerOutage) start() *harness {
 	s.t.Helper()
 	r := newHarnessAt(s.t, s.storage, fmt.Sprintf(`http://rp.test {
@@ -42,7 +42,8 @@ func (s *providerOutage) start() *harness {
 	return r
 }
 
-// records are the files of the storage that hold what is known of the provider.
+// records waits for a number of files in the storage that hold metadata or keys of the
+// provider.
 func (s *providerOutage) records(want int) []string {
 	s.t.Helper()
 	var found []string
@@ -55,7 +56,7 @@ func (s *providerOutage) records(want int) []string {
 	return found
 }
 
-// away makes metadata and keys, not the other endpoints, unavailable.
+// away sets whether metadata and keys are unavailable. The other endpoints still work.
 func (s *providerOutage) away(is bool) {
 	s.op.Lie(func(l *oidctest.Faults) {
 		for _, e := range []oidctest.Endpoint{oidctest.Discovery, oidctest.JWKS} {
@@ -67,7 +68,7 @@ func (s *providerOutage) away(is bool) {
 	})
 }
 
-// learned is a site that has signed somebody in and ended, with two records in the
+// learned returns a site that has signed a user in and ended, with two records in the
 // storage.
 func learned(t *testing.T, extra string) *providerOutage {
 	t.Helper()
@@ -82,8 +83,8 @@ func learned(t *testing.T, extra string) *providerOutage {
 
 const usesKept = "the provider does not answer; using what was fetched before"
 
-// Threat D35: after a restart with the provider down logins begin, and tokens are
-// verified, by what was fetched before.
+// After a restart while the provider is down, logins begin and tokens are verified with
+// the metadata and keys that were stored before.
 func TestRestartWhileTheProviderIsAway(t *testing.T) {
 	t.Parallel()
 	for name, extra := range map[string]string{"keys of the storage": "", "a secret": `
@@ -113,7 +114,8 @@ func TestRestartWhileTheProviderIsAway(t *testing.T) {
 	}
 }
 
-// Threat D35.
+// Stored metadata and keys are ignored if they are too old, were changed or belong to
+// another configuration.
 func TestKeptMetadataThatMustNotBeUsed(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -149,7 +151,7 @@ func TestKeptMetadataThatMustNotBeUsed(t *testing.T) {
 		{"the options differ, the record is moved to them", "", func(t *testing.T, s *providerOutage) {
 			names := s.records(2)
 			s.options += "timeout 1m"
-			// Where these options have theirs shows another storage.
+			// A second storage shows which file names belong to the new options.
 			elsewhere := *s
 			elsewhere.storage = storageDir(t)
 			elsewhere.away(false)
@@ -187,7 +189,7 @@ func TestKeptMetadataThatMustNotBeUsed(t *testing.T) {
 	}
 }
 
-// Threat D35: a key that a later fetch dropped is not accepted again.
+// A key that the provider has withdrawn is not accepted again after a restart.
 func TestWithdrawnKeyStaysWithdrawn(t *testing.T) {
 	t.Parallel()
 	s := newRemembering(t, "")
@@ -224,7 +226,7 @@ func contentsOf(t *testing.T, names []string) (all string) {
 	return all
 }
 
-// A storage that does not answer fails no login that needs nothing else of it.
+// A storage that fails causes no failed login if the login needs it for nothing else.
 func TestStorageThatFailsFailsNoLogin(t *testing.T) {
 	t.Parallel()
 	s := newRemembering(t, `

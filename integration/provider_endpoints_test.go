@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// proxyTo is a proxy by which a name that does not exist leads to a provider of a
-// test, and any other address where it says.
+// proxyTo is a proxy that connects a made-up host name to a test provider, and any other
+// address as requested.
 func proxyTo(t *testing.T, host string, op *oidctest.Provider) string {
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		target := r.Host
@@ -40,9 +40,9 @@ func proxyTo(t *testing.T, host string, op *oidctest.Provider) string {
 	return proxy.URL
 }
 
-// Fault A3: a provider elsewhere names the admin API of this machine as its token
-// endpoint, or as the one for pushed requests. Neither the callback nor a page
-// load reaches it, and the log says why.
+// A remote provider names this machine's admin API as its token endpoint or its endpoint
+// for pushed requests. Neither a callback nor a page load reaches it, and the log says
+// why.
 func TestDiscoveryCannotAimUsAtThisMachine(t *testing.T) {
 	t.Parallel()
 	var reached atomic.Int32

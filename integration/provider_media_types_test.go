@@ -8,9 +8,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// Fault E3, report P3: every answer of the back channel is read by what it is,
-// under any label and behind a byte order mark.
-// Fault X21.
+// Every response of the back channel is read whatever its Content-Type is, and may begin
+// with a byte order mark.
 func TestAnswersAreReadUnderEveryLabel(t *testing.T) {
 	t.Parallel()
 	for _, label := range []string{
@@ -59,8 +58,8 @@ func TestSignedUserinfoIsReadUnderEveryLabel(t *testing.T) {
 	}
 }
 
-// Fault F5: with a certificate the endpoints are those for certificates, by
-// whatever method the client authenticates, unless the configuration names one.
+// A client with a certificate uses mtls_endpoint_aliases with every authentication method,
+// unless the configuration names an endpoint.
 func TestACertificateUsesTheAliasesWithEveryMethod(t *testing.T) {
 	t.Parallel()
 	key := ecKey()
@@ -85,7 +84,7 @@ func TestACertificateUsesTheAliasesWithEveryMethod(t *testing.T) {
 					l.Discovery = func(m map[string]any) {
 						aliases := map[string]any{}
 						for _, name := range []string{"token_endpoint", "userinfo_endpoint", "pushed_authorization_request_endpoint"} {
-							aliases[name], m[name] = m[name], trap // to ask there is a violation
+							aliases[name], m[name] = m[name], trap // a request to the trap is a violation
 						}
 						if byHand {
 							m["userinfo_endpoint"], aliases["userinfo_endpoint"] = trap, trap

@@ -9,8 +9,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// TestALogoutInTheProvidersOwnWay signs in at a provider whose issuer has the
-// shape of another's, and out there.
+// TestALogoutInTheProvidersOwnWay signs a user in at a provider whose issuer looks like
+// that of a product, and out again.
 func TestALogoutInTheProvidersOwnWay(t *testing.T) {
 	t.Parallel()
 	const back = rpURL + "/@app/auth/default/signedout"
@@ -58,8 +58,8 @@ oidc_rp {
 	}
 }
 
-// TestGroupsThatAreNotKnownAreNotNone: a user with too many groups to list gets
-// in by none of them, and the operator reads why.
+// TestGroupsThatAreNotKnownAreNotNone covers users with more groups than the provider
+// lists in a token. They are let in by none of them, and the log tells the operator why.
 func TestGroupsThatAreNotKnownAreNotNone(t *testing.T) {
 	t.Parallel()
 	elsewhere := func(c map[string]any) {
@@ -70,7 +70,7 @@ func TestGroupsThatAreNotKnownAreNotNone(t *testing.T) {
 	for _, row := range []struct {
 		name, options     string
 		idToken, userinfo func(map[string]any)
-		groups            any // what the user has
+		groups            any // the groups of the user
 		warnings          int
 		want              string // the application's header
 	}{

@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// The tests of this file were faults once: an old state of a session took the
-// place of a refreshed one in the browser, whose refresh token is spent.
+// Each test of this file guards against a former bug: an old state of a session replaced
+// the refreshed one in the browser, and its refresh token had been used already.
 
 const idleGuard = `
 session {
@@ -68,7 +68,7 @@ func TestASlowAnswerDoesNotBringAnOldSessionBack(t *testing.T) {
 		}
 	}
 	r.upstream.mu.Unlock()
-	op.at(5*time.Minute, r) // a renewal for the idle timeout is due, no refresh
+	op.at(5*time.Minute, r) // the idle timeout is due for renewal, the tokens are not
 	answered := make(chan *visited, 1)
 	go func() { answered <- b.get("/slow") }()
 	<-arrived
@@ -83,8 +83,8 @@ func TestASlowAnswerDoesNotBringAnOldSessionBack(t *testing.T) {
 	equal(t, "the number of refreshes", calls(op), 2)
 }
 
-// A session that is being refreshed while the keys are withdrawn must not come
-// out sealed with the new key.
+// If the keys are withdrawn as compromised during a refresh, the session must not be
+// sealed with the new key.
 func TestKeysAreWithdrawnInTheMiddleOfARefresh(t *testing.T) {
 	t.Parallel()
 	for _, store := range []string{"cookie", "memory"} {
@@ -98,7 +98,7 @@ session {
 `))
 			cookies := signedIn(t, r).cookieHeader()
 			op.at(due, r)
-			if store == "memory" { // a ticket that an older key has sealed, and would be sealed again
+			if store == "memory" { // the ticket is sealed with an older key, so it would be sealed again
 				oneRing(r, "POST", "/oidc_rp/keys/rotate", "")
 				op.at(due+4*time.Minute, r)
 				r.work("keys")
@@ -128,7 +128,8 @@ session {
 	}
 }
 
-// The tokens of a refresh are kept after the last request that waited for them has gone.
+// The tokens of a refresh are saved even if the last request that waited for them is
+// cancelled.
 func TestAVisitorWhoLeavesARefreshLosesNothingInAStore(t *testing.T) {
 	t.Parallel()
 	for _, store := range []string{"memory", "storage"} {
@@ -165,7 +166,7 @@ session {
 				s, err := ticket.session(found[0])
 				return err == nil && s.Grant.Issued.After(s.SignedIn)
 			})
-			op.at(due+2*time.Minute, r) // when nothing but the record knows
+			op.at(due+2*time.Minute, r) // only the record knows them now
 			if status, _, err := r.ask(t.Context(), cookies); status != http.StatusOK {
 				t.Errorf("two minutes later: status %d, %v", status, err)
 			}
@@ -211,7 +212,7 @@ func TestAVisitorWhoLeavesLosesNothing(t *testing.T) {
 	}
 }
 
-// While its access token is good, a session waits only so long for a new one.
+// While its access token is valid, a request waits only a limited time for a new one.
 func TestASlowProviderHoldsUpNoRequestWhoseTokenIsGood(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)

@@ -34,8 +34,8 @@ func TestRefreshIsMadeBeforeTheApplicationIsCalled(t *testing.T) {
 	check(t, p).header("Cache-Control", "no-store").setsAnyCookie()
 	check(t, b.get("/")).status(http.StatusOK).setsCookies(0)
 	equal(t, "the number of refreshes", calls(op), 1)
-	// Rotation: the next one uses the new refresh token. The lifetime is
-	// absolute.
+	// The provider rotates refresh tokens: each refresh uses the newest one. The lifetime of
+	// the session is absolute.
 	for i := 2; i < 70; i++ {
 		op.at(time.Duration(i)*due, r)
 		check(required{t}, b.get("/"), fmt.Sprintf("refresh %d", i)).status(http.StatusOK)
@@ -60,7 +60,7 @@ func TestManyRequestsAtTheMomentOfExpiryMakeOneCall(t *testing.T) {
 				var rigs []*harness
 				var seen []func() map[string]int
 				for i := range nodes {
-					// Another storage object on the same folder is what another process has.
+					// Another storage object on the same folder stands for another process.
 					r := newHarnessAt(t, storage+strings.Repeat("/.", i), refreshSite(op, ""))
 					rigs = append(rigs, r)
 				}
@@ -95,7 +95,7 @@ func TestManyRequestsAtTheMomentOfExpiryMakeOneCall(t *testing.T) {
 					equal(required{t}, "the number of tokens", len(tokens), 1)
 					differs(t, "the number of requests with the new token", tokens[op.Issued().AccessToken], 0)
 				}
-				// Half a minute later the old cookie still leads to the new session.
+				// Half a minute later, the old cookie still leads to the new session.
 				for i, r := range rigs {
 					r.ahead(when + 30*time.Second)
 					equal(t, fmt.Sprintf("late at node %d: the status", i), r.use(cookies), http.StatusOK)

@@ -11,7 +11,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// Fault X08.
+// If the provider is down, a session continues for an hour after its access token has
+// expired. After that, private pages are 503 until the provider is back.
 func TestASessionOutlivesAProviderThatIsDown(t *testing.T) {
 	t.Parallel()
 	for name, down := range map[string]func(*refreshOP){
@@ -109,8 +110,8 @@ func TestInvalidGrantEndsTheSession(t *testing.T) {
 	}
 }
 
-// A node that is killed after its call and before it wrote of it leaves a
-// refresh token behind that was spent.
+// A node that is killed after its token request and before it records the result leaves a
+// used refresh token behind.
 func TestANodeKilledInBetweenCostsOneLogin(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
@@ -161,7 +162,7 @@ func TestAnAnswerWithoutRefreshTokenKeepsTheOldOne(t *testing.T) {
 	if got := op.Last(oidctest.Token).Form.Get("refresh_token"); got != kept {
 		t.Error("the old refresh token was not kept")
 	}
-	op.TakeViolations() // this provider does not take it twice
+	op.TakeViolations() // this provider expects that no refresh token is used twice
 }
 
 func TestRefreshOnlyWhereTokensAreWanted(t *testing.T) {
@@ -234,7 +235,7 @@ http://rp.test {
 	equal(t, "X-Name", header.Get("X-Name"), "Alice Renamed")
 	equal(t, "X-Id", header.Get("X-Id"), "alice")
 	equal(t, "X-Id-Token", header.Get("X-Id-Token"), op.Issued().IDToken)
-	// Userinfo that fails costs no tokens.
+	// If userinfo fails, the new tokens are used nevertheless.
 	op.Lie(func(l *oidctest.Faults) { l.At(oidctest.UserInfo).Status = 500 })
 	op.at(2*due, r)
 	b.get("/")
@@ -266,7 +267,7 @@ func TestStorageThatFailsKeepsTheSession(t *testing.T) {
 	b := signedIn(t, r)
 	first := op.Issued().AccessToken
 	b.get("/")
-	// A file in the place of the folder of locks.
+	// A file in place of the folder of locks makes locking fail.
 	locks := filepath.Join(r.storage, "locks")
 	_ = os.RemoveAll(locks)
 	if err := os.WriteFile(locks, nil, 0o600); err != nil {
@@ -285,8 +286,8 @@ func TestStorageThatFailsKeepsTheSession(t *testing.T) {
 	differs(t, "the access token at the application", r.bearer(), first)
 }
 
-// Keys that cannot be had say nothing about an ID token: nothing of the answer
-// is used but the refresh token, since the old one is spent.
+// If the keys cannot be fetched, the new ID token can be neither verified nor refused.
+// Only the new refresh token is used, since the old one is spent.
 func TestKeysThatCannotBeHadAtARefreshEndNothing(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)

@@ -16,13 +16,14 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// requestKey registers a key of ours for request objects, and returns the line for it.
+// requestKey registers a key for request objects at the provider, and returns the option
+// for it.
 func requestKey(t *testing.T, op *oidctest.Provider, key crypto.Signer) string {
 	op.SetClient(func(c *oidctest.Client) { c.RequestKey = key.Public() })
 	return "client_keys " + keyFile(t, key)
 }
 
-// fullRequest has every kind of parameter that is no text inside of a request object.
+// fullRequest has every kind of parameter that is not a string in a request object.
 const fullRequest = `
 authorization_params {
 	max_age 3600
@@ -133,8 +134,8 @@ func TestTheKeysOfRequestsArePublished(t *testing.T) {
 	succeeds(t, "the signature by the published key", err)
 }
 
-// What the two sides do not have in common fails before a browser is sent anywhere, and
-// the log says what to do.
+// If the configuration and the provider support no common way to sign or encrypt requests,
+// the login fails before a redirect, and the log says what to do.
 func TestRequestsThatCannotBeSignedAsTheProviderWantsThem(t *testing.T) {
 	t.Parallel()
 	metadata := func(name string, value any) func(*oidctest.Faults) {
@@ -175,7 +176,8 @@ func TestRequestsThatCannotBeSignedAsTheProviderWantsThem(t *testing.T) {
 	}
 }
 
-// A request by value that is too long for an address says what to do; pushed it works.
+// If a request by value is too long for a URL, the log says what to do. A pushed request
+// works.
 func TestALongRequestHasToBePushed(t *testing.T) {
 	t.Parallel()
 	long := `
@@ -192,8 +194,7 @@ authorization_params {
 	check(t, r.browser().open("/page"), "pushed").body("application sees alice")
 }
 
-// The key is read again, as those of the method are, and the request of a login link is
-// in the request object with the rest.
+// The parameters of a login link are in the request object, like all others.
 func TestALinkIsInTheRequestObject(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.RequireRequestObjects())

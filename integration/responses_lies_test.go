@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// responseCodes are those of lies in signed responses that are not bad_request.
+// responseCodes has the error codes of rows that are not bad_request.
 var responseCodes = map[string]errorcode.Code{
 	"F28 ensure-jarm-with-expired-exp-fails": errorcode.LoginExpired,
 	"JARM the code of another state":         errorcode.StateMismatch,
@@ -51,7 +51,7 @@ func TestEveryLieInASignedResponseIsRefused(t *testing.T) {
 	}
 }
 
-// The same where the response is posted: what is wrong is refused before it is carried.
+// Posted responses are refused in the same way, before the callback redirects the browser.
 func TestEveryLieInAPostedSignedResponseIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, row := range oidctest.ResponseRows() {
@@ -79,8 +79,7 @@ func TestEveryLieInAPostedSignedResponseIsRefused(t *testing.T) {
 			check(t, p).status(http.StatusSeeOther).leadsWithout(op.Issued().Code, "response=", "state=")
 			check(t, b.open(p.location())).refused(code)
 			asked(t, op, oidctest.Token, 0)
-			// Neither the refusal nor the request after it takes the login away: an honest
-			// response to it still counts.
+			// The login in progress survives the refusal: a valid response to it is still accepted.
 			op.Honest()
 			login.askAgain()
 			check(t, b.open(login.submit().location()), "an honest response").body("application sees alice")

@@ -43,15 +43,15 @@ func TestASignedResponseMayComeByPost(t *testing.T) {
 	p := login.submit()
 	check(t, p).status(http.StatusSeeOther).leadsWithout(op.Issued().Code, "response=")
 	check(t, b.open(p.location())).body("application sees alice").at(rpURL + "/page?q=1")
-	// The same form again, as by a reload.
+	// Send the same form again, as a reload does.
 	check(t, b.open(login.submit().location()), "a second time").body("application sees alice").at(rpURL + "/page?q=1")
 	asked(t, op, oidctest.Token, 1)
 	r.holdLogs(op)
 }
 
-// A form with a response that counts no more, sent again by a signed-in user, leads where
-// the first one led. The POST brings no session: the browser is sent on by GET with a
-// note, which makes no login and holds nothing of the response.
+// If a signed-in user sends a form again whose response is no longer valid, it leads where
+// the first one led. The POST carries no session, so the browser is redirected to a GET
+// with a note, which makes no login and contains nothing of the response.
 func TestAPostedResponseThatFailsLeadsASignedInUserToThePage(t *testing.T) {
 	t.Parallel()
 	another := func(l *posted) {
@@ -107,7 +107,8 @@ func TestAPostedResponseThatFailsLeadsASignedInUserToThePage(t *testing.T) {
 	}
 }
 
-// A note counts at the address that it was made for, and alone. Programs get none.
+// A note is valid only at the address that it was made for, and without other parameters.
+// Programs get no note.
 func TestNotesOfRefusedResponses(t *testing.T) {
 	t.Parallel()
 	const byPost = "response_mode form_post.jwt"
@@ -140,7 +141,7 @@ func TestNotesOfRefusedResponses(t *testing.T) {
 	check(t, r.browser().post(code, "response=x", program), "a program").status(http.StatusForbidden)
 }
 
-// encrypting has a provider encrypt its responses, and returns the line for the key.
+// encrypting makes a provider encrypt its responses, and returns the option for the key.
 func encrypting(t *testing.T, op *oidctest.Provider) string {
 	key := ecKey()
 	op.SetClient(func(c *oidctest.Client) { c.ResponseKey = key.Public() })
@@ -173,7 +174,7 @@ func TestAnEncryptedResponseSignsIn(t *testing.T) {
 		contains(t, name+": the log", r.logs(), "it is encrypted")
 		asked(t, op, oidctest.Token, before)
 	}
-	// What is inside must be signed.
+	// The encrypted content must be signed.
 	op.Lie(func(l *oidctest.Faults) { l.Authorization.JWT = oidctest.JWTLies{Signature: oidctest.SignCorruptly} })
 	check(t, newHarness(t, protectedBy(op, "response_mode jwt", line)).browser().open("/page"), "a bad signature inside").refused(errorcode.BadRequest)
 }
@@ -237,8 +238,8 @@ func TestErrorsInSignedResponsesAreShownAsOthers(t *testing.T) {
 	}
 }
 
-// What is not signed counts for nothing, and the log says what the provider said: it may
-// be why the response is not signed.
+// An unsigned response is refused. If it is an error, the log has it, since it may say why
+// the response is not signed.
 func TestAnErrorThatIsNotSignedIsInTheLogAlone(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.SignedResponses())
@@ -250,8 +251,8 @@ func TestAnErrorThatIsNotSignedIsInTheLogAlone(t *testing.T) {
 	}
 }
 
-// A provider whose keys cannot be fetched is not available, and the response is still
-// good when it is again.
+// If the provider's keys cannot be fetched, the page is 503. The same response is accepted
+// when the keys are available again.
 func TestAResponseWaitsForTheKeysOfTheProvider(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -269,8 +270,8 @@ func TestAResponseWaitsForTheKeysOfTheProvider(t *testing.T) {
 	check(t, b.open(answer), "a reload").body("application sees alice")
 }
 
-// Strangers can send any JWT to the redirect URI. What is not the provider's by its
-// looks causes no request at all, and what is causes few.
+// Anyone can send a JWT to the redirect URI. If its claims are not those of the provider,
+// it causes no request for keys. If they are, such JWTs cause few.
 func TestStrangersDoNotHaveKeysFetched(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -306,8 +307,8 @@ func TestStrangersDoNotHaveKeysFetched(t *testing.T) {
 	check(t, r.browser().open("/page"), "a user meanwhile").body("application sees alice")
 }
 
-// A response whose mode is a signed one can be told by nothing else: a state alone by
-// GET finds no response where none was posted.
+// If responses have to be signed and posted, a GET with a state alone is refused, and so
+// is one with a code.
 func TestAStateAloneIsNoSignedResponse(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.SignedResponses())

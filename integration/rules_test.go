@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// says makes a provider's ID tokens have these claims, as JSON.
+// says sets claims of the provider's ID tokens, as JSON.
 func says(t *testing.T, op *oidctest.Provider, claims string) {
 	t.Helper()
 	var said map[string]any
@@ -21,7 +21,7 @@ func says(t *testing.T, op *oidctest.Provider, claims string) {
 	claimsOf(op, said)
 }
 
-// statusOf signs a new browser in at a page and returns the status that it ends with.
+// statusOf signs a new browser in at a page and returns the final status.
 func (r *harness) statusOf(path string) int {
 	r.t.Helper()
 	return r.browser().open(rpURL + path).StatusCode
@@ -63,7 +63,8 @@ oidc_rp {
 	}
 }
 
-// Rules of a route hold for each way in which an application could read a path.
+// The rules of a route apply to every path that an application could read as one of the
+// route.
 func TestRulesHoldInEveryReadingOfAPath(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -96,8 +97,8 @@ oidc_rp {
 	}
 }
 
-// Threat D14: HEAD asks for what GET does, whichever of them a matcher names. All other
-// methods are what they are.
+// A HEAD request is judged as GET, whichever of the two a matcher names. No other methods
+// are treated alike.
 func TestRulesJudgeHEADAsGET(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -162,8 +163,7 @@ oidc_rp {
 	}
 }
 
-// Where readings of one path belong to several routes, the rules of all of them
-// apply.
+// If the readings of one path belong to several routes, the rules of all of them apply.
 func TestRulesOfSeveralReadingsAddUp(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
@@ -191,7 +191,7 @@ oidc_rp {
 	}
 }
 
-// Public routes refuse no one, but users whom a rule refuses are anonymous there.
+// Public routes refuse no user. A user whom a rule refuses is anonymous there.
 func TestRefusedUsersAreAnonymousOnPublicRoutes(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
@@ -261,8 +261,7 @@ oidc_rp {
 	holdFields(t, r.lastAudited("refused"), alice(op, map[string]any{"code": "forbidden", "rule": "require group <b>owners</b>"}))
 }
 
-// Threat D13: a rule is shown as it is written. What a placeholder stands for is for
-// the server alone.
+// Pages and logs show a rule as it is written. The value of a placeholder stays secret.
 func TestRefusalShowsTheRuleAsItIsWritten(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -335,7 +334,7 @@ oidc_rp {
 	}
 }
 
-// The rules of a site are about all its providers, and a page says at which of them a
+// Rules of a site apply to all its providers, and the page names the provider at which the
 // refused user has signed in.
 func TestRefusalNamesTheProvider(t *testing.T) {
 	t.Parallel()

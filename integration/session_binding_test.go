@@ -8,8 +8,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// Fault A2 (d): a user whose nickname is the sub of another user is not that user on
-// the second site.
+// A user whose nickname is the sub of another user is not that user at a site that reads
+// user names from sub.
 func TestANameIsOnlyTakenWhereItIsReadTheSameWay(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -26,7 +26,8 @@ func TestANameIsOnlyTakenWhereItIsReadTheSameWay(t *testing.T) {
 	}
 }
 
-// Fault A14: a claim that one site makes is not taken by another.
+// A claim that one site maps from another claim does not count at a site without that
+// mapping.
 func TestAClaimIsOnlyTakenWhereItIsMadeTheSameWay(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -50,8 +51,8 @@ claims {
 	}
 }
 
-// Fault A2 (c): a reload that changes who a user is leads to one quiet login,
-// and a login in flight goes on.
+// After a reload that changes how user names are read, one login follows, and a login in
+// progress continues.
 func TestAReloadThatReadsNamesOtherwiseAsksAgain(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -68,7 +69,7 @@ func TestAReloadThatReadsNamesOtherwiseAsksAgain(t *testing.T) {
 	check(t, late.open(begun.location()), "a login that a reload overtook").body("application sees u-1001")
 }
 
-// Fault A2 (c): sites that contradict each other cause no endless logins.
+// Two sites that read user names differently and share a cookie cause no endless logins.
 func TestContradictingSitesDoNotLoop(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

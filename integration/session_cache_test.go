@@ -12,8 +12,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/sessionstore"
 )
 
-// TestWhatIsRememberedIsNoLeave: a session that was opened a moment ago is
-// judged again at every request.
+// TestWhatIsRememberedIsNoLeave checks that a cached session is checked again at every
+// request.
 func TestWhatIsRememberedIsNoLeave(t *testing.T) {
 	t.Parallel()
 	revoke := func(body func(issued oidctest.Issued) string) func(*cluster, *browser, oidctest.Issued) {
@@ -39,7 +39,7 @@ func TestWhatIsRememberedIsNoLeave(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			some := kinds
-			if strings.Contains(row.name, "everything") { // in memory: see TestEverythingInMemoryEnded
+			if strings.Contains(row.name, "everything") { // for the store memory, see TestEverythingInMemoryEnded
 				some = slices.DeleteFunc(slices.Clone(kinds), func(k backend) bool { return k.name == "memory" })
 			}
 			forBackends(t, some, func(t *testing.T, k backend) {
@@ -64,8 +64,8 @@ func TestWhatIsRememberedIsNoLeave(t *testing.T) {
 	}
 }
 
-// TestWhatIsRememberedIsOfOneInstance: with another configuration, other keys
-// or at another place the same value is looked at again.
+// TestWhatIsRememberedIsOfOneInstance checks that a cached session is not used with
+// another configuration, with other keys or at another host.
 func TestWhatIsRememberedIsOfOneInstance(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -106,9 +106,8 @@ func TestWhatIsRememberedIsOfOneInstance(t *testing.T) {
 	}
 }
 
-// TestARemovedProviderTakesItsSessionsWithIt, remembered or not; those of
-// another one stay.
-// Fault X40.
+// TestARemovedProviderTakesItsSessionsWithIt checks that the sessions of a removed
+// provider end, cached or not, and those of another provider continue.
 func TestARemovedProviderTakesItsSessionsWithIt(t *testing.T) {
 	t.Parallel()
 	forBackends(t, kinds, func(t *testing.T, k backend) {
@@ -151,8 +150,8 @@ http://rp.test {
 	})
 }
 
-// TestJunkIsNotRemembered: strangers' values cost nothing but the look. It does
-// not run beside others, since the memory is one for the process.
+// TestJunkIsNotRemembered checks that invalid cookies do not fill the cache. It does not
+// run in parallel, because the process has one cache.
 func TestJunkIsNotRemembered(t *testing.T) {
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
@@ -169,7 +168,7 @@ func TestJunkIsNotRemembered(t *testing.T) {
 				switch i % 4 {
 				case 1:
 					value = strings.Repeat("A", i+1)
-				case 2: // a ticket for which there is no record
+				case 2: // a ticket without a record
 					fresh, err := newTicket([32]byte{byte(i)})
 					if err != nil {
 						t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// siblings is two sites below one cookie domain.
+// siblings are two sites that share a cookie domain.
 func siblings(t *testing.T, op *oidctest.Provider, more string) *harness {
 	block := `
 oidc_rp {
@@ -39,7 +39,8 @@ http://b.rp.test {
 `)
 }
 
-// Fault A10, threat D26.
+// With a cookie domain, sibling sites share the session, but a login in progress belongs
+// to its own host.
 func TestALoginInFlightIsItsHostsAlone(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -71,8 +72,8 @@ func TestALoginInFlightIsItsHostsAlone(t *testing.T) {
 	}
 }
 
-// Fault A10: an attacker's login, begun at a sibling and planted for the whole
-// domain, signs no user in.
+// An attacker begins a login at a sibling site and plants its cookie for the whole domain.
+// It signs no user in.
 func TestASiblingsTransactionDoesNotOpen(t *testing.T) {
 	t.Parallel()
 	for _, more := range []string{"", "insecure"} {
@@ -93,8 +94,8 @@ func TestASiblingsTransactionDoesNotOpen(t *testing.T) {
 	}
 }
 
-// Fault A10: a login that an earlier release has begun ends in one new login,
-// which leads to the same page.
+// A login that an earlier release began with a cookie for the whole domain leads to one
+// new login, which returns to the same page.
 func TestALoginOfTheReleaseBeforeEndsInOneFreshLogin(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

@@ -65,7 +65,7 @@ http://rp.test {
 `
 	first := newHarnessAt(t, storage, site)
 	b := signedIn(t, first)
-	// Another storage object on the same folder is what another process has.
+	// Another storage object on the same folder stands for another process.
 	second := newHarnessAt(t, storage+"/.", site)
 	moveTo(b, second)
 	check(t, b.get("/"), "on the second instance").status(http.StatusOK)
@@ -137,7 +137,8 @@ http://rp.test {
 	}
 }
 
-// Fault X54.
+// A large session is split into several cookies. If it is too large for max_chunks, it is
+// refused, and the log names the largest claim.
 func TestLargeSessionIsSplitAndTooLargeOneIsRefused(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
@@ -166,15 +167,15 @@ func TestLargeSessionIsSplitAndTooLargeOneIsRefused(t *testing.T) {
 	}
 }
 
-// essay is a text that compression makes little of.
+// essay returns a text that hardly compresses.
 func essay(size int) string {
 	text := make([]byte, size)
 	rand.NewChaCha8([32]byte{1}).Read(text)
 	return base64.RawURLEncoding.EncodeToString(text)[:size]
 }
 
-// Report A4: what Entra ID sends for 250 groups fits two cookies, and what does
-// not fit is logged with its size.
+// The 250 groups that Entra ID can send fit into two cookies. More groups are refused, and
+// the log has the sizes.
 func TestManyGroupsFit(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
@@ -207,7 +208,8 @@ oidc_rp {
 	contains(t, "the log", logs, "or raise max_chunks (4 at most)")
 }
 
-// Fault X38.
+// With a new secret before the old one, sessions continue and are sealed with the new one,
+// so that the old one can be removed.
 func TestConfiguredSecretsAreRotatedByHand(t *testing.T) {
 	t.Parallel()
 	op, storage := newOP(t), storageDir(t)
@@ -247,7 +249,7 @@ oidc_rp public {
 	b := r.browser()
 	check(required{t}, b.open("/private/x")).status(http.StatusOK)
 	breakStorage(t, r)
-	r.ahead(10 * time.Minute) // what was read last does not hold for ever
+	r.ahead(10 * time.Minute) // what was read last is trusted for a limited time only
 	p := b.get("/private/x")
 	check(t, p).status(http.StatusServiceUnavailable).hasHeader("Retry-After")
 	check(t, b.get("/public")).status(http.StatusOK).body("application sees ")
@@ -272,7 +274,7 @@ http://rp.test {
 }
 `
 	b := signedIn(t, newHarnessAt(t, storage, fmt.Sprintf(site, "30d")))
-	r := newHarnessAt(t, storage+"/.", fmt.Sprintf(site, "1h")) // a storage of its own, with a clock of its own
+	r := newHarnessAt(t, storage+"/.", fmt.Sprintf(site, "1h")) // a storage and a clock of its own
 	moveTo(b, r)
 	r.ahead(2 * time.Hour)
 	check(t, b.get("/")).status(http.StatusFound)

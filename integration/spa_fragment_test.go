@@ -15,7 +15,7 @@ var (
 	keptBy      = regexp.MustCompile(`data-(keep|restore)="([A-Za-z0-9_-]{8})"`)
 )
 
-// fragmentPage is what a page in the place of a redirect says.
+// fragmentPage parses a page that replaces a redirect.
 func fragmentPage(t testing.TB, p *visited, status int) (next, does, key string) {
 	t.Helper()
 	check(required{t}, p).status(status).header("Location", "").header("Cache-Control", "no-store").hides("</script><script")
@@ -32,7 +32,7 @@ func TestAFragmentIsKeptByTheLoginAndRestored(t *testing.T) {
 	r := newHarness(t, protectedBy(op, "keep_fragment on", "return_to https://friend.test"))
 	for name, row := range map[string]struct {
 		address string
-		status  int // of the page that begins
+		status  int // of the page that begins the login
 		back    string
 	}{
 		"a private page":            {"/page?x=1&y=it's", http.StatusUnauthorized, "/page?x=1&y=it's"},
@@ -52,7 +52,7 @@ func TestAFragmentIsKeptByTheLoginAndRestored(t *testing.T) {
 			ends(t, "where it leads", next, "#")
 			checkScript(t, r, p, "/@app/auth/keep_fragment.js")
 			check(t, p).shows(`<noscript><meta http-equiv="refresh" content="0; url=` + html.EscapeString(op.Issuer()))
-			lacks(t, "the key", next, key) // which the provider does not learn
+			lacks(t, "the key", next, key) // which the provider must not learn
 
 			p = b.open(next)
 			back, does, sameKey := fragmentPage(t, p, http.StatusOK)
@@ -82,8 +82,8 @@ func TestNoFragmentIsKeptWhereNoneCanBe(t *testing.T) {
 	check(t, without.browser().get("/page"), "without the option").status(http.StatusFound)
 }
 
-// The address of a page holds no fragment of the one before if it has an empty one of
-// its own: the provider's page sees nothing of ours.
+// A redirect to an address with an empty fragment drops the fragment of the page before,
+// so the provider's page cannot read it.
 func TestRedirectsToProvidersEndInAnEmptyFragment(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -108,7 +108,8 @@ func TestRedirectsToProvidersEndInAnEmptyFragment(t *testing.T) {
 	}
 }
 
-// follow signs in as a browser that runs our script does, and returns the last page.
+// follow signs a user in as a browser that runs the page's script does, and returns the
+// last page.
 func follow(t testing.TB, b *browser, address string) *visited {
 	t.Helper()
 	for range 8 {
@@ -123,7 +124,7 @@ func follow(t testing.TB, b *browser, address string) *visited {
 	return nil
 }
 
-// A silent login that is followed by a usual one leads to the same fragment.
+// If an ordinary login follows a silent one, it leads to the same fragment.
 func TestAFragmentSurvivesALoginThatFollowsAnother(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -159,8 +160,7 @@ http://rp.test {
 	equal(t, "the key", same, key)
 }
 
-// Where users choose a provider first, the fragment waits for the login that they begin
-// there.
+// If users choose a provider first, the fragment is kept for the login that follows.
 func TestAFragmentSurvivesTheChooser(t *testing.T) {
 	t.Parallel()
 	r, ops := newChooser(t, map[string]string{"site": "keep_fragment on", "corp": "domains corp.example"})
@@ -184,7 +184,7 @@ func TestAFragmentSurvivesTheChooser(t *testing.T) {
 		checkScript(t, r, p, "/@app/auth/keep_fragment.js")
 
 		p = choose(b, b.get(next), query)
-		check(t, p, name).status(http.StatusFound).leadsInto(ops["corp"].Issuer()) // no page that forgets what is kept
+		check(t, p, name).status(http.StatusFound).leadsInto(ops["corp"].Issuer()) // no further page, which would discard the kept fragment
 		lacks(t, name+": the key", p.Header.Get("Location"), key)
 		back, does, same := fragmentPage(t, b.open(p.location()), http.StatusOK)
 		equal(t, name+": what the script does afterwards", does, "restore")
@@ -193,7 +193,8 @@ func TestAFragmentSurvivesTheChooser(t *testing.T) {
 	}
 }
 
-// The key in an address is all that a link can say about a fragment.
+// A link can pass on only the key of a kept fragment. A key is ignored in logins for other
+// origins and for popups, and if it is malformed.
 func TestAKeptFragmentIsForThisSiteAlone(t *testing.T) {
 	t.Parallel()
 	r, ops := newChooser(t, map[string]string{"site": "keep_fragment on\nreturn_to https://friend.test"})
@@ -226,7 +227,7 @@ func TestAKeptFragmentIsForThisSiteAlone(t *testing.T) {
 	check(t, b.open("/@app/auth/corp/login?returnto=/x&kept_fragment=AbCdEf-_"), "without the option").at(rpURL + "/x")
 }
 
-// A login host sees neither the fragment nor its key: the site has both.
+// A login host sees neither the fragment nor its key. Both stay with the site.
 func TestAFragmentSurvivesTheChooserOfALoginHost(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t)

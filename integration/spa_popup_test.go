@@ -16,8 +16,9 @@ import (
 
 const popupPath = "/@app/auth/default/login?display=popup"
 
-// checkScript holds a page to its one script: a file under the prefix, which the policy
-// names by its hash and its exact address, and nothing else that is active.
+// checkScript checks that a page has one script and no other active content. The script is
+// a file under the endpoints' prefix, which the policy names by its hash and its exact
+// address.
 func checkScript(t testing.TB, r *harness, p *visited, path string) {
 	t.Helper()
 	served := r.browser().send("GET", path, map[string]string{"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "script", "Sec-Fetch-Site": "same-origin"})
@@ -85,7 +86,7 @@ func TestAPopupWhoseProviderIsDownSaysSo(t *testing.T) {
 	check(t, r.browser().open(popupPath)).status(http.StatusForbidden).shows(`data-error="provider_unavailable"`)
 }
 
-// With handle_errors the opener hears of errors as well.
+// Even with handle_errors, the opener is told about errors.
 func TestAPopupIsNotLeftToHandleErrors(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -104,7 +105,7 @@ http://rp.test {
 	check(t, r.browser().open(popupPath)).status(http.StatusForbidden).shows(`data-error="access_denied"`)
 }
 
-// Another display is no popup, and the browser goes back to the page.
+// Any other value of display is no popup, and the browser returns to the page.
 func TestOnlyThePopupEndsInItsPage(t *testing.T) {
 	t.Parallel()
 	r := newHarness(t, protectedBy(newOP(t)))
@@ -113,7 +114,7 @@ func TestOnlyThePopupEndsInItsPage(t *testing.T) {
 	}
 }
 
-// What a page says is not the browser's to choose.
+// A request cannot choose what the page says.
 func TestThePopupSaysNothingThatARequestSays(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -125,15 +126,15 @@ func TestThePopupSaysNothingThatARequestSays(t *testing.T) {
 	check(t, p).status(http.StatusForbidden).shows(`data-error="provider_error"`).hides("<img", "hostile")
 }
 
-// TestAPopupWhoseSignedResponseIsRefusedSaysSo: the state in it is not verified, and
-// selects nothing but the page.
+// TestAPopupWhoseSignedResponseIsRefusedSaysSo uses the state of a response that is not
+// verified. It only selects the popup's page.
 func TestAPopupWhoseSignedResponseIsRefusedSaysSo(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"query.jwt", "form_post.jwt"} {
 		for name, tc := range map[string]struct {
 			options string
 			later   time.Duration
-			broken  bool // the signature
+			broken  bool // whether the signature is broken
 			code    errorcode.Code
 		}{
 			"private, a bad signature": {broken: true, code: errorcode.BadRequest},
@@ -177,11 +178,10 @@ http://rp.test {
 	}
 }
 
-// breakSignature changes the end of a JWT, of which the text consists or with which it
-// ends.
+// breakSignature changes the end of a JWT. The text is the JWT or ends with it.
 func breakSignature(text string) string { return text[:len(text)-8] + "AAAAAAAA" }
 
-// The browser may have lost the login. The state still says that it had a window.
+// If the browser has lost the login, its state still shows that it began in a popup.
 func TestAPopupWhoseLoginIsLostSaysSo(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"private", "public"} {

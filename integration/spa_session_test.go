@@ -9,17 +9,17 @@ import (
 
 const sessionPath = "/@app/auth/session"
 
-// byScript is what a browser sends when a page of the site fetches something.
+// byScript are the headers of a request by a script of the site.
 var byScript = map[string]string{
 	"Accept": "*/*", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Sec-Fetch-Site": "same-origin", "Referer": rpURL + "/page?x=1",
 }
 
-// byForeignScript is the same for a page of another origin.
+// byForeignScript are the headers of a request by a script of another origin.
 func byForeignScript(origin string) map[string]string {
 	return with(byScript, "Origin", origin, "Sec-Fetch-Site", "cross-site", "Referer", origin+"/")
 }
 
-// sessionState is what the session endpoint says.
+// sessionState is the response of the session endpoint.
 type sessionState struct {
 	Authenticated bool
 	User          *struct {
@@ -97,7 +97,8 @@ func TestTheSessionEndpointIsThereOnlyWithItsOption(t *testing.T) {
 	check(t, r.browser().send("GET", sessionPath, byScript)).status(http.StatusNotFound)
 }
 
-// The endpoint describes an ordinary session without address and groups as well.
+// The session endpoint requests the claims that it returns, even if nothing else needs
+// them.
 func TestTheSessionEndpointAsksUserinfoForWhatItReturns(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -146,7 +147,7 @@ func TestOtherOriginsReadTheSessionOnlyIfTheyAreListed(t *testing.T) {
 	for name, row := range map[string]struct {
 		header map[string]string
 		status int
-		reader string // that may read the response
+		reader string // the origin that may read the response
 	}{
 		"a page of the site":                      {nil, 200, ""},
 		"a page of the site that names itself":    {map[string]string{"Origin": rpURL}, 200, ""},
@@ -199,7 +200,7 @@ func TestOtherOriginsReadTheSessionOnlyIfTheyAreListed(t *testing.T) {
 	equal(t, "logout_url for another origin", elsewhere.LogoutURL, rpURL+"/Special:UserLogout")
 }
 
-// flat is a header as with takes it.
+// flat returns a header as the arguments of with.
 func flat(header map[string]string) (pairs []string) {
 	for name, value := range header {
 		pairs = append(pairs, name, value)
@@ -207,15 +208,15 @@ func flat(header map[string]string) (pairs []string) {
 	return pairs
 }
 
-// A response to a page that may not read it does not depend on the session, and costs
-// the same: nothing is opened.
+// The response to a page that may not read it does not depend on the session, since no
+// session is opened for it.
 func TestNothingIsOpenedForOriginsThatAreNotListed(t *testing.T) {
 	t.Parallel()
 	s := newCluster(t, backendNamed(testKind), 1, "session_endpoint", "idle_timeout 30m")
 	r := s.nodes[0]
 	b := s.signIn(r, "alice")
 	s.records().fail(reading, errTestDown)
-	s.at(time.Minute) // what was read before is too old
+	s.at(time.Minute) // what was read before is too old now
 	check(t, b.send("GET", sessionPath, byScript), "with the store down").status(http.StatusServiceUnavailable).hasHeader("Retry-After").hides("authenticated")
 	check(t, b.send("GET", sessionPath, byForeignScript("https://evil.test")), "another origin").status(http.StatusForbidden).setsCookies(0)
 }
@@ -249,7 +250,8 @@ func TestOnlyPagesOfTheSiteProlongSessions(t *testing.T) {
 	check(t, two, "two origins").status(http.StatusForbidden)
 }
 
-// A user whom the rules of the site do not let in is anonymous, as on public pages.
+// A user whom the rules of the site refuse is anonymous at the session endpoint, as on
+// public pages.
 func TestTheSessionEndpointHoldsToTheRulesOfTheInstance(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

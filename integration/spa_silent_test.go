@@ -12,7 +12,7 @@ import (
 
 const triedCookie = "__Host-oidc_rp_tried"
 
-// newSilentSite is a public site that tries to sign users in.
+// newSilentSite is a public site that tries a silent login.
 func newSilentSite(t *testing.T, op *oidctest.Provider, lines ...string) *harness {
 	more := ""
 	for _, line := range lines {
@@ -82,7 +82,8 @@ func TestAUserWhoIsNotKnownStaysAnonymous(t *testing.T) {
 	check(t, b.get("/page")).status(http.StatusOK)
 }
 
-// An attempt is for the first page that a user opens, in a browser that says so.
+// A silent login begins only with the first page that a user opens, in a browser that
+// sends fetch metadata.
 func TestNothingButAFirstPageLoadBeginsAnAttempt(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -121,7 +122,8 @@ oidc_rp public {
 	check(t, off.browser().get("/page"), "without the option").status(http.StatusOK).setsCookies(0)
 }
 
-// The cookie that ends attempts is of this browser session, sealed and of this host.
+// The cookie that prevents further attempts is sealed. It lasts for the browser session
+// and is limited to this host.
 func TestOneAttemptInABrowserSession(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -138,7 +140,7 @@ func TestOneAttemptInABrowserSession(t *testing.T) {
 	check(t, b.open(p.location()), "afterwards").at(rpURL + "/page")
 
 	jar, _ := cookiejar.New(nil)
-	b.jar, b.client.Jar = jar, jar // the browser was closed
+	b.jar, b.client.Jar = jar, jar // as if the browser had been closed
 	check(t, b.get("/page"), "the next browser session").status(http.StatusFound)
 	junk := r.rawGet("/page", "Cookie: "+triedCookie+"=junk", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document", "Sec-Fetch-Site: none")
 	check(t, junk, "a cookie that is not ours").status(http.StatusFound)
@@ -147,7 +149,7 @@ func TestOneAttemptInABrowserSession(t *testing.T) {
 	check(t, moved, "a cookie whose key is not known here").status(http.StatusOK)
 }
 
-// setCookie is a cookie that a response sets.
+// setCookie returns a cookie that a response sets.
 func setCookie(t testing.TB, p *visited, name string) *http.Cookie {
 	t.Helper()
 	for _, c := range p.Cookies() {
@@ -159,7 +161,7 @@ func setCookie(t testing.TB, p *visited, name string) *http.Cookie {
 	return nil
 }
 
-// Who has signed out has said what they want: also when the browser is closed.
+// After a logout no silent login begins, even in later browser sessions.
 func TestNoAttemptAfterALogout(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -189,7 +191,7 @@ func setCookieIn(t testing.TB, b *browser, name string) bool {
 	return there
 }
 
-// A session that was ended elsewhere is not begun again behind the user's back.
+// A session that was ended elsewhere is not replaced by a silent login.
 func TestNoAttemptAfterARevocation(t *testing.T) {
 	t.Parallel()
 	r := newSilentSite(t, newOP(t))
@@ -203,8 +205,8 @@ func TestNoAttemptAfterARevocation(t *testing.T) {
 	equal(t, "what ends attempts is set", setCookie(t, p, triedCookie).Value != "", true)
 }
 
-// A browser that keeps no cookies is never sent round in circles, and none of its
-// requests but the first goes to the provider.
+// A browser that keeps no cookies is not redirected again and again: only its first
+// request leads to the provider.
 func TestABrowserWithoutCookiesIsNotSentRound(t *testing.T) {
 	t.Parallel()
 	for _, signedInThere := range []bool{true, false} {
@@ -225,7 +227,7 @@ func TestABrowserWithoutCookiesIsNotSentRound(t *testing.T) {
 	}
 }
 
-// The transaction may be over when the response comes: nothing is shown then either.
+// The login may have expired when the response arrives. Even then no error is shown.
 func TestAnAttemptThatIsOverShowsNothing(t *testing.T) {
 	t.Parallel()
 	stop(t)
@@ -252,8 +254,8 @@ func TestAProviderThatIsDownDoesNotHoldUpPublicPages(t *testing.T) {
 	check(t, b.get("/page"), "the next page").status(http.StatusOK).setsCookies(0)
 }
 
-// A provider that is to ask the user something, or be asked for another prompt, cannot
-// be asked silently.
+// If the configuration sends another prompt or a max_age of 0, a silent login is
+// impossible and none begins.
 func TestNoAttemptWhereTheProviderAsks(t *testing.T) {
 	t.Parallel()
 	for name, parameters := range map[string]string{
@@ -267,7 +269,7 @@ func TestNoAttemptWhereTheProviderAsks(t *testing.T) {
 	check(t, disabled.browser().get("/page"), "a provider that is switched off").status(http.StatusOK).setsCookies(0)
 }
 
-// With keep_fragment an attempt does not lose the fragment of a public page.
+// With keep_fragment, a silent login keeps the fragment of a public page.
 func TestAnAttemptKeepsTheFragment(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -298,8 +300,8 @@ func TestSilentIsForInstancesThatGuard(t *testing.T) {
 	failsWith(t, "silent with endpoints", err, "endpoints guards nothing: it takes no silent")
 }
 
-// Where users choose a provider, an attempt asks the one that they have chosen before.
-// Threat D27: the choice leads nowhere by itself if another site has sent the browser.
+// If users choose a provider, a silent login uses the one that they chose before. It does
+// not begin if a link on another site led to the page.
 func TestAnAttemptAsksTheProviderThatWasChosen(t *testing.T) {
 	t.Parallel()
 	corp, partners, storage := newOP(t), newOP(t), storageDir(t)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// unauthorized is what a 401 says.
+// unauthorized parses the problem document of a 401.
 func unauthorized(t testing.TB, p *visited) (members map[string]any) {
 	t.Helper()
 	check(required{t}, p).status(http.StatusUnauthorized).header("Content-Type", "application/problem+json")
@@ -40,8 +40,8 @@ func TestA401LeadsBackToThePageAndNeverToTheCall(t *testing.T) {
 	}
 }
 
-// A page of an origin in return_to reads where the login begins, and why one is
-// needed. No other page does, and nothing else can be read.
+// A page of an origin in return_to can read where the login begins and why one is needed,
+// and nothing else. Pages of other origins can read nothing.
 func TestOnlyListedOriginsReadA401(t *testing.T) {
 	t.Parallel()
 	r := newHarness(t, protectedBy(newOP(t), `
@@ -90,7 +90,7 @@ func TestOnlyListedOriginsReadA401(t *testing.T) {
 		status(http.StatusUnauthorized).header("Vary", "").header("Access-Control-Allow-Origin", "")
 }
 
-// The application's responses are its own affair, and so are preflights.
+// The guard makes neither the application's responses nor preflights readable.
 func TestOnlyOur401IsReadable(t *testing.T) {
 	t.Parallel()
 	r := newHarness(t, protectedBy(newOP(t), "return_to https://spa.test", "public /public/*", "private /staff/* {\nrequire group absent\n}"))
@@ -103,7 +103,7 @@ func TestOnlyOur401IsReadable(t *testing.T) {
 	check(t, r.browser().send("OPTIONS", "/api/call", preflight), "a preflight").status(http.StatusUnauthorized).header("Access-Control-Allow-Methods", "")
 }
 
-// What handle_errors writes may be anything, so no other origin reads it.
+// handle_errors may write anything, so no other origin can read its response.
 func TestA401OfHandleErrorsIsNotReadableElsewhere(t *testing.T) {
 	t.Parallel()
 	r := newHarnessAt(t, storageDir(t), `
@@ -124,7 +124,7 @@ http://rp.test {
 		header("HX-Redirect", "/@app/auth/default/login?returnto=%2Fpage%3Fx%3D1")
 }
 
-// HTMX looks at HX-Redirect whatever the status is, unless that is a redirect.
+// HTMX obeys HX-Redirect whatever the status is, except a redirect.
 func TestHTMXIsLedToTheLogin(t *testing.T) {
 	t.Parallel()
 	r := newHarness(t, protectedBy(newOP(t)))

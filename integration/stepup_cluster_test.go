@@ -8,8 +8,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// stepUpNodes are three nodes of which only the first knows the routes that demand
-// more, as during a rollout.
+// stepUpNodes returns three nodes. Only the first one knows the routes that demand more,
+// as during a rollout.
 func stepUpNodes(t *testing.T, k backend, more string) *cluster {
 	s := newCluster(t, k, 0, more+stepUpRoutes, "")
 	s.another()
@@ -19,8 +19,8 @@ func stepUpNodes(t *testing.T, k backend, more string) *cluster {
 	return s
 }
 
-// What a login has to prove is in its transaction, so that a node that does not know
-// the route holds it to that as well.
+// The demands of a login are in its transaction cookie, so a node that does not know the
+// route checks them as well.
 func TestAnotherNodeHoldsAStepUpToItsDemands(t *testing.T) {
 	t.Parallel()
 	forBackends(t, []backend{backendNamed("cookie"), backendNamed("storage"), backendNamed("redis"), backendNamed(testKind)}, func(t *testing.T, k backend) {
@@ -70,7 +70,7 @@ func TestAnotherNodeHoldsAStepUpToItsDemands(t *testing.T) {
 	})
 }
 
-// By response_mode form_post, too, and after a reload in between.
+// The same holds with response_mode form_post, and after a reload during the login.
 func TestAStepUpSurvivesAReloadAndAPost(t *testing.T) {
 	t.Parallel()
 	for name, more := range map[string]string{"query": "", "form_post": formPostOptions} {
@@ -112,8 +112,8 @@ func TestAStepUpSurvivesAReloadAndAPost(t *testing.T) {
 	}
 }
 
-// An instance of the same site that does not demand anything serves the callback of one
-// that does, and the other way round.
+// The callback of an instance that demands more is served by an instance of the same site
+// that does not, and the other way round.
 func TestAnotherInstanceHoldsAStepUpToItsDemands(t *testing.T) {
 	t.Parallel()
 	for _, lines := range [][2]string{{"require acr mfa", ""}, {"", "require acr mfa"}} {

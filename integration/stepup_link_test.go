@@ -51,7 +51,7 @@ func TestALoginLinkCanDemandMore(t *testing.T) {
 	}
 }
 
-// A link that says something else than a demand is refused: the user would prove less
+// A link with an invalid demand is refused. If it were ignored, the user would prove less
 // than the link was meant to demand.
 func TestALoginLinkWithABadDemandIsRefused(t *testing.T) {
 	t.Parallel()
@@ -65,7 +65,7 @@ func TestALoginLinkWithABadDemandIsRefused(t *testing.T) {
 	equal(t, "the number of logins", op.Hits(oidctest.Authorize), 0)
 }
 
-// A link cannot make a login less strict than the fixed parameters do.
+// A link cannot make a login less strict than authorization_params do.
 func TestALoginLinkCannotDemandLess(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// signsInWith makes the ID tokens of logins have some claims; nil takes one away.
+// signsInWith sets claims of the ID tokens of logins. nil removes a claim.
 func signsInWith(claims map[string]any) func(*oidctest.Faults) {
 	return func(l *oidctest.Faults) { l.IDToken.Claims = withClaims(claims) }
 }
@@ -31,9 +31,9 @@ func refusesWith(code string) func(*oidctest.Faults) {
 	return func(l *oidctest.Faults) { l.Authorization.Error = code }
 }
 
-// Whatever a provider makes of a step-up, a page load ends somewhere after one login,
-// the session at hand goes on elsewhere, and users who reload the page over and over
-// begin two logins in a minute.
+// Whatever a provider does in a step-up, a page load ends after one login, and the
+// existing session continues on other pages. Users who reload the page again and again
+// begin two logins a minute.
 func TestAStepUpNeverLoops(t *testing.T) {
 	t.Parallel()
 	now := stop(t).now()
@@ -41,9 +41,9 @@ func TestAStepUpNeverLoops(t *testing.T) {
 		name string
 		lie  func(*oidctest.Faults)
 		who  func(*oidctest.Provider)
-		// acr and age are whether /admin and /pay are served in the end.
+		// acr and age say whether /admin and /pay are served in the end.
 		acr, age bool
-		code     string // that the user reads otherwise
+		code     string // the error that the user sees otherwise
 	}{
 		{name: "does what it is asked for", acr: true, age: true},
 		{name: "sends no auth_time", lie: signsInWith(map[string]any{"auth_time": nil}), acr: true, code: "forbidden"},
@@ -132,7 +132,7 @@ func TestAStepUpNeverLoops(t *testing.T) {
 	}
 }
 
-// Without a session, too, one page load is one login.
+// Without a session, one page load leads to one login as well.
 func TestALoginThatDemandsMoreNeverLoops(t *testing.T) {
 	t.Parallel()
 	for name, claims := range map[string]map[string]any{"no acr": {"acr": nil}, "no auth_time": {"auth_time": nil}} {
@@ -152,8 +152,8 @@ func TestALoginThatDemandsMoreNeverLoops(t *testing.T) {
 	}
 }
 
-// A user who presses Back at the provider has the session that was there, and the login
-// can still be finished.
+// A user who goes back from the provider still has the same session, and can finish the
+// login later.
 func TestAUserMayComeBackFromAStepUpWithoutIt(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -166,14 +166,14 @@ func TestAUserMayComeBackFromAStepUpWithoutIt(t *testing.T) {
 	check(t, b.open(begun.location()), "the login, later").status(http.StatusOK).at(rpURL + "/admin")
 }
 
-// A refreshed ID token takes acr away, and never brings one. A later auth_time counts,
-// and one that is not repeated stays.
+// A refreshed ID token can remove acr and never adds it. A later auth_time counts, and one
+// that is missing changes nothing.
 func TestARefreshChangesWhatASessionProves(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name     string
 		claims   map[string]any // of the refreshed ID token
-		acr, age int            // the status that /admin and /pay have then
+		acr, age int            // the status of /admin and /pay after the refresh
 	}{
 		{"the same", nil, http.StatusOK, http.StatusFound},
 		{"no acr", map[string]any{"acr": nil}, http.StatusFound, http.StatusFound},
@@ -203,14 +203,14 @@ func TestARefreshChangesWhatASessionProves(t *testing.T) {
 			equal(t, "the number of refreshes", calls(op), 1)
 			check(t, b.get("/admin"), "a page that demands acr").status(row.acr)
 			check(t, b.get("/pay"), "a page that demands max_age").status(row.age)
-			b.forget("_again") // the logins that were begun and not finished
+			b.forget("_again") // resets the count of logins that did not end
 			check(t, b.open("/both"), "a page that demands both, after another login").status(http.StatusOK)
 		})
 	}
 }
 
-// A provider that takes acr away with the first refresh, at once, is no loop: the
-// session comes from a login with these demands, so that no other one is begun.
+// A provider that drops acr with the first refresh causes no loop: the session comes from
+// a login with these demands, so no other login begins.
 func TestALoginThatARefreshUndoesIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
@@ -221,7 +221,7 @@ func TestALoginThatARefreshUndoesIsNotRepeated(t *testing.T) {
 	})
 	b := r.browser()
 	begun := b.get("/admin")
-	p := b.get(b.get(begun.location()).location()) // to the end of the callback
+	p := b.get(b.get(begun.location()).location()) // until the callback has ended
 	check(required{t}, p, "the callback").status(http.StatusSeeOther)
 	op.at(2*time.Second, r)
 	p = b.travel(p.location())
@@ -230,14 +230,14 @@ func TestALoginThatARefreshUndoesIsNotRepeated(t *testing.T) {
 	line := r.lastAudited("refused")
 	holdFields(t, line, map[string]any{"user": "alice", "code": "forbidden"})
 	check(t, b.get("/"), "the rest of the site").status(http.StatusOK)
-	// The link begins a login, and so does the page a minute later.
+	// The link begins a login, and so does the page after a minute.
 	check(t, b.get("/@app/auth/default/login?returnto=%2Fadmin&acr_values=mfa+hwk"), "the link").status(http.StatusFound)
 	op.at(2*time.Minute, r)
 	check(t, b.get("/admin"), "the page later").status(http.StatusFound)
 }
 
-// A max_age that is over because time has passed is a reason for another login, however
-// recent the last one is.
+// If a session is older than max_age only because time has passed, another login begins,
+// however recent the last one is.
 func TestTimeAloneIsAReasonForAnotherLogin(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
@@ -254,8 +254,8 @@ private /now {
 	check(t, b.open(begun.location())).status(http.StatusOK)
 }
 
-// Entra ID's acrs are asked for by a claims parameter, where authorization_params has
-// one.
+// If authorization_params has a claims parameter for acr, a step-up adds its values to
+// that parameter, too.
 func TestAnEssentialClaimIsAskedForWhereTheParametersSaySo(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -277,8 +277,8 @@ func TestAnEssentialClaimIsAskedForWhereTheParametersSaySo(t *testing.T) {
 	check(t, b.open(begun.location())).status(http.StatusOK)
 }
 
-// With authorization_params { prompt none } the provider may ask nothing, so that it
-// can only confirm what it knows already.
+// With the fixed parameter prompt none, the provider may not interact with the user, so a
+// step-up can only confirm what the provider knows already.
 func TestAFixedPromptNoneIsKept(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -298,12 +298,13 @@ func TestAFixedPromptNoneIsKept(t *testing.T) {
 		check(t, b.open(begun.location()), path).status(http.StatusForbidden)
 		check(t, b.get("/"), "the rest of the site").status(http.StatusOK)
 	}
-	// max_age 0 and prompt none exclude each other.
+	// max_age 0 contradicts prompt none, so 1 is sent.
 	begun := b.get("/@app/auth/default/login?max_age=0")
 	equal(t, "max_age", askedOf(t, begun).Get("max_age"), "1")
 }
 
-// With login_is_auth_time, a login that asked the user to sign in counts, and no other.
+// With login_is_auth_time, the time of a login counts as auth_time if the login made the
+// user sign in.
 func TestALoginCountsAsAuthTime(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
@@ -320,7 +321,7 @@ func TestALoginCountsAsAuthTime(t *testing.T) {
 	parameters := askedOf(t, begun)
 	equal(t, "prompt", parameters.Get("prompt"), "login")
 	equal(t, "max_age", parameters.Get("max_age"), "300")
-	// What counts is when the login began.
+	// The time is that of the beginning of the login.
 	op.at(4*time.Minute, r)
 	check(t, b.open(begun.location()), "the page").status(http.StatusOK).at(rpURL + "/pay")
 	op.at(5*time.Minute+50*time.Second, r)
@@ -331,18 +332,18 @@ func TestALoginCountsAsAuthTime(t *testing.T) {
 	begun = b.get("/pay")
 	op.at(13*time.Minute, r)
 	check(t, b.open(begun.location()), "a slow login").refused("forbidden")
-	// An auth_time that comes wins.
+	// An auth_time that the provider sends takes precedence.
 	op.Lie(signsInWith(map[string]any{"auth_time": time.Now().Add(-time.Hour).Unix()}))
 	check(t, b.open("/pay"), "an old auth_time").refused("forbidden")
-	// A link that demands max_age asks in the same way, and so does the first login.
+	// A link that demands max_age makes the user sign in as well, and so does the first login.
 	equal(t, "prompt of a link", askedOf(t, b.get("/@app/auth/default/login?max_age=60&prompt=select_account")).Get("prompt"), "login")
 	op.Lie(signsInWith(map[string]any{"auth_time": nil}))
 	begun = r.browser().get("/pay")
 	equal(t, "prompt of a first login", askedOf(t, begun).Get("prompt"), "login")
 }
 
-// With login_is_auth_time, a max_age of authorization_params works with a provider that
-// sends no auth_time; without it every login fails.
+// With login_is_auth_time, the fixed parameter max_age works with a provider that sends no
+// auth_time. Without the option every login fails.
 func TestALoginCountsForAFixedMaxAge(t *testing.T) {
 	t.Parallel()
 	stop(t)
@@ -364,8 +365,8 @@ func TestALoginCountsForAFixedMaxAge(t *testing.T) {
 	}
 }
 
-// A provider that refuses the pushed request, for acr_values that it does not know or a
-// prompt that it does not take, is no loop either: no login begins.
+// A provider that refuses the pushed request because of unknown acr_values or prompts
+// causes no loop either: no login begins.
 func TestAPushedStepUpMayBeRefused(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.PushedRequests(), oidctest.Lenient())

@@ -26,12 +26,13 @@ private /both {
 }
 `
 
-// stepUpSite is a site with these routes.
+// stepUpSite is a site with stepUpRoutes.
 func stepUpSite(op *oidctest.Provider, more ...string) string {
 	return protectedBy(op, append(more, stepUpRoutes)...)
 }
 
-// askedOf returns the parameters of the authorization request that a page leads to.
+// askedOf returns the parameters of the authorization request to which a response
+// redirects.
 func askedOf(t *testing.T, p *visited) url.Values {
 	t.Helper()
 	check(required{t}, p, "the begin of a login").status(http.StatusFound)
@@ -86,7 +87,7 @@ func TestAPageThatDemandsMoreCausesOneLogin(t *testing.T) {
 		check(t, b.get("/"), "the rest of the site").status(http.StatusOK)
 		equal(t, row.path+": the number of logins", op.Hits(oidctest.Authorize)-logins, 1)
 	}
-	// A sign-in that proves enough elsewhere is enough.
+	// A sign-in for one page is enough for others that demand the same or less.
 	check(t, b.get("/admin"), "a page that demands less").status(http.StatusOK)
 	check(t, b.get("/pay"), "a page that demands less").status(http.StatusOK)
 }
@@ -105,8 +106,8 @@ func TestTheFirstLoginOfSuchAPageAsksAlready(t *testing.T) {
 	equal(t, "the number of logins", op.Hits(oidctest.Authorize), 4)
 }
 
-// If the provider does not do what it is asked for, the callback refuses at once, and
-// the session at hand stays as it is.
+// If the provider does not meet the demands, the callback refuses at once, and the
+// existing session is not touched.
 func TestASignInThatIsStillNotEnoughIsRefusedAtTheCallback(t *testing.T) {
 	t.Parallel()
 	for _, k := range []backend{backendNamed("cookie"), backendNamed("memory")} {
@@ -138,7 +139,7 @@ func TestASignInThatIsStillNotEnoughIsRefusedAtTheCallback(t *testing.T) {
 	}
 }
 
-// forget removes the cookies whose names have a part.
+// forget removes the cookies whose names contain part.
 func (b *browser) forget(part string) {
 	u, _ := url.Parse(rpURL + "/")
 	for name := range b.cookies() {
@@ -183,8 +184,8 @@ http://rp.test {
 	check(t, b.open("/admin")).status(http.StatusOK).at(rpURL + "/start?auth_error=forbidden").body("alice forbidden")
 }
 
-// Other rules cannot be satisfied by another sign-in: such users are refused before
-// they are sent anywhere.
+// Another sign-in cannot satisfy rules about groups or users, so such users are refused
+// without a redirect.
 func TestNoLoginIsBegunForRulesThatItCannotSatisfy(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
@@ -258,13 +259,13 @@ func TestProgramsReadWhatASignInHasToProve(t *testing.T) {
 		p := b.send(http.MethodGet, rpURL+"/both", map[string]string{"Accept": "application/json", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Referer": rpURL + "/app?x=1"})
 		equal(t, "login_url of a page", problemOf(t, p).LoginURL, "/@app/auth/default/login?returnto=%2Fapp%3Fx%3D1&acr_values=mfa&max_age=300")
 	}
-	// A program that sends the user there gets what it needs.
+	// A program that opens the login for its user gets what it needs.
 	op.Honest()
 	check(t, b.open("/@app/auth/default/login?acr_values=mfa&max_age=300"), "the login").status(http.StatusOK)
 	check(t, b.send(http.MethodGet, "/both", apiCall), "the call again").status(http.StatusOK)
 }
 
-// The fixed parameters are demanded on each request, as rules are, and programs read
+// The fixed parameters are demanded on each request, like rules, and programs can read
 // them in the same way.
 func TestProgramsReadWhatFixedParametersDemand(t *testing.T) {
 	t.Parallel()
@@ -292,7 +293,7 @@ private /pay {
 	}
 }
 
-// After the step-up the user may be another one, whose page it is then.
+// The step-up may sign in another user, whose session replaces the first one.
 func TestAnotherUserMaySignInToStepUp(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -307,7 +308,7 @@ func TestAnotherUserMaySignInToStepUp(t *testing.T) {
 	line := r.lastAudited("signed_in")
 	holdFields(t, line, map[string]any{"user": "bob", "replaces_user": "alice"})
 	differs(t, "replaces", fmt.Sprint(line["replaces"]), "<nil>")
-	// The same user replaces no one.
+	// A step-up of the same user replaces no user.
 	b = signedIn(t, r)
 	b.open("/admin")
 	if user, ok := r.lastAudited("signed_in")["replaces_user"]; ok {
@@ -315,7 +316,7 @@ func TestAnotherUserMaySignInToStepUp(t *testing.T) {
 	}
 }
 
-// A user who sends a form reads what it needs, and signs in in another tab.
+// A user who sends a form is told what it needs, and signs in in another tab.
 func TestAFormThatNeedsMoreSaysSo(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
@@ -331,8 +332,8 @@ func TestAFormThatNeedsMoreSaysSo(t *testing.T) {
 	check(t, b.post("/pay/now", "amount=1", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": rpURL}), "the form again").status(http.StatusOK)
 }
 
-// Users who reload the page over and over read why it is not shown, and a link begins a
-// login all the same.
+// Users who reload the page again and again are told why it is not shown. A link still
+// begins a login.
 func TestTheLastResortAgainstLoopsSaysWhatIsNeeded(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -348,7 +349,7 @@ func TestTheLastResortAgainstLoopsSaysWhatIsNeeded(t *testing.T) {
 	check(t, b.get("/@app/auth/default/login?returnto=%2Fboth&acr_values=mfa&max_age=300"), "the link").status(http.StatusFound)
 }
 
-// Rules and fixed parameters alike: users whom another rule refuses are not asked to
+// The same holds for fixed parameters: a user whom another rule refuses is not asked to
 // sign in again first.
 func TestNoLoginIsBegunForFixedParametersEither(t *testing.T) {
 	t.Parallel()
@@ -366,7 +367,7 @@ func TestNoLoginIsBegunForFixedParametersEither(t *testing.T) {
 	equal(t, "the number of logins", op.Hits(oidctest.Authorize), 1)
 }
 
-// The server's own error pages have the login that the page demands.
+// In handle_errors, the login address includes the demands of the page.
 func TestOwnErrorPagesHaveTheStricterLogin(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

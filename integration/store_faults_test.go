@@ -13,9 +13,8 @@ import (
 
 const loginPath = "/@app/auth/default/login?returnto=/private/page"
 
-// unavailable says that a private page is not open now, neither to people nor,
-// with a session, to programs; and that no user is sent to a login or loses a
-// cookie.
+// unavailable expects that a private page is 503, for users and (with a session) for
+// programs, without a redirect to a login and without a change of cookies.
 func (s *cluster) unavailable(what string, b *browser, path string) {
 	s.t.Helper()
 	p := b.get(path)
@@ -27,7 +26,7 @@ func (s *cluster) unavailable(what string, b *browser, path string) {
 		shows("This site cannot check sign-ins at the moment").
 		header("Cache-Control", "no-store")
 	if b.cookies()["__Host-oidc_rp"] == "" {
-		return // who is certainly anonymous
+		return // certainly unauthenticated
 	}
 	p = b.send(http.MethodGet, path, map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Accept": "application/json"})
 	var problem struct {
@@ -54,9 +53,8 @@ public /public/*
 end_session off
 `
 
-// TestAStoreThatIsDownAtTheStart: what is private is closed, what is public is
-// open, no login begins, and the log does not grow with the requests.
-// Fault X28.
+// TestAStoreThatIsDownAtTheStart checks that private pages are closed and public ones
+// open, that no login begins, and that the log does not grow with the requests.
 func TestAStoreThatIsDownAtTheStart(t *testing.T) {
 	t.Parallel()
 	s := newCluster(t, backendNamed(testKind), 1, publicSite, "")
@@ -79,7 +77,7 @@ func TestAStoreThatIsDownAtTheStart(t *testing.T) {
 			leadsTo("").
 			setsCookies(0).
 			shows("cannot check sign-ins at the moment")
-		if got := s.use(r, cookies); got != http.StatusUnauthorized { // anonymous in any case
+		if got := s.use(r, cookies); got != http.StatusUnauthorized { // unauthenticated in any case
 			t.Errorf("junk gets %d", got)
 		}
 	}
@@ -116,9 +114,9 @@ func TestAStoreThatIsDownAtTheStart(t *testing.T) {
 	}
 }
 
-// TestAStoreThatFailsWhileThereAreSessions: no user is let in on its silence,
-// not even who was just known; no browser loses a cookie; and the first request
-// after its return is served.
+// TestAStoreThatFailsWhileThereAreSessions checks that no user is let in without the
+// store, not even one with a cached session, that browsers keep their cookies, and that
+// the first request after the outage is served.
 func TestAStoreThatFailsWhileThereAreSessions(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -160,8 +158,8 @@ func TestAStoreThatFailsWhileThereAreSessions(t *testing.T) {
 	}
 }
 
-// TestAStoreThatAnswersNonsenseIsNoLeave: another number of records than was
-// asked for says nothing.
+// TestAStoreThatAnswersNonsenseIsNoLeave checks that a response with the wrong number of
+// records counts as a failure.
 func TestAStoreThatAnswersNonsenseIsNoLeave(t *testing.T) {
 	t.Parallel()
 	s := newCluster(t, backendNamed(testKind), 1, publicSite, "")
@@ -174,8 +172,7 @@ func TestAStoreThatAnswersNonsenseIsNoLeave(t *testing.T) {
 	s.holds("with as many", b.cookieHeader())
 }
 
-// TestAStoreThatHangsDelaysRequestsLittle behind its breaker.
-// Fault X31.
+// TestAStoreThatHangsDelaysRequestsLittle tests the circuit breaker in front of a store.
 func TestAStoreThatHangsDelaysRequestsLittle(t *testing.T) {
 	t.Parallel()
 	s := newCluster(t, backendNamed(testKind), 0, publicSite, "")
@@ -188,7 +185,7 @@ func TestAStoreThatHangsDelaysRequestsLittle(t *testing.T) {
 		s.unavailable("while it hangs", b, "/private/page")
 		check(t, b.get("/public/page"), "a public page").status(http.StatusOK)
 	}
-	// Three wait, and then one at a time.
+	// Three requests wait for the store, and later ones one at a time.
 	took := time.Since(began)
 	if asked := s.records().calls("load") - before; asked > 5+int(took/(250*time.Millisecond)) {
 		t.Errorf("the store was asked %d times in %s", asked, took)
@@ -203,7 +200,7 @@ func TestAStoreThatHangsDelaysRequestsLittle(t *testing.T) {
 	}
 }
 
-// TestAStoreThatIsFull takes no new sessions, and keeps those that there are.
+// TestAStoreThatIsFull checks that no new sessions begin, and that existing ones continue.
 func TestAStoreThatIsFull(t *testing.T) {
 	t.Parallel()
 	s := newCluster(t, backendNamed(testKind), 1, publicSite, "idle_timeout 30m")
@@ -224,16 +221,16 @@ func TestAStoreThatIsFull(t *testing.T) {
 	}
 	s.records().mend()
 	check(t, b.get("/private/page")).status(http.StatusOK)
-	s.at(45 * time.Minute) // its use was noted when there was room again
+	s.at(45 * time.Minute) // the use was saved when there was room again
 	check(t, b.get("/private/page")).status(http.StatusOK)
 	if p := fresh.open("/private/page"); p.StatusCode != http.StatusOK {
 		t.Errorf("a sign-in ends with %d when there is room again", p.StatusCode)
 	}
 }
 
-// TestALogoutWhileTheStoreIsDown clears the cookie and says that it did not
-// work everywhere: the record is still there, and opens for a copy of the
-// ticket when the store is back.
+// TestALogoutWhileTheStoreIsDown checks that the cookie is cleared and the user sees
+// logout_failed. The record still exists, and a copy of the ticket opens it when the store
+// is back.
 func TestALogoutWhileTheStoreIsDown(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -263,8 +260,8 @@ func TestALogoutWhileTheStoreIsDown(t *testing.T) {
 	}
 }
 
-// TestABackchannelLogoutThatCannotBeKeptComesAgain: the provider gets 400,
-// and its next try counts.
+// TestABackchannelLogoutThatCannotBeKeptComesAgain checks that the provider gets 400, and
+// that its next attempt is accepted.
 func TestABackchannelLogoutThatCannotBeKeptComesAgain(t *testing.T) {
 	t.Parallel()
 	s := newCluster(t, backendNamed(testKind), 2, publicSite, "")
@@ -278,8 +275,7 @@ func TestABackchannelLogoutThatCannotBeKeptComesAgain(t *testing.T) {
 	s.over("after the provider repeats it", cookies)
 }
 
-// TestAStoreThatLosesEverything signs everybody out once, and no more.
-// Fault X29.
+// TestAStoreThatLosesEverything checks that each user has to log in once.
 func TestAStoreThatLosesEverything(t *testing.T) {
 	t.Parallel()
 	s := newCluster(t, backendNamed(testKind), 2, publicSite, "")
@@ -306,9 +302,9 @@ func TestAStoreThatLosesEverything(t *testing.T) {
 	}
 }
 
-// TestALostLogoutResurrectsNothing: when what ended sessions is lost, those
-// that were removed stay so, and one that a fact alone had ended lives no
-// longer than it would have.
+// TestALostLogoutResurrectsNothing deletes the records of logouts. Sessions whose own record
+// was removed stay ended, and one that only the record of a logout had ended lives no
+// longer than its lifetime.
 func TestALostLogoutResurrectsNothing(t *testing.T) {
 	t.Parallel()
 	s := newCluster(t, backendNamed(testKind), 1, publicSite, "lifetime 1h")

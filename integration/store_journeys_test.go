@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// journeys are what every kind of keeping has to do the same.
+// journeys are the tests that every kind of store has to pass.
 var journeys = []struct {
 	name string
 	make func(*testing.T, backend)
@@ -42,10 +42,9 @@ var journeys = []struct {
 	{"logout during a refresh", journeyLogoutDuringRefresh},
 }
 
-// notInMemory are journeys that say nothing of the store memory: what is in it
-// ends with the process, which a harness cannot; and the tests that run beside
-// these have their sessions in it as well, so that all of them end in
-// TestEverythingInMemoryEnded.
+// notInMemory are journeys that cannot run with the store memory. Its sessions end with
+// the process, which a harness cannot restart, and parallel tests share it, so ending all
+// sessions is left to TestEverythingInMemoryEnded.
 var notInMemory = []string{"restart", "everything ended"}
 
 func TestEveryJourneyWithEveryStore(t *testing.T) {
@@ -87,7 +86,7 @@ upstream {
 	}
 }
 
-// journeyRestart: another process over the same places knows who was signed in.
+// journeyRestart checks that another process with the same storage knows who is signed in.
 func journeyRestart(t *testing.T, k backend) {
 	s := newCluster(t, k, 1, "", "rotate 7d")
 	b := s.signIn(s.nodes[0], "alice")
@@ -97,7 +96,8 @@ func journeyRestart(t *testing.T, k backend) {
 	check(t, b.get("/")).status(http.StatusOK).body("application sees alice").setsCookies(0)
 }
 
-// journeyReload: the next configuration takes over before the last one ends.
+// journeyReload checks that sessions continue when a new configuration starts before the
+// old one ends.
 func journeyReload(t *testing.T, k backend) {
 	s := newCluster(t, k, 1, "", "")
 	b := s.signIn(s.nodes[0], "alice")
@@ -147,7 +147,7 @@ func journeyLogoutHint(t *testing.T, k backend) {
 	check(t, b.open(p.location())).status(http.StatusOK).shows("Signed out")
 }
 
-// journeyNewLogin: a new login ends the session that it replaces.
+// journeyNewLogin checks that a new login ends the session that it replaces.
 func journeyNewLogin(t *testing.T, k backend) {
 	s := newCluster(t, k, 2, "", "")
 	b := s.signIn(s.nodes[0], "alice")
@@ -169,7 +169,7 @@ func journeyNewLogin(t *testing.T, k backend) {
 	}
 }
 
-// journeyIdle: what counts is the last use, at whatever node.
+// journeyIdle checks that the idle timeout starts with the last request at any node.
 func journeyIdle(t *testing.T, k backend) {
 	s := newCluster(t, k, 2, "", "idle_timeout 30m")
 	b := s.signIn(s.nodes[0], "alice")
@@ -210,8 +210,7 @@ func journeyLifetime(t *testing.T, k backend) {
 	}
 }
 
-// journeyShorterLifetime: a lifetime that was made shorter holds for sessions
-// that there are.
+// journeyShorterLifetime checks that a shorter lifetime applies to existing sessions.
 func journeyShorterLifetime(t *testing.T, k backend) {
 	s := newCluster(t, k, 1, "", "lifetime 10h")
 	cookies := s.signIn(s.nodes[0], "alice").cookieHeader()
@@ -228,8 +227,7 @@ func journeyShorterLifetime(t *testing.T, k backend) {
 	}
 }
 
-// journeyDisabled: the sessions of a provider that is disabled are none, and
-// come back with it.
+// journeyDisabled checks that sessions of a disabled provider are ignored, and not ended.
 func journeyDisabled(t *testing.T, k backend) {
 	s := newCluster(t, k, 1, "", "")
 	cookies := s.signIn(s.nodes[0], "alice").cookieHeader()
@@ -259,8 +257,8 @@ upstream {
 	equal(t, "X-Id-Token", header.Get("X-Id-Token"), issued.IDToken)
 }
 
-// journeySecrets: a new secret before the old one costs no user a login, and its
-// removal one at most.
+// journeySecrets checks that adding a new secret before the old one costs no user a login,
+// and that removing the old one costs at most one.
 func journeySecrets(t *testing.T, k backend) {
 	old, fresh := strings.Repeat("o", 40), strings.Repeat("n", 40)
 	s := newCluster(t, k, 1, "", "secret "+old)
@@ -285,8 +283,8 @@ func journeySecrets(t *testing.T, k backend) {
 	equal(t, "the number of requests to Authorize", s.op.Hits(oidctest.Authorize), logins+1)
 }
 
-// journeyManyAtOnce: requests with one cookie do not disturb each other while
-// the session's use is noted, and while it ends.
+// journeyManyAtOnce checks that parallel requests with one cookie do not disturb each
+// other while the use of the session is saved and while it ends.
 func journeyManyAtOnce(t *testing.T, k backend) {
 	s := newCluster(t, k, 2, "end_session off", "idle_timeout 30m")
 	b := s.signIn(s.nodes[0], "alice")

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// A storage in which nothing of ours is kept is not asked for anything: each
-// question costs money at some.
+// A storage that holds nothing for this site gets no requests, since some storages cost
+// money for each.
 func TestAStorageThatIsNotNeededIsNotUsed(t *testing.T) {
 	t.Parallel()
 	r := newHarnessAt(t, storageDir(t), `
@@ -23,7 +23,7 @@ http://rp.test {
 		}
 	}
 }`)
-	// What is asked for in vain leaves a trace in the log only if the storage fails.
+	// Failed requests are logged, and a file in place of the folder makes them fail.
 	if err := os.WriteFile(filepath.Join(r.storage, "oidc_rp"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -34,8 +34,8 @@ http://rp.test {
 	lacks(t, "the log", r.logs(), "the storage does not answer")
 }
 
-// On a public page no user sees that the store fails, so that the log must say
-// it: once, not for each visitor.
+// On a public page no user notices that the store fails, so the log must say it, once and
+// not for each visitor.
 func TestAnOutageBehindPublicPagesIsLogged(t *testing.T) {
 	t.Parallel()
 	s := newCluster(t, backendNamed(testKind), 1, "public /open/*", "")

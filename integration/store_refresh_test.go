@@ -18,8 +18,8 @@ upstream {
 end_session off
 `
 
-// journeyRefresh: of many requests at the moment of expiry, at any number of
-// nodes, one makes the call, and all have its result.
+// journeyRefresh checks that of many requests at the moment of expiry, on any number of
+// nodes, one makes the token request, and all use its result.
 func journeyRefresh(t *testing.T, k backend, nodes int) {
 	s := newCluster(t, k, nodes, withToken, "")
 	s.op.Lie(func(l *oidctest.Faults) {
@@ -29,7 +29,7 @@ func journeyRefresh(t *testing.T, k backend, nodes int) {
 	b := s.signIn(s.nodes[0], "alice")
 	cookies := b.cookieHeader()
 	s.holds("before the expiry", cookies)
-	s.op.at(tokenGone) // no session goes on with the old one
+	s.op.at(tokenGone) // the old access token has expired
 	var seen []func() map[string]int
 	for i, r := range s.nodes {
 		r.ahead(tokenGone + time.Duration(i)*2*time.Second) // their clocks differ
@@ -44,7 +44,7 @@ func journeyRefresh(t *testing.T, k backend, nodes int) {
 		equal(required{t}, "the number of tokens", len(tokens), 1)
 		differs(t, "the number of requests with the new token", tokens[s.op.Issued().AccessToken], 0)
 	}
-	// A ticket leads to the new tokens for good, an old cookie for half a minute.
+	// A ticket leads to the new tokens permanently, an old session cookie for half a minute.
 	late := 30 * time.Second
 	if k.ticket {
 		k.settle()
@@ -59,8 +59,8 @@ func journeyRefresh(t *testing.T, k backend, nodes int) {
 	}
 }
 
-// journeyRefreshChain: each refresh uses the token of the last one, at whatever
-// node it is made.
+// journeyRefreshChain checks that each refresh uses the refresh token of the last one,
+// whichever node made it.
 func journeyRefreshChain(t *testing.T, k backend) {
 	s := newCluster(t, k, 2, withToken, "")
 	b := s.signIn(s.nodes[0], "alice")
@@ -77,8 +77,8 @@ func journeyRefreshChain(t *testing.T, k backend) {
 	}
 }
 
-// journeyRefreshClaims: what a refresh says of the user reaches the application
-// at all nodes, also where headers were made before.
+// journeyRefreshClaims checks that the application gets refreshed claims from all nodes,
+// even from one with cached headers.
 func journeyRefreshClaims(t *testing.T, k backend) {
 	s := newCluster(t, k, 2, `
 upstream {
@@ -114,8 +114,8 @@ upstream {
 	}
 }
 
-// journeyRefreshRefused: a provider that wants no more ends the session for
-// copies of the cookie and at all nodes.
+// journeyRefreshRefused checks that a refused refresh ends the session on all nodes,
+// including copies of its cookie.
 func journeyRefreshRefused(t *testing.T, k backend) {
 	s := newCluster(t, k, 2, withToken, "")
 	b := s.signIn(s.nodes[0], "alice")
@@ -138,8 +138,8 @@ func journeyRefreshRefused(t *testing.T, k backend) {
 	}
 }
 
-// journeyLogoutDuringRefresh: a session that ended while its tokens were under
-// way stays so, and those tokens are given back.
+// journeyLogoutDuringRefresh checks that a session that ends during a refresh stays ended,
+// and that the new tokens are revoked.
 func journeyLogoutDuringRefresh(t *testing.T, k backend) {
 	revoked := newRevocations(t)
 	s := newCluster(t, k, 2, withToken+"revocation_endpoint "+revoked.URL, "")
@@ -183,8 +183,8 @@ func journeyLogoutDuringRefresh(t *testing.T, k backend) {
 	}
 }
 
-// TestARefreshThatCannotBeSavedIsTriedAgain: the tokens are used, and kept as
-// soon as that can be.
+// TestARefreshThatCannotBeSavedIsTriedAgain checks that new tokens are used at once, and
+// saved as soon as the store works again.
 func TestARefreshThatCannotBeSavedIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	s := newCluster(t, backendNamed(testKind), 1, withToken, "")
@@ -202,14 +202,14 @@ func TestARefreshThatCannotBeSavedIsTriedAgain(t *testing.T) {
 	}
 	s.records().mend()
 	s.holds("when there is room again", cookies)
-	s.at(due + 2*time.Minute) // no node remembers it any more
+	s.at(due + 2*time.Minute) // no node has it in memory any more
 	equal(t, "the status", s.use(r, cookies), http.StatusOK)
 	equal(t, "the number of refreshes", calls(s.op), 1)
 	equal(t, "the access token at the application", r.bearer(), s.op.Issued().AccessToken)
 }
 
-// TestANodeThatDiedAfterItsRefreshIsNotMissed: with the record the tokens are
-// kept, so that nothing of what nodes tell each other is needed.
+// TestANodeThatDiedAfterItsRefreshIsNotMissed checks that the tokens are in the record of
+// the session, so another node needs nothing else.
 func TestANodeThatDiedAfterItsRefreshIsNotMissed(t *testing.T) {
 	t.Parallel()
 	s := newCluster(t, backendNamed(testKind), 2, withToken, "")
@@ -230,8 +230,8 @@ func TestANodeThatDiedAfterItsRefreshIsNotMissed(t *testing.T) {
 	equal(t, "the access token at the application", s.nodes[1].bearer(), s.op.Issued().AccessToken)
 }
 
-// TestASessionThatEndsWhileItsNewStateIsKeptStaysSo: at the last moment, when
-// all looks have said that it lives, somebody removes it.
+// TestASessionThatEndsWhileItsNewStateIsKeptStaysSo removes the session at the last
+// moment, after all checks that it still exists.
 func TestASessionThatEndsWhileItsNewStateIsKeptStaysSo(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

@@ -10,15 +10,15 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// TestSitesWithDifferentStoresHearTheSameProvider: what a provider tells one
-// site of a configuration, or a frame of one, ends the sessions at all, wherever
-// those keep theirs; and a logout at one site is that site's alone.
+// TestSitesWithDifferentStoresHearTheSameProvider checks that a logout token or
+// front-channel logout at one site of a configuration ends the sessions at all sites,
+// whichever stores they use.
 func TestSitesWithDifferentStoresHearTheSameProvider(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name string
 		end  func(s *cluster, of map[string]oidctest.Issued) (what string, p *visited)
-		// ended says which sites' sessions end.
+		// ended reports whether a site's session ends.
 		ended func(site string) bool
 	}{
 		{"a logout token with sub", func(s *cluster, of map[string]oidctest.Issued) (string, *visited) {
@@ -73,7 +73,8 @@ http://%s {
 	}
 }
 
-// TestALogoutThatOneStoreRefusesReachesTheOthers, and said to have failed.
+// TestALogoutThatOneStoreRefusesReachesTheOthers also checks that it is reported as
+// failed.
 func TestALogoutThatOneStoreRefusesReachesTheOthers(t *testing.T) {
 	t.Parallel()
 	s := newCluster(t, backendNamed(testKind), 0, "", "")
@@ -106,10 +107,10 @@ http://%s {
 	s.over("afterwards", here.cookieHeader())
 }
 
-// ending is a way in which somebody else than the browser ends sessions.
+// ending is a way to end sessions other than by the browser.
 type ending struct {
 	do func(s *cluster, issued oidctest.Issued)
-	// Whom it ends besides the session that it is about.
+	// Whether it ends the user's other sessions, and those of all users.
 	others, everybody bool
 }
 
@@ -131,7 +132,8 @@ func journeyEndedByFrame(t *testing.T, k backend) {
 	}}.journey(t, k)
 }
 
-// TestEverythingInMemoryEnded does not run beside others.
+// TestEverythingInMemoryEnded does not run in parallel, since it ends the sessions of all
+// other tests in the store memory.
 func TestEverythingInMemoryEnded(t *testing.T) { endEverything(t, backendNamed("memory")) }
 
 func endEverything(t *testing.T, k backend) {
@@ -140,8 +142,8 @@ func endEverything(t *testing.T, k backend) {
 	}}.journey(t, k)
 }
 
-// journey: it ends what it is about at all nodes, and nothing else, and touches
-// no later sign-in.
+// journey checks that the right sessions end on all nodes, and that others and a later
+// sign-in continue.
 func (e ending) journey(t *testing.T, k backend) {
 	s := newCluster(t, k, 2, "", "")
 	here := s.nodes[0]
@@ -150,7 +152,7 @@ func (e ending) journey(t *testing.T, k backend) {
 	b := s.signIn(here, "alice").cookieHeader()
 	issued := s.op.Issued()
 	for _, cookies := range []string{bob, other, b} {
-		s.holds("before", cookies) // from now on they are remembered
+		s.holds("before", cookies) // from now on they are cached
 	}
 	e.do(s, issued)
 	s.over("the session that it is about", b)

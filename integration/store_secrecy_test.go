@@ -17,8 +17,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/seal"
 )
 
-// written is all that nodes have left where others could read it: names and
-// contents.
+// written returns everything that the nodes have left where others could read it: names
+// and contents.
 func (s *cluster) written() map[string][]byte {
 	s.t.Helper()
 	all := make(map[string][]byte)
@@ -41,14 +41,14 @@ func (s *cluster) written() map[string][]byte {
 	return all
 }
 
-// spellings are how a value could stand somewhere.
+// spellings returns the encodings in which a value could appear.
 func spellings(value string) []string {
 	raw := []byte(value)
 	return []string{value, hex.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw), base64.RawStdEncoding.EncodeToString(raw)}
 }
 
-// TestWhoReadsTheStoreLearnsNothing: neither who somebody is nor what would
-// open a session, of sessions, refreshes and logouts.
+// TestWhoReadsTheStoreLearnsNothing checks that records of sessions, refreshes and logouts
+// reveal neither users nor anything that would open a session.
 func TestWhoReadsTheStoreLearnsNothing(t *testing.T) {
 	t.Parallel()
 	forBackends(t, []backend{backendNamed("storage"), backendNamed(testKind)}, func(t *testing.T, k backend) {
@@ -61,7 +61,7 @@ end_session off
 `, "")
 		r := s.nodes[0]
 		secrets := map[string]string{"the sealing secret": strings.Repeat("s", 40), "the client secret": s.op.Client().Secret}
-		// A name of three letters is in sealed bytes by chance now and then.
+		// A name of three letters occurs in sealed bytes by chance now and then.
 		const longName = "bartholomew"
 		user := s.op.User("bob")
 		user.Claims["preferred_username"], user.Claims["name"] = longName, longName+" the second"
@@ -115,14 +115,14 @@ end_session off
 	})
 }
 
-// TestWritingToTheStoreSignsNoUserIn: without a ticket there is no session, whatever
-// somebody puts into the store; and with one no other's.
+// TestWritingToTheStoreSignsNoUserIn checks that a forged record makes no session without
+// a ticket, and that a ticket never opens another user's session.
 func TestWritingToTheStoreSignsNoUserIn(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name string
-		// forge changes the store, where the records of bob, the attacker, and
-		// of alice are; and may return another cookie for bob.
+		// forge changes the store with the records of bob, the attacker, and of alice. It may
+		// return another cookie for bob.
 		forge func(s *cluster, bob, alice *ticket) (value string)
 		want  int
 	}{
@@ -181,7 +181,7 @@ func TestWritingToTheStoreSignsNoUserIn(t *testing.T) {
 				s.t.Fatal(err)
 			}
 			target := revocation.TargetOf(&opened, s.op.Issuer())
-			for _, key := range target.Keys() { // which only ever ends what was there
+			for _, key := range target.Keys() { // which can only end sessions
 				s.records().put(key, []byte("garbage"))
 			}
 			return ""
@@ -195,7 +195,7 @@ func TestWritingToTheStoreSignsNoUserIn(t *testing.T) {
 				alice, bob := s.signIn(r, "alice"), r.browser()
 				s.op.SignIn("bob")
 				check(required{t}, bob.open("/@app/auth/default/login?returnto=/")).status(http.StatusOK)
-				if !remembered { // another instance has not seen the cookies yet
+				if !remembered { // another node has not cached the sessions yet
 					r = s.another()
 				}
 				cookies := bob.cookieHeader()
@@ -216,7 +216,8 @@ func TestWritingToTheStoreSignsNoUserIn(t *testing.T) {
 	}
 }
 
-// TestASessionLargerThanCookiesFitsAStore, up to what no session needs.
+// TestASessionLargerThanCookiesFitsAStore also checks the upper limit, which no real
+// session needs.
 func TestASessionLargerThanCookiesFitsAStore(t *testing.T) {
 	t.Parallel()
 	forBackends(t, storeBackends(), func(t *testing.T, k backend) {

@@ -12,8 +12,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// nothing says that a browser with such a cookie is anonymous: it is cleared, and
-// one login heals all.
+// nothing expects that a browser with such a cookie is unauthenticated, that the cookie is
+// cleared, and that one login is enough afterwards.
 func (s *cluster) nothing(what string, r *harness, value string) {
 	s.t.Helper()
 	b := r.browser()
@@ -37,8 +37,8 @@ func (b *browser) set(name, value string) {
 	b.jar.SetCookies(u.URL, []*http.Cookie{{Name: name, Value: value, Path: "/", Secure: true}})
 }
 
-// TestWhatIsNoTicketIsNothing: what was sealed for another purpose, another
-// place or with other keys, and what was never sealed.
+// TestWhatIsNoTicketIsNothing covers values that were sealed for another purpose, for
+// another host or with other keys, and values that were never sealed.
 func TestWhatIsNoTicketIsNothing(t *testing.T) {
 	t.Parallel()
 	forBackends(t, storeBackends(), func(t *testing.T, k backend) {
@@ -82,8 +82,8 @@ func TestWhatIsNoTicketIsNothing(t *testing.T) {
 	})
 }
 
-// TestATicketIsNoSessionInACookie: a site whose sessions were moved to a store,
-// or back, costs everybody one login.
+// TestATicketIsNoSessionInACookie checks that moving the sessions of a site from cookies
+// to a store, or back, costs each user one login.
 func TestATicketIsNoSessionInACookie(t *testing.T) {
 	t.Parallel()
 	forBackends(t, storeBackends(), func(t *testing.T, k backend) {
@@ -99,8 +99,8 @@ func TestATicketIsNoSessionInACookie(t *testing.T) {
 	})
 }
 
-// TestATicketOpensWhereItWasMade: at another host name of the same site and
-// store it is nothing, whether it was remembered before or not.
+// TestATicketOpensWhereItWasMade checks that a session is invalid at another host name of
+// the same site and store, cached or not.
 func TestATicketOpensWhereItWasMade(t *testing.T) {
 	t.Parallel()
 	forBackends(t, kinds, func(t *testing.T, k backend) {

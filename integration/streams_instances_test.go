@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// Each instance that lets a stream pass judges it by the user that it has found.
+// Each instance that lets a stream pass judges it by the user that this instance has
+// identified.
 func TestStreamsOfTwoInstances(t *testing.T) {
 	t.Parallel()
 	first, second := newOP(t), newOP(t)

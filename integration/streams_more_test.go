@@ -12,7 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// Streams of programs end with what let them in.
+// A stream of a program ends when its access key is removed or expires.
 func TestStreamsOfProgramsEndWithTheirKey(t *testing.T) {
 	t.Parallel()
 	key, short, other := newKey(t, "ci"), newKey(t, "nightly", "", time.Now().Add(time.Hour).UTC().Format(time.RFC3339)), newKey(t, "other")
@@ -48,7 +48,7 @@ application {
 	kept[0].goesOn("another key has expired")
 }
 
-// After a reload the streams that survive it still end with their session.
+// A stream that survives a reload still ends with its session.
 func TestStreamsThatSurviveAReloadEndWithTheirSession(t *testing.T) {
 	t.Parallel()
 	s := newCluster(t, backendNamed("cookie"), 1, openRoute, "")
@@ -56,7 +56,7 @@ func TestStreamsThatSurviveAReloadEndWithTheirSession(t *testing.T) {
 	serveStreams(old)
 	b := s.signIn(old, "alice")
 	all := old.streams(t, b.cookieHeader())
-	// The same storage object as before: this is the same process.
+	// The same storage object stands for the same process.
 	after := newHarnessAt(t, s.storage, `
 http://rp.test {
 	oidc_rp {
@@ -146,7 +146,7 @@ func TestWebSocketsOfLaterVersionsEndWithTheirSession(t *testing.T) {
 	}
 }
 
-// An event stream of HTTP/2 ends, whether the client announced it or not.
+// An event stream over HTTP/2 ends, whether or not the client asks for one in Accept.
 func TestEventStreamsOfHTTP2EndWithTheirSession(t *testing.T) {
 	t.Parallel()
 	for _, accept := range []string{"text/event-stream", "*/*"} {
@@ -183,7 +183,7 @@ func TestEventStreamsOfHTTP2EndWithTheirSession(t *testing.T) {
 	}
 }
 
-// isOpen expects the stream to be open now.
+// isOpen expects that the stream has not ended.
 func (s *stream) isOpen(when string) {
 	s.t.Helper()
 	select {

@@ -12,7 +12,8 @@ import (
 
 const openRoute = "public /open/*"
 
-// Threat D34. Whatever ends a session ends its streams, at both of their ends.
+// Whatever ends a session ends its streams, both to the client and to the application.
+// Ordinary downloads continue.
 func TestStreamsEndWithTheirSession(t *testing.T) {
 	t.Parallel()
 	users := filepath.Join(t.TempDir(), "users")
@@ -50,7 +51,7 @@ func TestStreamsEndWithTheirSession(t *testing.T) {
 			forBackends(t, []backend{backendNamed("cookie"), backendNamed("storage"), backendNamed("redis")}, func(t *testing.T, k backend) {
 				if cause.name == "the directory" {
 					if k.name != "cookie" {
-						return // it is one file
+						return // the file is the same for all stores
 					}
 					rewrite(t, users, "alice\n")
 				}
@@ -75,7 +76,8 @@ func TestStreamsEndWithTheirSession(t *testing.T) {
 	}
 }
 
-// A stream does not use its session, and does not end while requests use it.
+// A stream does not count as use of its session, and does not end while requests use the
+// session.
 func TestStreamsGoOnWithTheirSession(t *testing.T) {
 	t.Parallel()
 	forBackends(t, []backend{backendNamed("cookie"), backendNamed("storage"), backendNamed("redis")}, func(t *testing.T, k backend) {
@@ -87,7 +89,7 @@ upstream {
 		serveStreams(r)
 		b := s.signIn(r, "alice")
 		all := r.streams(t, b.cookieHeader())
-		for i := range 12 { // among them are refreshes and rechecks
+		for i := range 12 { // this includes refreshes and rechecks
 			s.at(time.Duration(i) * 9 * time.Minute)
 			check(required{t}, b.get("/x"), fmt.Sprintf("request %d", i)).status(http.StatusOK)
 			time.Sleep(200 * time.Millisecond)
@@ -103,7 +105,7 @@ upstream {
 	})
 }
 
-// A logout that the provider tells one node of ends streams on all of them.
+// A logout token that one node receives ends streams on all nodes.
 func TestStreamsEndOnEveryNode(t *testing.T) {
 	t.Parallel()
 	forBackends(t, []backend{backendNamed("cookie"), backendNamed("storage"), backendNamed("redis")}, func(t *testing.T, k backend) {

@@ -8,8 +8,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// No secret is in a log line of any level, a metric, a span or an event, whatever
-// happens to sessions.
+// No log line of any level, metric, span or event contains a secret, whatever happens to
+// sessions.
 func TestNoSecretLeavesByTelemetry(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
@@ -44,7 +44,7 @@ private /admin {
 	token := op.LogoutToken(issued.Subject, issued.SID, oidctest.JWTLies{})
 	secrets["the logout token"] = token
 	r.tell(token)
-	r.tell(token) // a second time, which is refused
+	r.tell(token) // the second one is refused
 	b.get("/")
 	op.Lie(func(l *oidctest.Faults) { l.At(oidctest.Token).Status = 502 })
 	failed := r.browser()

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// holdSpans holds all spans of ours, in any order.
+// holdSpans compares all spans of this plugin, in any order.
 func holdSpans(t *testing.T, got []string, want ...string) {
 	t.Helper()
 	slices.Sort(want)
@@ -56,7 +56,7 @@ func TestSpansOfAFailedLogin(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
 	r := newHarness(t, protectedBy(op))
-	signedIn(t, r) // so that metadata and keys are known
+	signedIn(t, r) // metadata and keys are known from now on
 	spans := r.spans()
 	op.Lie(func(l *oidctest.Faults) { l.At(oidctest.Token).Status = http.StatusBadRequest })
 	r.browser().open("/page")
@@ -81,7 +81,7 @@ func TestSpansOfARefresh(t *testing.T) {
 		"oidc_rp.token_refresh http.response.status_code=200 oidc_rp.endpoint=token oidc_rp.provider=default")
 }
 
-// Without Caddy's handler tracing nothing is traced.
+// Without Caddy's tracing handler there are no spans.
 func TestNoSpansWithoutTracing(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

@@ -30,11 +30,11 @@ type leftBehind struct {
 	Out     map[string]string `json:"out"`     // of bob, before he signed out
 	Revoked map[string]string `json:"revoked"` // of bob again, before an operator ended his sessions
 	Login   map[string]string `json:"login"`   // of a browser that is at the provider to sign in
-	Request string            `json:"request"` // the query with which it is there
+	Request string            `json:"request"` // the query of its authorization request
 	Storage map[string][]byte `json:"storage"`
 }
 
-// upgradeKinds are the ways in which sessions are kept and sealed.
+// upgradeKinds are the ways to store and seal sessions.
 var upgradeKinds = map[string]string{
 	"cookie": "store cookie",
 	"secret": "secret " + strings.Repeat("golden", 8),
@@ -43,7 +43,7 @@ store storage
 secret ` + strings.Repeat("golden", 8),
 }
 
-// upgradeSite is a site at a time, and its provider.
+// upgradeSite returns a site with a clock, and its provider.
 func upgradeSite(t *testing.T, kind, storage string, now func() time.Time) (*oidctest.Provider, *harness) {
 	t.Helper()
 	op := newOP(t, oidctest.Now(now), oidctest.RefreshTokens())
@@ -73,7 +73,7 @@ http://rp.test {
 `)
 }
 
-// leaveBehind is what this version leaves.
+// leaveBehind returns what this version leaves.
 func leaveBehind(t *testing.T, kind string) *leftBehind {
 	t.Helper()
 	c, storage := stop(t), storageDir(t)
@@ -111,7 +111,7 @@ func leaveBehind(t *testing.T, kind string) *leftBehind {
 	return l
 }
 
-// cameBack is a site of this version that has what an earlier one left, a minute
+// cameBack returns a site of this version with what an earlier one has left, a minute
 // later, and its provider.
 func (l *leftBehind) cameBack(t *testing.T, kind string) (*oidctest.Provider, *harness) {
 	t.Helper()
@@ -128,7 +128,7 @@ func (l *leftBehind) cameBack(t *testing.T, kind string) (*oidctest.Provider, *h
 	return upgradeSite(t, kind, storage, func() time.Time { return l.At.Add(time.Minute + time.Since(began)) })
 }
 
-// browserWith is a browser that has these cookies.
+// browserWith returns a browser with some cookies.
 func (r *harness) browserWith(cookies map[string]string) *browser {
 	b := r.browser()
 	u, _ := url.Parse(rpURL)
@@ -138,8 +138,8 @@ func (r *harness) browserWith(cookies map[string]string) *browser {
 	return b
 }
 
-// TestWhatEarlierVersionsLeftBehind holds the promise of docs/upgrading.md: sessions
-// and logins in progress continue, and what was ended stays ended.
+// TestWhatEarlierVersionsLeftBehind checks the promise of docs/upgrading.md: sessions and
+// logins in progress continue, and ended sessions stay ended.
 func TestWhatEarlierVersionsLeftBehind(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../VERSION")
@@ -215,7 +215,7 @@ func (l *leftBehind) continues(t *testing.T, kind string) {
 	check(t, p, "the login in progress").status(http.StatusOK).at(rpURL + "/page?q=1").body("application sees alice")
 	equal(t, "the logins at the provider", op.Hits(oidctest.Authorize), 1)
 
-	// What does not open, as of a later version, leads to one login.
+	// A session that cannot be read, such as one of a later version, leads to one login.
 	unknown := maps.Clone(l.Session)
 	purpose := seal.ForSession
 	if kind == "storage" {
