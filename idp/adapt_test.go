@@ -21,8 +21,8 @@ var update = flag.Bool("update", false, "write what the adapter says into testda
 
 const goldenSeparator = "\n----------\n"
 
-// golden is one file of testdata/adapt: a Caddyfile, a line of dashes, and either
-// the JSON that it becomes or what the error contains.
+// golden is one file of testdata/adapt: a Caddyfile, a line of dashes, and then either the
+// resulting JSON or a part of the expected error.
 type golden struct{ name, path, caddyfile, expected string }
 
 func goldens(t testing.TB) (all []golden) {
@@ -77,7 +77,7 @@ func TestAdapt(t *testing.T) {
 	}
 }
 
-// adapted is what a Caddyfile becomes, tab-indented.
+// adapted returns the tab-indented JSON that a Caddyfile adapts to.
 func adapted(text string) (string, error) {
 	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
 	if err != nil {

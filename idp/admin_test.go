@@ -14,8 +14,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// TestAnAdminAPIThatOthersMayReachIsWarnedOf, once, when the first request shows where
-// it listens.
+// An admin API that others can reach causes one warning, when the first request shows the
+// address it listens on.
 func TestAnAdminAPIThatOthersMayReachIsWarnedOf(t *testing.T) {
 	t.Parallel()
 	for address, warns := range map[string]bool{
@@ -25,7 +25,7 @@ func TestAnAdminAPIThatOthersMayReachIsWarnedOf(t *testing.T) {
 		t.Run("at "+address, func(t *testing.T) {
 			t.Parallel()
 			var log bytes.Buffer
-			// The instance cannot open: the warning must not wait for it.
+			// The instance cannot open. The warning does not depend on that.
 			a := &App{logger: slog.New(slog.NewJSONHandler(&log, nil)), adminSeen: new(sync.Once), instance: &instance{closed: true}}
 			for range 2 {
 				r := httptest.NewRequest(http.MethodPost, "/oidc_idp/user/list", strings.NewReader("{}"))
@@ -65,7 +65,7 @@ func TestWhatTheAdminAPIRefuses(t *testing.T) {
 	}
 }
 
-// statusOf is the status that Caddy responds with.
+// statusOf returns the status that Caddy responds with.
 func statusOf(err error) int {
 	var api caddy.APIError
 	if errors.As(err, &api) {

@@ -13,7 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
-	_ "github.com/caddy-oidc-rp/caddy-oidc-rp" // which the sites of the documents need
+	_ "github.com/caddy-oidc-rp/caddy-oidc-rp" // used by the sites in the documents
 	oidcidp "github.com/caddy-oidc-rp/caddy-oidc-rp/idp"
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/operator"
 )
@@ -25,7 +25,7 @@ var (
 	fileOf              = regexp.MustCompile(`\{file\.[^{}]+\}`)
 )
 
-// documents are the README and everything under docs, by name.
+// documents returns the README and all files under docs by name.
 func documents(t *testing.T) map[string]string {
 	t.Helper()
 	all := make(map[string]string)
@@ -49,7 +49,7 @@ func documents(t *testing.T) map[string]string {
 	return all
 }
 
-// theProvider is what a document leaves out that shows a site alone.
+// theProvider is the configuration that a document omits when it shows only a site.
 const theProvider = `{
 	oidc_idp {
 		issuer https://login.example.com
@@ -62,9 +62,9 @@ login.example.com {
 
 `
 
-// TestCaddyfilesOfTheIdentityProviderInTheDocuments: each is as caddy fmt writes it,
-// can be loaded, and causes no warning. Those without the identity provider are tested
-// with the relying party.
+// All Caddyfiles in the documents that use the identity provider are formatted like the
+// output of caddy fmt, load, and cause no warnings. The tests of the relying party cover
+// the others.
 func TestCaddyfilesOfTheIdentityProviderInTheDocuments(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("0123456789abcdef0123456789abcdef"), 0o600); err != nil {
@@ -99,8 +99,7 @@ func TestCaddyfilesOfTheIdentityProviderInTheDocuments(t *testing.T) {
 	}
 }
 
-// provisioned loads a configuration without running it, and returns the warnings in
-// its log.
+// provisioned loads a configuration without running it and returns the warnings it logs.
 func provisioned(t *testing.T, text string) (warnings string, err error) {
 	t.Helper()
 	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
@@ -134,8 +133,8 @@ func provisioned(t *testing.T, text string) (warnings string, err error) {
 	return string(seen), err
 }
 
-// TestTheDocumentsNameEverything: each option, command and event of an operator is
-// documented, and each option has an example.
+// The documents cover all options, operator commands and events, and have an example of
+// each option.
 func TestTheDocumentsNameEverything(t *testing.T) {
 	t.Parallel()
 	all := documents(t)

@@ -1,9 +1,9 @@
 package oidcidp
 
-// Blocks are the kinds of blocks of a Caddyfile, with their options.
+// Blocks are the kinds of blocks in a Caddyfile and their options.
 var Blocks = blocks
 
-// CommandLines are the commands of operators, as in «user add».
+// CommandLines returns the commands of operators, for example "user add".
 func CommandLines() []string {
 	all := []string{"first-user", "backup", "restore", "accept-issuer"}
 	for _, noun := range nouns {

@@ -15,7 +15,7 @@ import (
 
 const (
 	thisModule = "github.com/caddy-oidc-rp/caddy-oidc-rp/idp"
-	maxLines   = 350 // of a file without tests
+	maxLines   = 350 // of a file other than a test
 )
 
 // source is a Go file of this module.
@@ -25,7 +25,7 @@ type source struct {
 	lines        int
 }
 
-// sources returns the Go files of this module without tests.
+// sources returns the Go files of this module, except tests.
 func sources(t *testing.T) (all []source) {
 	t.Helper()
 	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
@@ -52,7 +52,7 @@ func sources(t *testing.T) (all []source) {
 	return all
 }
 
-// foreign are words and phrases that read as translated.
+// foreign matches unidiomatic words and phrases.
 var foreign = regexp.MustCompile(`(?i)\b(nobody|anew|who asks|who keeps|(says|tells) whether|now and then|(is|are|was|were) told)\b`)
 
 func TestFilesAreShortAndInPlainEnglish(t *testing.T) {
@@ -79,7 +79,7 @@ func TestFilesAreShortAndInPlainEnglish(t *testing.T) {
 // wiring are the modules that packages under internal must not import.
 var wiring = []string{"github.com/caddyserver", "go.uber.org", "github.com/prometheus", "github.com/spf13"}
 
-// onlyHere are libraries that one package alone knows.
+// onlyHere are libraries and the only package that may import each of them.
 var onlyHere = map[string]string{
 	"github.com/luikyv/go-oidc":       "internal/provider",
 	"github.com/crewjam/saml":         "internal/broker",
@@ -94,8 +94,8 @@ var onlyHere = map[string]string{
 
 func under(name, folder string) bool { return name == folder || strings.HasPrefix(name, folder+"/") }
 
-// TestImportLaw: Caddy is known at the top level alone, each library in one package,
-// and no package under internal imports the top level.
+// Only the top level imports Caddy, only one package imports each of the libraries, and no
+// package under internal imports the top level.
 func TestImportLaw(t *testing.T) {
 	t.Parallel()
 	for _, s := range sources(t) {

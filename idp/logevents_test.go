@@ -15,14 +15,14 @@ import (
 	"testing"
 )
 
-// TestEveryLogLineHasAnEvent: each function that logs gives the line the field event,
-// and docs/identity-provider.md lists the values.
+// All functions that log set the field event, and docs/identity-provider.md lists its
+// values.
 func TestEveryLogLineHasAnEvent(t *testing.T) {
 	t.Parallel()
 	documented := documentedEvents(t)
-	seen := make(map[string]string) // where an event is logged
+	seen := make(map[string]string) // events and the folders that log them
 	for folder, files := range packages(t) {
-		forwards := make(map[string]int) // functions with a parameter event, and its place
+		forwards := make(map[string]int) // functions with a parameter event, and its index
 		for _, file := range files.parsed {
 			for _, function := range functions(file) {
 				logs, events, parameter := eventsIn(function)
@@ -62,7 +62,7 @@ func TestEveryLogLineHasAnEvent(t *testing.T) {
 	}
 }
 
-// documentedEvents are those of the table in docs/identity-provider.md.
+// documentedEvents returns the events in the table of docs/identity-provider.md.
 func documentedEvents(t *testing.T) map[string]bool {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "docs", "identity-provider.md"))
@@ -85,7 +85,7 @@ func documentedEvents(t *testing.T) map[string]bool {
 
 type parsedPackage struct{ parsed []*ast.File }
 
-// packages are those of this module, by their folders, without tests.
+// packages returns the packages of this module by folder, without tests.
 func packages(t *testing.T) map[string]*parsedPackage {
 	t.Helper()
 	all := make(map[string]*parsedPackage)
@@ -125,8 +125,8 @@ func functions(file *ast.File) (all []*ast.FuncDecl) {
 	return all
 }
 
-// eventsIn returns whether a function logs, the events that it names, and the
-// expression that has the event where it names none.
+// eventsIn reports whether a function logs. It returns the events that the function names
+// or, where an event is not a literal, the name of the expression.
 func eventsIn(function *ast.FuncDecl) (logs bool, events []string, expression string) {
 	ast.Inspect(function.Body, func(node ast.Node) bool {
 		call, ok := node.(*ast.CallExpr)
@@ -152,8 +152,8 @@ func eventsIn(function *ast.FuncDecl) (logs bool, events []string, expression st
 	return logs, events, expression
 }
 
-// callsForwarder reports whether a function gets its event from another one of the
-// package, which has a parameter for it.
+// callsForwarder reports whether a function calls another function of the package that has
+// the event as a parameter.
 func callsForwarder(function *ast.FuncDecl, files []*ast.File) (calls bool) {
 	ast.Inspect(function.Body, func(node ast.Node) bool {
 		if call, ok := node.(*ast.CallExpr); ok {
@@ -168,7 +168,7 @@ func callsForwarder(function *ast.FuncDecl, files []*ast.File) (calls bool) {
 	return calls
 }
 
-// parameterAt returns the place of a parameter, or -1.
+// parameterAt returns the index of a parameter, or -1.
 func parameterAt(function *ast.FuncDecl, name string) int {
 	at := 0
 	for _, field := range function.Type.Params.List {
@@ -195,7 +195,7 @@ func nameOf(e ast.Expr) string {
 	return ""
 }
 
-// textOf returns the value of a literal text.
+// textOf returns the value of a string literal.
 func textOf(e ast.Expr) string {
 	literal, ok := e.(*ast.BasicLit)
 	if !ok || literal.Kind != token.STRING {

@@ -12,7 +12,7 @@ func TestCountersAreInEachRegistry(t *testing.T) {
 	counted.Endpoint("token", "ok")
 	counted.External("partners", "ok")
 	counted.Mail("reset", "sent")
-	for range 2 { // a reload
+	for range 2 { // as after a reload
 		registry := prometheus.NewRegistry()
 		for range 2 {
 			if err := counted.register(registry); err != nil {

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// hostile sends one request with more headers, as no browser would, with the cookies of
-// this one. It follows nothing.
+// hostile sends one request with the cookies of the browser and additional headers that a
+// browser would not send. It does not follow redirects.
 func (b *browser) hostile(method, address string, form url.Values, header http.Header) (*http.Response, string) {
 	b.t.Helper()
 	r, err := http.NewRequest(method, address, strings.NewReader(form.Encode()))
@@ -40,8 +40,8 @@ func (b *browser) hostile(method, address string, form url.Values, header http.H
 	return response, string(text)
 }
 
-// stopAt loads an address and goes where it leads, but not to a site. It returns the
-// address that it would have opened there.
+// stopAt loads an address and follows redirects until one leads to a site. It returns that
+// redirect's address without requesting it.
 func (b *browser) stopAt(method, address string, form url.Values, site string) string {
 	b.t.Helper()
 	for range 20 {
@@ -66,8 +66,8 @@ func (b *browser) stopAt(method, address string, form url.Values, site string) s
 	return ""
 }
 
-// TestASignInThatAnotherBrowserBeganIsOfNoUse: an attacker begins a sign-in, and has the
-// victim open it; or ends one, and has the victim open its end.
+// Sign-ins belong to the browser that began them: a victim cannot finish an attacker's
+// sign-in, and an attacker's callback does not sign a victim in.
 func TestASignInThatAnotherBrowserBeganIsOfNoUse(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, fmt.Sprintf(protected, ""))
@@ -120,7 +120,7 @@ func TestASignInThatAnotherBrowserBeganIsOfNoUse(t *testing.T) {
 		if !strings.Contains(callback, "code=") {
 			t.Fatalf("expected a code, seen %s", callback)
 		}
-		victim.get(appURL + "/") // with a login of its own in flight
+		victim.get(appURL + "/") // begins a login of the victim's own
 		victim.get(callback)
 		if strings.Contains(victim.body, "application sees mallory") {
 			t.Error("expected the victim not to be signed in as the attacker")
@@ -132,8 +132,7 @@ func TestASignInThatAnotherBrowserBeganIsOfNoUse(t *testing.T) {
 	})
 }
 
-// TestHeadersOfAStrangerSayNothing: neither where links lead, nor where a request comes
-// from.
+// Forwarding headers from untrusted clients affect neither links nor the client address.
 func TestHeadersOfAStrangerSayNothing(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, fmt.Sprintf(protected, ""))
@@ -160,8 +159,8 @@ func TestHeadersOfAStrangerSayNothing(t *testing.T) {
 	}
 }
 
-// TestWhatIsTypedIsNotRepeated: pages of errors have nothing of what a request said, and
-// no parameter leads a browser elsewhere.
+// Error pages do not repeat parameters of the request, and no parameter causes a redirect
+// to another site.
 func TestWhatIsTypedIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, fmt.Sprintf(protected, ""))
@@ -183,8 +182,7 @@ func TestWhatIsTypedIsNotRepeated(t *testing.T) {
 	}
 }
 
-// TestEveryAnswerOfTheSiteIsGuarded: whatever the address, it cannot be framed, is not
-// kept by caches, and sets cookies for this host alone.
+// All responses of the site forbid framing and caching, and set cookies only for this host.
 func TestEveryAnswerOfTheSiteIsGuarded(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, fmt.Sprintf(protected, ""), "registration invite")
@@ -237,8 +235,7 @@ func TestEveryAnswerOfTheSiteIsGuarded(t *testing.T) {
 	}
 }
 
-// TestTheLogOfCaddyHasNoSecrets: with all details, after a sign-in, a step on the account
-// page, and a logout.
+// The debug log has no secrets after a sign-in, a step on the account page, and a logout.
 func TestTheLogOfCaddyHasNoSecrets(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, fmt.Sprintf(protected, ""))
@@ -255,7 +252,7 @@ func TestTheLogOfCaddyHasNoSecrets(t *testing.T) {
 			}
 			for _, c := range b.jar.Cookies(at) {
 				for _, part := range strings.Split(c.Value, ".") {
-					if len(part) >= 20 && !strings.HasPrefix(part, "aHR0c") { // the address of the application
+					if len(part) >= 20 && !strings.HasPrefix(part, "aHR0c") { // not a secret: the address of the application
 						secrets["the cookie "+c.Name] = part
 					}
 				}
@@ -282,8 +279,8 @@ func TestTheLogOfCaddyHasNoSecrets(t *testing.T) {
 	}
 }
 
-// TestACookieFromBeforeASignInIsWorthless: an attacker who has planted or copied cookies
-// before a sign-in has no session after it.
+// Cookies that an attacker planted or copied before a sign-in give access to no session
+// after it.
 func TestACookieFromBeforeASignInIsWorthless(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, fmt.Sprintf(protected, ""))
@@ -294,7 +291,7 @@ func TestACookieFromBeforeASignInIsWorthless(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	victim.get(h.idpURL + "/account").signIn("mallory").at(h.idpURL + "/account") // whom the attacker has signed in there
+	victim.get(h.idpURL + "/account").signIn("mallory").at(h.idpURL + "/account") // the attacker planted this session
 	copied := victim.jar.Cookies(at)
 	h.pass(1)
 	victim.get(appURL + "/").at(appURL)

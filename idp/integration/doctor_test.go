@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// checked is what `caddy oidc-rp check` prints about a Caddyfile.
+// checked returns what `caddy oidc-rp check` prints about a Caddyfile.
 func checked(t *testing.T, caddyfile string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "Caddyfile")
@@ -31,12 +31,12 @@ func checked(t *testing.T, caddyfile string) string {
 	return strings.Join(strings.Fields(out.String()), " ")
 }
 
-// TestTheDoctorLooksAtTheIdentityProvider of a configuration that does not run: at its
-// database, without making one, and at its site.
+// The doctor checks the identity provider of a configuration that is not running: its
+// database, which it does not create, and its site.
 func TestTheDoctorLooksAtTheIdentityProvider(t *testing.T) {
 	for name, row := range map[string]struct {
 		site     string
-		database func(t *testing.T, folder string) string // the option
+		database func(t *testing.T, folder string) string // returns the value of the option
 		want     []string
 	}{
 		"at the first start": {"http://login.test {\n\toidc_idp\n}", func(_ *testing.T, folder string) string { return "sqlite " + filepath.Join(folder, "accounts.db") },

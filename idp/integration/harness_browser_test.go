@@ -15,13 +15,13 @@ import (
 	"time"
 )
 
-// browser is a client with a cookie jar that says what a browser says.
+// browser is a client with a cookie jar that sends the headers of a browser.
 type browser struct {
 	t      *testing.T
 	client *http.Client
 	jar    *cookiejar.Jar
 
-	// What it shows.
+	// The page that it shows.
 	address *url.URL
 	status  int
 	header  http.Header
@@ -39,7 +39,7 @@ func (h *harness) browser() *browser {
 	}}
 }
 
-// transport leads all hosts of tests to a harness.
+// transport sends requests for all test hosts to a harness.
 func (h *harness) transport() *http.Transport {
 	at := h.server.Listener.Addr().String()
 	transport := &http.Transport{
@@ -55,13 +55,13 @@ func (h *harness) transport() *http.Transport {
 	return transport
 }
 
-// get opens an address and goes where it leads.
+// get opens an address and follows redirects.
 func (b *browser) get(address string) *browser {
 	b.t.Helper()
 	return b.load(http.MethodGet, address, nil)
 }
 
-// load sends a request as a page load, and goes where the response leads.
+// load sends a request as for a page load and follows redirects.
 func (b *browser) load(method, address string, form url.Values) *browser {
 	b.t.Helper()
 	for range 20 {
@@ -118,7 +118,7 @@ func (b *browser) send(method, address string, form url.Values) {
 var (
 	formTag  = regexp.MustCompile(`(?s)<form\b([^>]*)>(.*?)</form>`)
 	inputTag = regexp.MustCompile(`<(?:input|button)\b([^>]*)>`)
-	// refreshTag leads away from a page at once.
+	// refreshTag matches an immediate redirect in a page.
 	refreshTag = regexp.MustCompile(`<meta http-equiv="refresh" content="0; url=([^"]*)">`)
 	attr       = regexp.MustCompile(`([a-z-]+)="([^"]*)"`)
 )
@@ -131,7 +131,7 @@ func attributes(tag string) map[string]string {
 	return all
 }
 
-// submit fills in the first form of the page that has all these fields, and sends it.
+// submit fills in and sends the first form of the page that has all these fields.
 func (b *browser) submit(fields ...string) *browser {
 	b.t.Helper()
 	for _, form := range formTag.FindAllStringSubmatch(b.body, -1) {
@@ -161,13 +161,13 @@ func (b *browser) submit(fields ...string) *browser {
 	return nil
 }
 
-// post sends a form as a program does.
+// post sends a form like a program, not like a browser.
 func (b *browser) post(address string, form url.Values, header http.Header) (status int, body string) {
 	b.t.Helper()
 	return b.do(http.MethodPost, address, strings.NewReader(form.Encode()), header, "application/x-www-form-urlencoded")
 }
 
-// program asks for a page with an access key.
+// program requests a page with an access key.
 func (b *browser) program(address, key string) (status int, body string) {
 	b.t.Helper()
 	return b.do(http.MethodGet, address, http.NoBody, http.Header{"Authorization": {"Bearer " + key}}, "")
@@ -197,10 +197,10 @@ func (b *browser) do(method, address string, body io.Reader, header http.Header,
 	return response.StatusCode, string(data)
 }
 
-// moveTo has the browser reach another node, as behind a load balancer.
+// moveTo connects the browser to another node, as a load balancer can.
 func (b *browser) moveTo(h *harness) { b.client.Transport = h.transport() }
 
-// expect fails unless the page has a text.
+// expect fails unless the page contains a text.
 func (b *browser) expect(text string) *browser {
 	b.t.Helper()
 	if !strings.Contains(b.body, text) {
@@ -209,7 +209,7 @@ func (b *browser) expect(text string) *browser {
 	return b
 }
 
-// at fails unless the page is at an address, without its query.
+// at fails unless the address of the page has a prefix.
 func (b *browser) at(address string) *browser {
 	b.t.Helper()
 	if seen := b.address.Scheme + "://" + b.address.Host + b.address.Path; !strings.HasPrefix(seen, address) {
@@ -218,7 +218,7 @@ func (b *browser) at(address string) *browser {
 	return b
 }
 
-// signIn gives user name and password.
+// signIn enters the user name and the password.
 func (b *browser) signIn(name string) *browser {
 	b.t.Helper()
 	return b.submit("username", name).submit("password", password)

@@ -1,5 +1,5 @@
-// Package integration_test has whole Caddys with a relying party and the identity
-// provider, in this process.
+// Package integration_test runs complete Caddy instances with the relying party and the
+// identity provider in this process.
 package integration_test
 
 import (
@@ -35,7 +35,7 @@ const (
 	password = "correct horse battery staple"
 )
 
-// protected is a site that has the user's name in its pages.
+// protected is a site whose pages show the user's name.
 const protected = `
 http://app.test {
 	oidc_rp {
@@ -46,32 +46,32 @@ http://app.test {
 }
 `
 
-// TestMain has passwords hashed at low cost: these tests are about everything else.
+// TestMain uses cheap password hashes, because these tests do not test hashing.
 func TestMain(m *testing.M) {
 	passwords.UseLowCosts()
 	os.Exit(m.Run())
 }
 
-// harness is a real Caddy configuration, provisioned from a Caddyfile, behind a TLS
-// listener of the test's own: no ports, so harnesses run in parallel. Its storage and
-// its database are the test's.
+// harness is a Caddy configuration, provisioned from a Caddyfile, behind a TLS listener of
+// the test. It uses no fixed ports, and has its own storage and database, so that harnesses
+// can run in parallel.
 type harness struct {
 	t       *testing.T
-	idpURL  string // the issuer, which no other test has
+	idpURL  string // the issuer, unique to the test
 	folder  string
 	logFile string
 	idpSite string
-	// database is the file of accounts, by default in the folder.
+	// database is the SQLite file. The default is in folder.
 	database string
 	clock    *clock.Clock
-	by       atomic.Int64 // what the test has added to the time
+	by       atomic.Int64 // how far the clock is ahead
 	server   *httptest.Server
 
 	mu      sync.Mutex
 	current *configuration
 }
 
-// configuration is what runs of a harness. A reload replaces it.
+// configuration is a running configuration. A reload replaces it.
 type configuration struct {
 	ctx     caddy.Context
 	rp      *oidcrp.App
@@ -80,14 +80,15 @@ type configuration struct {
 	handler http.Handler
 }
 
-// newHarness provisions sites beside that of the provider. options are lines of the
-// global option oidc_idp.
+// newHarness provisions sites and the provider's own site. options are lines of the global
+// option oidc_idp.
 func newHarness(t *testing.T, sites string, options ...string) *harness {
 	t.Helper()
 	return newNode(t, folderOf(t), sites, options...)
 }
 
-// folderOf is a folder that goes when the last write to it has come.
+// folderOf returns a folder that is removed after the test, when all writes to it have
+// ended.
 func folderOf(t *testing.T) string {
 	folder, err := os.MkdirTemp("", "login")
 	if err != nil {
@@ -104,14 +105,15 @@ func folderOf(t *testing.T) string {
 	return folder
 }
 
-// newNode does that over a storage and a database that harnesses can share.
+// newNode is like newHarness, with a folder for storage and database that harnesses can
+// share.
 func newNode(t *testing.T, folder, sites string, options ...string) *harness {
 	t.Helper()
 	return start(t, &harness{idpSite: "http://{host} {\n\toidc_idp\n}"}, folder, sites, options...)
 }
 
-// newSite has another site in the place of the provider's, in which {host} is that of the
-// issuer.
+// newSite replaces the provider's site with another one. {host} stands for the issuer's
+// host.
 func newSite(t *testing.T, folder, site string) *harness {
 	t.Helper()
 	return start(t, &harness{idpSite: site}, folder, fmt.Sprintf(protected, ""))
@@ -133,7 +135,7 @@ func start(t *testing.T, h *harness, folder, sites string, options ...string) *h
 		}
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		h.current = nil // what cleanups of parallel tests refer to stays in memory until all have ended
+		h.current = nil // cleanups keep the harness in memory until all parallel tests have ended
 	})
 	return h
 }
@@ -144,7 +146,7 @@ func (h *harness) running() *configuration {
 	return h.current
 }
 
-// caddyfile is the configuration of a harness.
+// caddyfile returns the configuration of a harness.
 func (h *harness) caddyfile(sites string, options ...string) string {
 	return fmt.Sprintf(`
 {
@@ -168,7 +170,7 @@ func (h *harness) caddyfile(sites string, options ...string) string {
 		cmp.Or(h.database, filepath.Join(h.folder, "accounts.db")))
 }
 
-// reload starts a configuration, and ends the one before it, as Caddy does.
+// reload starts a configuration and stops the previous one, like Caddy.
 func (h *harness) reload(sites string, options ...string) {
 	h.t.Helper()
 	next, err := h.start(h.caddyfile(sites, options...))
@@ -184,7 +186,7 @@ func (h *harness) reload(sites string, options ...string) {
 	}
 }
 
-// provisioning is one at a time, as in Caddy: its modules register metrics in globals.
+// provisioning serializes provisioning, as Caddy does: modules register metrics in globals.
 var provisioning sync.Mutex
 
 func provision(text string, its ...*clock.Clock) (caddy.Context, error) {
@@ -218,7 +220,7 @@ func (h *harness) start(text string) (*configuration, error) {
 		switch app := module.(type) {
 		case *caddyhttp.App:
 			c.http = app
-			continue // the test has the listener
+			continue // the test has its own listener
 		case *oidcrp.App:
 			c.rp = app
 		case *oidcidp.App:
@@ -234,7 +236,7 @@ func (h *harness) start(text string) (*configuration, error) {
 	return c, nil
 }
 
-// end gives back what a configuration took, as Caddy does after a reload.
+// end stops a configuration and releases its resources, as Caddy does after a reload.
 func (h *harness) end(c *configuration) {
 	h.t.Helper()
 	for _, app := range []caddy.App{c.rp, c.idp} {
@@ -245,10 +247,10 @@ func (h *harness) end(c *configuration) {
 	unload.Config(c.ctx)
 }
 
-// pass moves the clock of the harness.
+// pass advances the clock of the harness.
 func (h *harness) pass(d time.Duration) { h.by.Add(int64(d)) }
 
-// logs is all that was logged.
+// logs returns the log.
 func (h *harness) logs() string {
 	text, err := os.ReadFile(h.logFile)
 	if err != nil {
@@ -257,12 +259,12 @@ func (h *harness) logs() string {
 	return string(text)
 }
 
-// operate has an operation done by the admin API, and reads the response.
+// operate performs an operation with the admin API and decodes the response.
 func (h *harness) operate(name string, request, response any) {
 	h.t.Helper()
 	status, text := h.admin(name, request)
 	for end := time.Now().Add(time.Minute); status == http.StatusServiceUnavailable && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		status, text = h.admin(name, request) // busy machines take their time to open the database
+		status, text = h.admin(name, request) // a busy machine can take long to open the database
 	}
 	if status != http.StatusOK {
 		h.t.Fatalf("%s: expected status 200, seen %d: %s", name, status, text)
@@ -275,7 +277,7 @@ func (h *harness) operate(name string, request, response any) {
 	}
 }
 
-// admin sends a request to the admin API, and returns what Caddy would respond.
+// admin sends a request to the admin API and returns what Caddy would respond with.
 func (h *harness) admin(name string, request any) (status int, text string) {
 	h.t.Helper()
 	body, err := json.Marshal(request)
@@ -287,14 +289,14 @@ func (h *harness) admin(name string, request any) (status int, text string) {
 	if err == nil {
 		return recorder.Code, recorder.Body.String()
 	}
-	failed, ok := err.(caddy.APIError) // as Caddy asks: a wrapped one would be 500
+	failed, ok := err.(caddy.APIError) // no errors.As: Caddy responds to a wrapped one with 500
 	if !ok {
 		h.t.Fatalf("%s: %v", name, err)
 	}
 	return failed.HTTPStatus, failed.Err.Error()
 }
 
-// addUser makes an account with the usual password, and returns the subject.
+// addUser adds a user with the usual password and returns the subject.
 func (h *harness) addUser(name string, groups ...string) (subject string) {
 	h.t.Helper()
 	var added struct{ Subject string }

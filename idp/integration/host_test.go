@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// TestPagesAreServedAtTheIssuerAlone: a name of somebody else may lead to this Caddy, and
-// its site may have the handler. Cookies that a browser gets under that name go to
-// whatever server the name leads to tomorrow, so it gets none, and no form either.
+// The provider serves pages only under the issuer's host. Another name can point to this
+// Caddy, and its site can have the handler. A browser sends the cookies of that name to
+// whatever server the name points to later, so it gets no cookies and no forms there.
 func TestPagesAreServedAtTheIssuerAlone(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, "http://evil.test, http://*.evil.test {\n\toidc_idp\n}", "client wiki {\nredirect_uri https://wiki.test/cb\nsecret 0123456789012345678901234567890123456789\n}")

@@ -12,8 +12,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// TestPasskeysOfAnotherHostWaitForAnOperator: the provider does not open until one says
-// that they may go, and other users sign in then.
+// If the database has passkeys of another host, the provider does not open until an
+// operator accepts their loss. Then users can sign in.
 func TestPasskeysOfAnotherHostWaitForAnOperator(t *testing.T) {
 	t.Parallel()
 	folder := folderOf(t)
@@ -28,18 +28,18 @@ func TestPasskeysOfAnotherHostWaitForAnOperator(t *testing.T) {
 	o.has(o.does("accept-issuer", "--yes"), `"issuer":"`+h.idpURL+`"`)
 	o.refuses("there are no passkeys of another host", "accept-issuer", "--yes")
 	h.addUser("alice")
-	h.by.Add(int64(time.Minute)) // until the site looks again
+	h.by.Add(int64(time.Minute)) // after the pause until the site retries
 	h.browser().get(appURL + "/").signIn("alice").at(appURL).expect("application sees alice")
 	o.has(h.logs(), `"event":"open_failed"`, `"event":"issuer_accepted"`)
 
-	h.reload(fmt.Sprintf(protected, ""), "name Other") // which opens another provider
+	h.reload(fmt.Sprintf(protected, ""), "name Other") // opens another provider
 	o.does("user", "list")
 	if seen := strings.Count(h.logs(), `"event":"issuer_accepted"`); seen != 1 {
 		t.Errorf("expected that it lasts, seen %d", seen)
 	}
 }
 
-// havePasskey makes a database with a passkey for a host.
+// havePasskey creates a database with a passkey for a host.
 func havePasskey(t *testing.T, file, host string) {
 	t.Helper()
 	db, err := database.Open(t.Context(), database.Options{SQLite: file, NoSync: true})

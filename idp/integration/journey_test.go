@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// TestFromAProtectedSiteAndBack is the whole way: a site that wants to know who one is,
-// the sign-in, the application, the logout.
+// A user opens a protected site, is sent to the sign-in, and then sees the requested page
+// as that user.
 func TestFromAProtectedSiteAndBack(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, fmt.Sprintf(protected, ""))
@@ -25,8 +25,8 @@ func TestFromAProtectedSiteAndBack(t *testing.T) {
 	b.get(appURL + "/other").at(appURL + "/other").expect("application sees alice")
 }
 
-// TestOneSignInForAllSites: the second site asks for nothing, and a logout at the first
-// ends the session at both.
+// A user who signed in for one site need not sign in for another. A logout at the first
+// site ends the session at both.
 func TestOneSignInForAllSites(t *testing.T) {
 	t.Parallel()
 	const second = "https://second.test"
@@ -41,7 +41,7 @@ func TestOneSignInForAllSites(t *testing.T) {
 	b.get(appURL + "/").at(h.idpURL).expect(`name="username"`)
 }
 
-// TestAReloadKeepsALoginInFlight, and the sessions of those who are signed in.
+// A reload keeps logins in progress and sessions.
 func TestAReloadKeepsALoginInFlight(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, fmt.Sprintf(protected, ""))
@@ -54,7 +54,7 @@ func TestAReloadKeepsALoginInFlight(t *testing.T) {
 	whole.get(appURL + "/").at(appURL).expect("application sees alice")
 	half = h.browser()
 	half.get(appURL+"/half").submit("username", "alice").expect(`name="password"`)
-	h.reload(fmt.Sprintf(protected, ""), "name Example", "authenticator default {\nmfa off\n}") // another instance of the provider
+	h.reload(fmt.Sprintf(protected, ""), "name Example", "authenticator default {\nmfa off\n}") // creates another provider instance
 	half.submit("password", password).at(appURL + "/half").expect("application sees alice")
 	whole.get(appURL + "/").at(appURL).expect("application sees alice")
 }
@@ -72,7 +72,7 @@ func TestRulesAboutGroupsAndTheTimeOfTheSignIn(t *testing.T) {
 	b := h.browser()
 	b.get(appURL + "/").signIn("alice").at(appURL).expect("application sees alice")
 	b.get(appURL + "/money/now").at(appURL + "/money/now").expect("application sees alice")
-	h.pass(8 * time.Minute) // with the clock skew
+	h.pass(8 * time.Minute) // including the clock skew
 	b.get(appURL + "/").expect("application sees alice")
 	b.get(appURL+"/money/now").at(h.idpURL).submit("password", password).at(appURL + "/money/now").expect("application sees alice")
 	other := h.browser()
@@ -82,8 +82,8 @@ func TestRulesAboutGroupsAndTheTimeOfTheSignIn(t *testing.T) {
 	}
 }
 
-// TestTheSitesHereAreNoClientOfTheNetwork: a request from elsewhere with their id is
-// refused as unknown.
+// Requests from the network cannot use the client of the sites in this Caddy: its id is
+// unknown there.
 func TestTheSitesHereAreNoClientOfTheNetwork(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, fmt.Sprintf(protected, ""))
@@ -114,8 +114,8 @@ func TestTheSitesHereAreNoClientOfTheNetwork(t *testing.T) {
 	}
 }
 
-// TestSitesForAnyHostAreRefused: whoever has a name point here would get the codes of
-// others.
+// Sites for any host are refused. Otherwise the owner of any name that points here would
+// get the codes of others.
 func TestSitesForAnyHostAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"http://", "http://*.test", "http://app.test, http://*.example"} {
@@ -147,8 +147,8 @@ func TestProgramsWithAccessKeys(t *testing.T) {
 	h.soon("the key is worth nothing", func() bool { status, _ := use(); return status == http.StatusUnauthorized })
 }
 
-// TestTwoNodesWithOneDatabase: what ends at one ends at the other, whose logins it serves
-// as well.
+// Two nodes share a database: either continues the other's logins, and sessions end at
+// both.
 func TestTwoNodesWithOneDatabase(t *testing.T) {
 	t.Parallel()
 	folder := folderOf(t)
@@ -165,7 +165,8 @@ func TestTwoNodesWithOneDatabase(t *testing.T) {
 	one.soon("the session ends at the first node", func() bool { return b.get(appURL+"/").address.Host != "app.test" })
 }
 
-// TestADatabaseThatCannotBeOpened is no wrong password, and ends no session at a site.
+// A database that cannot be opened causes 503, not a failed sign-in, and ends no session at
+// a site.
 func TestADatabaseThatCannotBeOpened(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, fmt.Sprintf(protected, ""))
@@ -193,9 +194,8 @@ func TestADatabaseThatCannotBeOpened(t *testing.T) {
 	h.soon("the provider opens", func() bool { return b.get(h.idpURL+"/jwks").status == http.StatusOK })
 }
 
-// TestARuleAboutMethodsAsksForASecondFactor: a page that requires amr mfa asks for the
-// code that the first sign-in did without. A user who has no factor is led to one, and
-// refused without it.
+// A page that requires amr mfa causes a step-up with the second factor. A user without a
+// factor can set one up, and gets 403 otherwise.
 func TestARuleAboutMethodsAsksForASecondFactor(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, fmt.Sprintf(protected, `
@@ -207,7 +207,7 @@ func TestARuleAboutMethodsAsksForASecondFactor(t *testing.T) {
 	h.addUser("bob")
 	b := h.browser()
 	b.get(appURL + "/").signIn("alice").at(appURL).expect("application sees alice")
-	// The token of RFC 4226, appendix D.
+	// The seed of RFC 4226, appendix D.
 	h.operate("user/add-token", map[string]any{"user": "alice", "seed": "3132333435363738393031323334353637383930"}, nil)
 	b.get(appURL+"/money/now").at(h.idpURL).submit("code", "755224").at(appURL + "/money/now").expect("application sees alice")
 	b.get(appURL + "/money/then").at(appURL + "/money/then").expect("application sees alice")

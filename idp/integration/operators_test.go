@@ -19,7 +19,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// operators is what has the commands of operators done at a harness.
+// operators runs the commands of operators at a harness.
 type operators struct {
 	t       *testing.T
 	address string
@@ -28,7 +28,7 @@ type operators struct {
 func (h *harness) operators() *operators {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := h.running().idp.ServeAdmin(w, r)
-		if failed, ok := err.(caddy.APIError); ok { // as Caddy does
+		if failed, ok := err.(caddy.APIError); ok { // like Caddy
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(failed.HTTPStatus)
 			_ = json.NewEncoder(w).Encode(map[string]string{"error": failed.Err.Error()})
@@ -40,7 +40,7 @@ func (h *harness) operators() *operators {
 	return &operators{h.t, server.Listener.Addr().String()}
 }
 
-// run runs a command, and returns what it prints.
+// run runs a command and returns its output.
 func (o *operators) run(input string, args ...string) (string, error) {
 	root, out := &cobra.Command{Use: "oidc-idp", SilenceErrors: true, SilenceUsage: true}, new(bytes.Buffer)
 	caddycmd.Commands()["oidc-idp"].CobraFunc(root)
@@ -52,7 +52,7 @@ func (o *operators) run(input string, args ...string) (string, error) {
 	return out.String(), err
 }
 
-// does is run for a command that has to work.
+// does runs a command that must succeed.
 func (o *operators) does(args ...string) string {
 	o.t.Helper()
 	out, err := o.run("", args...)
@@ -62,7 +62,7 @@ func (o *operators) does(args ...string) string {
 	return out
 }
 
-// refuses is run for a command that must not work, for a reason.
+// refuses runs a command that must fail for a reason.
 func (o *operators) refuses(reason string, args ...string) {
 	o.t.Helper()
 	if out, err := o.run("", args...); err == nil || !strings.Contains(err.Error(), reason) {
@@ -168,7 +168,7 @@ func TestOperatorsManageApplicationsAndKeys(t *testing.T) {
 	o.refuses("add --yes", "keys", "rotate", "--compromised")
 }
 
-// TestTheFirstAccount: one link, once, and only while there never was an account.
+// first-user prints a link only if there has never been an account. The link is not logged.
 func TestTheFirstAccount(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, "")
@@ -221,7 +221,6 @@ func TestUsersComeFromAnotherSystem(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, fmt.Sprintf(protected, ""))
 	o := h.operators()
-	// bcrypt of «correct horse battery staple», cost 10
 	file := filepath.Join(t.TempDir(), "users.csv")
 	text := "name,email,email_verified,groups,password_hash\nalice,alice@example.com,true,staff;ci," + bcryptHash(t) + "\nnot@hers,,,,\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -239,7 +238,8 @@ func TestUsersComeFromAnotherSystem(t *testing.T) {
 	o.has(o.does("user", "export", "--hashes", "--yes"), `argon2id`)
 }
 
-// soon waits as long as what has ended may still be used.
+// soon waits up to a minute until done, because ended sessions and keys can remain valid
+// for a short time.
 func (h *harness) soon(what string, done func() bool) {
 	h.t.Helper()
 	for end := time.Now().Add(time.Minute); !done(); time.Sleep(50 * time.Millisecond) {
@@ -249,7 +249,7 @@ func (h *harness) soon(what string, done func() bool) {
 	}
 }
 
-// bcryptHash is the usual password as another system keeps it.
+// bcryptHash returns the hash of the usual password that another system would have.
 func bcryptHash(t *testing.T) string {
 	t.Helper()
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// forPrograms is a site that lets the application users of the provider in.
+// forPrograms is a site that accepts access keys of application users.
 const forPrograms = `
 http://app.test {
 	oidc_rp {
@@ -23,7 +23,7 @@ http://app.test {
 }
 `
 
-// ask sends a request with lines of a header, and returns the status and the body.
+// ask sends a request with header lines and returns the status and the body.
 func (h *harness) ask(address string, header ...string) (status int, body string) {
 	h.t.Helper()
 	r := httptest.NewRequest(http.MethodGet, address, nil)
@@ -36,7 +36,7 @@ func (h *harness) ask(address string, header ...string) (status int, body string
 	return w.Code, w.Body.String()
 }
 
-// addKey makes an access key of an application.
+// addKey adds an access key of an application.
 func (h *harness) addKey(application string, expiresIn time.Duration) (id, key string) {
 	h.t.Helper()
 	var added struct{ ID, Key string }
@@ -44,8 +44,8 @@ func (h *harness) addKey(application string, expiresIn time.Duration) (id, key s
 	return added.ID, added.Key
 }
 
-// TestAnApplicationUserGetsInByItsAccessKey: keys of the provider open a site, by the
-// same rules as people, for as long as they and their application count.
+// Access keys of the provider give access to a site, under the same rules as for people, as
+// long as the key and its application are valid.
 func TestAnApplicationUserGetsInByItsAccessKey(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
@@ -88,7 +88,7 @@ func TestAnApplicationUserGetsInByItsAccessKey(t *testing.T) {
 	}
 }
 
-// TestAnAccessKeySignsNoPersonIn: an application has no way in by the pages.
+// An access key is no password: an application cannot sign in on the pages.
 func TestAnAccessKeySignsNoPersonIn(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, forPrograms)

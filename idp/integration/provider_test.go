@@ -28,23 +28,23 @@ http://two.test {
 
 const twoURL = "https://two.test"
 
-// TestALogoutAtTheProviderEndsAllSites, before its page is answered.
+// A logout at the provider ends the browser's sessions at all sites before the response.
 func TestALogoutAtTheProviderEndsAllSites(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, fmt.Sprintf(twoSites, ""))
 	h.addUser("alice")
 	b, other := h.browser(), h.browser()
 	b.get(appURL).signIn("alice").at(appURL).expect("application sees alice")
-	b.get(twoURL).at(twoURL).expect("two sees alice") // without a sign-in
+	b.get(twoURL).at(twoURL).expect("two sees alice") // no second sign-in
 	other.get(twoURL).signIn("alice").at(twoURL).expect("two sees alice")
 
 	b.get(h.idpURL+"/end_session").at(h.idpURL).submit("choice", "signout")
 	b.get(appURL + "/a").at(h.idpURL + "/signin/").expect(`name="username"`)
 	b.get(twoURL + "/b").at(h.idpURL + "/signin/").expect(`name="username"`)
-	other.get(twoURL + "/c").at(twoURL).expect("two sees alice") // another browser's session
+	other.get(twoURL + "/c").at(twoURL).expect("two sees alice") // the session of another browser
 }
 
-// TestALogoutAtASiteEndsTheSessionHere, and comes back.
+// A logout at a site also ends the session at the provider, and returns to the site.
 func TestALogoutAtASiteEndsTheSessionHere(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, fmt.Sprintf(twoSites, ""))
@@ -56,7 +56,8 @@ func TestALogoutAtASiteEndsTheSessionHere(t *testing.T) {
 	b.get(twoURL + "/a").at(h.idpURL + "/signin/").expect(`name="username"`)
 }
 
-// TestUsersWhoAreGoneAreOutAtOnce: of all sites, in all browsers.
+// Sessions of a user who is locked, removed or signed out end immediately at all sites and
+// in all browsers.
 func TestUsersWhoAreGoneAreOutAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, operation := range []string{"user/lock", "user/remove", "sessions/end"} {
@@ -81,7 +82,7 @@ func TestUsersWhoAreGoneAreOutAtOnce(t *testing.T) {
 	}
 }
 
-// TestAnOldSignInIsRepeated: max_age is a step-up in one binary.
+// A page that requires max_age asks for the password again if the sign-in is too old.
 func TestAnOldSignInIsRepeated(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, fmt.Sprintf(twoSites, `require max_age 5m`))
@@ -96,7 +97,8 @@ func TestAnOldSignInIsRepeated(t *testing.T) {
 	b.get(appURL+"/b").at(h.idpURL+"/signin/").expect(`name="password"`).submit("password", password).at(appURL + "/b")
 }
 
-// TestSitesLookAgainWithoutASignIn: by refresh tokens, which they need not ask for.
+// Sites recheck users with refresh tokens, without a sign-in and without the scope
+// offline_access.
 func TestSitesLookAgainWithoutASignIn(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, fmt.Sprintf(twoSites, "session {\n\t\t\trecheck 15m\n\t\t}"))
@@ -105,7 +107,7 @@ func TestSitesLookAgainWithoutASignIn(t *testing.T) {
 	b.get(appURL).signIn("alice").at(appURL).expect("staff")
 	h.operate("user/set", map[string]any{"user": "alice", "groups": []string{"board"}}, nil)
 	for range 3 {
-		h.pass(70 * time.Minute) // longer than the access token lives
+		h.pass(70 * time.Minute) // longer than the lifetime of access tokens
 		b.get(appURL + "/a").at(appURL).expect("board")
 	}
 	if strings.Contains(h.logs(), "refresh_token_missing") {
@@ -113,7 +115,7 @@ func TestSitesLookAgainWithoutASignIn(t *testing.T) {
 	}
 }
 
-// TestTheBuiltinClientIsNotOnTheNetwork: whoever has a code cannot redeem it there.
+// The builtin client cannot get tokens from the token endpoint on the network.
 func TestTheBuiltinClientIsNotOnTheNetwork(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, fmt.Sprintf(twoSites, ""))

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestABackupThatIsNotWholeChangesNothing: an upload that broke off ends no session,
-// and adds no keys to Caddy's storage.
+// Restoring a damaged or incomplete backup fails. It ends no session and adds no keys to
+// Caddy's storage.
 func TestABackupThatIsNotWholeChangesNothing(t *testing.T) {
 	t.Parallel()
 	other := newHarness(t, "")
@@ -51,8 +51,8 @@ func TestABackupThatIsNotWholeChangesNothing(t *testing.T) {
 	b.get(appURL + "/").at(appURL).expect("application sees alice")
 }
 
-// TestABackupWithoutItsKeysIsRefused: no password would be right, and nothing would
-// open.
+// A backup cannot be restored without its keys: no password would verify, and no sealed
+// value could be opened.
 func TestABackupWithoutItsKeysIsRefused(t *testing.T) {
 	t.Parallel()
 	other := newHarness(t, "")
@@ -77,7 +77,7 @@ func flipped(data []byte, at int) []byte {
 	return data
 }
 
-// keyFiles returns what is in the keys' file of the storage.
+// keyFiles returns the contents of the key files in the storage.
 func (o *operators) keyFiles(h *harness) string {
 	o.t.Helper()
 	var all []byte
@@ -98,7 +98,7 @@ func (o *operators) keyFiles(h *harness) string {
 	return string(all)
 }
 
-// sessionsOf returns how many sessions a user has.
+// sessionsOf returns the number of sessions of a user.
 func (h *harness) sessionsOf(name string) int {
 	h.t.Helper()
 	var list struct{ Sessions []any }

@@ -9,7 +9,7 @@ func TestSitesThatDoNotFitAreWarnedOf(t *testing.T) {
 	t.Parallel()
 	const others, missing = "the site of the identity provider has other handlers", "no site with the handler oidc_idp has the host of the issuer"
 	for _, row := range []struct {
-		name, site string // in the place of the provider's own
+		name, site string // replaces the provider's site
 		want       []string
 	}{
 		{"alone", "http://{host} {\n\toidc_idp\n}", nil},

@@ -123,7 +123,7 @@ func TestTheLastUseIsNotedToTheMinute(t *testing.T) {
 		}
 		return details.AccessKeys[0].LastUsed.UTC()
 	}
-	first := time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC) // the clock shows five seconds more
+	first := time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC) // the clock is five seconds ahead
 	if at := used(); !at.Equal(first) {
 		t.Errorf("expected %s, seen %s", first, at)
 	}

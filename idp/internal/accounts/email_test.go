@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// change has a user change the address.
+// change changes a user's address and confirms the change.
 func (h *harness) change(user *store.User, email string) *EmailChange {
 	h.t.Helper()
 	link, err := h.EmailLink(h.t.Context(), user.ID, email)

@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
 )
 
-// clock is a time that tests move.
+// clock is a clock that tests move.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -37,7 +37,7 @@ const right = "correct horse battery"
 
 var caller = passwords.Caller{Address: netip.MustParseAddr("192.0.2.1")}
 
-// harness is accounts with a database, and a clock.
+// harness is an Accounts with a database and a clock.
 type harness struct {
 	*Accounts
 	t     testing.TB
@@ -69,7 +69,7 @@ func (h *harness) create(n NewUser) *store.User {
 	return user
 }
 
-// wantPassword verifies a password, and keeps the new hash if the old one is outdated.
+// wantPassword verifies a password and keeps the new hash if the old one is outdated.
 func (h *harness) wantPassword(what string, user *store.User, password string, want bool) {
 	h.t.Helper()
 	user = h.get(user.ID)
@@ -108,7 +108,7 @@ func (h *harness) update(f func(store.Tx) error) {
 	}
 }
 
-// ticket adds something that is kept of a user.
+// ticket adds a ticket of a kind for a user.
 func (h *harness) ticket(userID, kind string) {
 	h.t.Helper()
 	h.update(func(tx store.Tx) error {
@@ -135,7 +135,7 @@ func (h *harness) get(id string) *store.User {
 	return user
 }
 
-// wantError checks that an error is another one.
+// wantError checks that err matches want.
 func (h *harness) wantError(what string, err, want error) {
 	h.t.Helper()
 	if !errors.Is(err, want) {

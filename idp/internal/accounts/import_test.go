@@ -194,7 +194,8 @@ func TestOurHashesAreNotImported(t *testing.T) {
 	}
 }
 
-// Each line of a file is imported or named in an error, and errors are short.
+// FuzzImport checks that each line of a file is counted at most once, as imported or
+// failed, and that errors are short.
 func FuzzImport(f *testing.F) {
 	f.Add("name,email,groups\nanna,anna@example.com,a;b\notto,,\n")
 	f.Add("name\n\"a\nb\"\n\n,\nx")

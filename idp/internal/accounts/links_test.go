@@ -173,7 +173,7 @@ func TestAnOperatorsResetVerifiesNoAddress(t *testing.T) {
 	}
 }
 
-// What is read as a code stays the same when it is read again.
+// FuzzReadCode checks that a code stays the same when it is read again.
 func FuzzReadCode(f *testing.F) {
 	f.Add("ABCD-EFGH-JKMN-PQRS")
 	f.Add("abcd efgh ilou 0000")

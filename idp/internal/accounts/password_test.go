@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/vault"
 )
 
-// set changes a password, and returns the rules that it breaks.
+// set changes a password and returns the rules that it breaks.
 func (h *harness) set(user *store.User, password string, due bool) string {
 	h.t.Helper()
 	_, err := h.SetPassword(h.t.Context(), NewPassword{UserID: user.ID, Password: password, Due: due, Caller: caller})
@@ -97,7 +97,7 @@ func TestAChangedAuthenticatorAppliesAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.authenticators = set // as a reload does
+	h.authenticators = set // like a reload
 	h.wantPassword("the password of before", anna, "twelve chars", true)
 	h.wantSet("a password of before", anna, "twelve more!", "too_short")
 	for after, want := range map[time.Duration]bool{180*24*time.Hour - 1: false, 180 * 24 * time.Hour: true} {
@@ -155,7 +155,7 @@ func TestAnImportedHashIsReplacedAtTheFirstSignIn(t *testing.T) {
 	}
 }
 
-// interrupted is a vault that does something else when it is first needed.
+// interrupted is a vault that calls a function when it is first used.
 type interrupted struct {
 	vault.Vault
 	do func()

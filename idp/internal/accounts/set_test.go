@@ -121,7 +121,7 @@ func TestLockAndUnlock(t *testing.T) {
 	}
 }
 
-// furnished is a user who has one of everything.
+// furnished creates a user who has one of everything.
 func (h *harness) furnished(name string) *store.User {
 	user := h.create(NewUser{Name: name, Email: name + "@example.com", DisplayName: "A name", Groups: []string{"staff"}, Password: right})
 	h.update(func(tx store.Tx) error {

@@ -19,7 +19,7 @@ func TestLimitsOfOptions(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		change func(*Authenticator)
-		option string // that the error names; empty if it is allowed
+		option string // the option that the error names; empty if the settings are allowed
 	}{
 		"the shortest password":           {func(a *Authenticator) { a.Password.MinLength = 8 }, ""},
 		"shorter":                         {func(a *Authenticator) { a.Password.MinLength = 7 }, "min_length"},

@@ -19,7 +19,7 @@ func codes(failures []Failure) string {
 
 func TestNewPasswordsAtTheBorders(t *testing.T) {
 	t.Parallel()
-	const decomposed = "u\u0308" // one character in NFC
+	const decomposed = "u\u0308" // becomes one character in NFC
 	for name, test := range map[string]struct {
 		rules    PasswordRules
 		password string
@@ -78,9 +78,9 @@ func TestShortNamesInPasswords(t *testing.T) {
 	a := New(Default)
 	a.Password.MinLength = 8
 	for password, want := range map[string]string{
-		"bo123456789":        "contains_name", // nothing but the name
+		"bo123456789":        "contains_name", // only the name
 		"123-BO-4567":        "contains_name",
-		"turbo engine 12":    "", // two letters are in many words
+		"turbo engine 12":    "", // two letters are common to many words
 		"rainbow bobsled":    "",
 		"bo.bo.bo.bo":        "",
 		"x@y.example-secret": "contains_site",
@@ -134,8 +134,8 @@ func TestWhenANewPasswordIsDue(t *testing.T) {
 	}
 }
 
-// A password that is accepted is one that can be hashed, and stays the same when it is
-// normalized again.
+// FuzzCheckPassword checks that an accepted password can be hashed and that normalizing it
+// again does not change it.
 func FuzzCheckPassword(f *testing.F) {
 	for _, seed := range []string{"", "correct horse battery", strings.Repeat("ü", 128), "\xff", "a\x00", strings.Repeat("u\u0308", 200), strings.Repeat("\u0958", 128)} {
 		f.Add(seed)

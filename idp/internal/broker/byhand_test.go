@@ -13,7 +13,8 @@ import (
 
 func person(id, name string) store.User { return store.User{ID: id, Kind: store.Person, Name: name} }
 
-// TestASAMLAccountThatAnOperatorLinked signs its user in, however it was named.
+// A SAML account that an operator linked signs its user in, no matter how the operator
+// identified the account.
 func TestASAMLAccountThatAnOperatorLinked(t *testing.T) {
 	t.Parallel()
 	p := newSAMLIDP(t)
@@ -102,7 +103,7 @@ func TestLinksByHandThatAreRefused(t *testing.T) {
 	}
 }
 
-// TestAnAttributeThatAnOperatorNames is of a user whose NameID is transient.
+// An operator can link an account by an attribute, for users whose NameID is transient.
 func TestAnAttributeThatAnOperatorNames(t *testing.T) {
 	t.Parallel()
 	s := samlSite(t, newSAMLIDP(t), func(c *Config) { c.SAML.Username = "uid" })
@@ -119,7 +120,8 @@ func TestAnAttributeThatAnOperatorNames(t *testing.T) {
 	}
 }
 
-// TestAnAttemptLinksOnce: within a day, and at its external provider alone.
+// A refused attempt can be used for one link, within a day, and only at its own external
+// provider.
 func TestAnAttemptLinksOnce(t *testing.T) {
 	t.Parallel()
 	s := samlSite(t, newSAMLIDP(t), func(c *Config) { c.Create = false })

@@ -18,7 +18,7 @@ func TestConfigurationsThatCannotWork(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		change func(*Config)
-		want   string // nothing for a good one
+		want   string // the error; empty if the configuration is valid
 	}{
 		"OpenID Connect":                      {nil, ""},
 		"SAML":                                {samlAt(func(*SAMLConfig) {}), ""},

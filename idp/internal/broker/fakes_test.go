@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// fakeSignIn notes what a browser comes back with.
+// fakeSignIn records the results that a browser returns with.
 type fakeSignIn struct {
 	mu       sync.Mutex
 	answers  []*Answer
@@ -70,7 +70,7 @@ func (s *fakeSignIn) Post(w http.ResponseWriter, _ *http.Request, action string,
 	w.WriteHeader(http.StatusOK)
 }
 
-// lastAnswer is the answer that came last, or nil.
+// lastAnswer returns the last answer, or nil.
 func (s *fakeSignIn) lastAnswer() *Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,14 +80,14 @@ func (s *fakeSignIn) lastAnswer() *Answer {
 	return s.answers[len(s.answers)-1]
 }
 
-// reset forgets what there was.
+// reset discards the recorded results.
 func (s *fakeSignIn) reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.answers, s.failures = nil, nil
 }
 
-// lastFailure is the kind of the failure that came last, or nothing.
+// lastFailure returns the kind of the last failure, or "".
 func (s *fakeSignIn) lastFailure() FailureKind {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,7 +97,7 @@ func (s *fakeSignIn) lastFailure() FailureKind {
 	return s.failures[len(s.failures)-1].Kind
 }
 
-// lastCause is what the log says of the failure that came last.
+// lastCause returns what the log says about the last failure.
 func (s *fakeSignIn) lastCause() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,7 +107,7 @@ func (s *fakeSignIn) lastCause() string {
 	return s.failures[len(s.failures)-1].Err.Error()
 }
 
-// site is the issuer's site with a broker, and a browser.
+// site is the issuer's site with a broker and a browser.
 type site struct {
 	t        testing.TB
 	broker   *Broker
@@ -117,11 +117,11 @@ type site struct {
 	server   *httptest.Server
 	browser  *http.Client
 	now      func() time.Time
-	request  *request.Request // what Begin is called with
+	request  *request.Request // the request for Begin
 	hint     string
 }
 
-// newSite serves the external providers that make makes for an issuer. The path
+// newSite serves the external providers that make returns for an issuer. The path
 // /begin/{id} begins a login.
 func newSite(t testing.TB, make func(issuer string) []Config) *site {
 	t.Helper()
@@ -133,7 +133,7 @@ func newSite(t testing.TB, make func(issuer string) []Config) *site {
 	return s
 }
 
-// node is another node of the same site: it has the database in common.
+// node returns another node of the site, with the same database.
 func (s *site) node(configs []Config) *Broker {
 	s.t.Helper()
 	b, err := New(configs, Options{
@@ -174,7 +174,7 @@ func newBrowser(t testing.TB) *http.Client {
 	return &http.Client{Jar: jar}
 }
 
-// plant puts cookies of another browser into one, with another value.
+// plant adds cookies of another browser to a browser, with another value.
 func (s *site) plant(browser *http.Client, at *url.URL, cookies []*http.Cookie, value string) {
 	s.t.Helper()
 	if len(cookies) == 0 {

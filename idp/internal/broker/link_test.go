@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// partners is an external provider with some rules.
+// partners returns an external provider with some rules.
 func partners(change func(*Config)) Config {
 	c := Config{
 		ID: "partners", Name: "Partners", Domains: []string{"partners.example"},
@@ -24,7 +24,7 @@ func partners(change func(*Config)) Config {
 	return c
 }
 
-// alice is what the external provider says of a user.
+// alice returns what the external provider says about a user.
 func alice() *Assertion {
 	return &Assertion{
 		External: "partners", Issuer: "https://idp.partners.example", Subject: "s-1", Name: "Alice",
@@ -32,7 +32,7 @@ func alice() *Assertion {
 	}
 }
 
-// local is the account that already is here.
+// local returns the account that already exists.
 func local() store.User {
 	return store.User{ID: "u-local", Kind: store.Person, Name: "alice", Email: "alice@partners.example", EmailVerified: true}
 }
@@ -60,7 +60,7 @@ func (s *site) link(userID string) {
 	})
 }
 
-// withLink, withCreate and so on are rules of an external provider.
+// withLink, withCreate and withBoth are rules of an external provider.
 func withLink(c *Config)   { c.Link = LinkVerifiedEmail }
 func withCreate(c *Config) { c.Create = true }
 func withBoth(c *Config)   { c.Create, c.Link = true, LinkVerifiedEmail }
@@ -170,7 +170,7 @@ func TestANewAccountTakesNoAddressThatAnotherOneHas(t *testing.T) {
 func TestALinkIsMadeAfterASignIn(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		user   string // who signs in
+		user   string // the user who signs in
 		before func(*site, *Pending)
 		want   error
 	}{
@@ -235,7 +235,7 @@ func (s *site) setUser(change func(*store.User)) {
 	})
 }
 
-// giveAddressTo gives the address of u-local, verified, to another account.
+// giveAddressTo moves the address of u-local to another account, where it is verified.
 func (s *site) giveAddressTo(id string) {
 	address := s.store.user("u-local").Email
 	s.setUser(func(u *store.User) { u.Email = "" })
@@ -280,7 +280,8 @@ func TestGroupsOfAnExternalProvider(t *testing.T) {
 	}
 }
 
-// A mapping that names an operator group gives nothing and takes nothing.
+// External providers neither add users to operator groups nor remove them, even if a
+// mapping names such a group.
 func TestNoExternalProviderNamesAnOperatorGroup(t *testing.T) {
 	t.Parallel()
 	operators := func(c *Config) { c.Create, c.Groups = true, []string{"operators", "staff"} }

@@ -15,11 +15,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
 )
 
-// oauth2Server is a provider of OAuth 2.0 with the API of a preset.
+// oauth2Server is an OAuth 2.0 provider with the API of a preset.
 type oauth2Server struct {
 	t         *testing.T
 	server    *httptest.Server
-	documents map[string]any // of the API, by their paths
+	documents map[string]any // of the API, by path
 	status    map[string]int
 	asked     url.Values // the authorization request
 	redeemed  url.Values
@@ -75,7 +75,7 @@ func (p *oauth2Server) json(w http.ResponseWriter, document any) {
 	}
 }
 
-// here is a preset whose addresses are those of the server.
+// here returns a preset with the addresses of the server.
 func (p *oauth2Server) here(row preset) preset {
 	move := func(address string) string {
 		u, err := url.Parse(address)
@@ -89,7 +89,7 @@ func (p *oauth2Server) here(row preset) preset {
 	return row
 }
 
-// oauth2Site is a site whose external provider «code» has a preset.
+// oauth2Site returns a site whose external provider "code" uses a preset.
 func oauth2Site(t *testing.T, p *oauth2Server, name string, change func(*Config)) *site {
 	t.Helper()
 	s := newSite(t, func(string) []Config {
@@ -213,7 +213,7 @@ func TestWhatAnOAuth2ProviderIsNotBelieved(t *testing.T) {
 	}
 }
 
-// A code that another login has brought does not fit the verifier of this browser.
+// A code from another login does not match the PKCE verifier of this login.
 func TestACodeOfAnotherLogin(t *testing.T) {
 	t.Parallel()
 	p := newOAuth2Server(t, githubAPI())
@@ -232,7 +232,7 @@ func TestACodeOfAnotherLogin(t *testing.T) {
 		return back
 	}
 	first := stop()
-	stop() // the provider has the challenge of this one
+	stop() // the provider now has the challenge of this login
 	s.get(s.browser, first.String())
 	if s.signIn.lastAnswer() != nil {
 		t.Fatal("expected no user, seen one")

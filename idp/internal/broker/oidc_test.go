@@ -17,7 +17,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
 )
 
-// oidcConfig is an external provider that is a scripted one.
+// oidcConfig returns an external provider that is a scripted one.
 func oidcConfig(id string, p *oidctest.Provider, change func(*Config)) Config {
 	client := p.Client()
 	c := Config{
@@ -33,7 +33,7 @@ func oidcConfig(id string, p *oidctest.Provider, change func(*Config)) Config {
 	return c
 }
 
-// oidcSite is a site whose external provider «corp» is a scripted one.
+// oidcSite returns a site whose external provider "corp" is a scripted one.
 func oidcSite(t *testing.T, p *oidctest.Provider, change func(*Config)) *site {
 	t.Helper()
 	return newSite(t, func(issuer string) []Config {
@@ -77,8 +77,8 @@ func TestAnExternalOpenIDProviderSignsAUserIn(t *testing.T) {
 	}
 }
 
-// An address that the provider has not verified, or that is not in its domains, is
-// none.
+// An address is ignored if the provider has not verified it, or if it is not in the
+// provider's domains.
 func TestTheAddressOfAnExternalProviderCountsInItsDomainsAlone(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -109,12 +109,12 @@ func TestTheAddressOfAnExternalProviderCountsInItsDomainsAlone(t *testing.T) {
 	}
 }
 
-// The same rows as for the relying party's own logins, since it is the same code.
+// The rows are those of the relying party's own logins, because the code is the same.
 func TestLiesOfAnExternalOpenIDProvider(t *testing.T) {
 	t.Parallel()
 	for _, row := range oidctest.Rows() {
 		if row.Stage == oidctest.AtDiscovery || strings.HasPrefix(row.ID, "X") {
-			continue // hostile servers are tested where the code is; they take minutes
+			continue // hostile servers take minutes; the tests of the shared code cover them
 		}
 		t.Run(row.String(), func(t *testing.T) {
 			t.Parallel()
@@ -123,7 +123,7 @@ func TestLiesOfAnExternalOpenIDProvider(t *testing.T) {
 			s := oidcSite(t, p, nil)
 			s.login("corp")
 			answer := s.signIn.lastAnswer()
-			vouchedFor := row.Name == "aud names somebody else as well, azp us" // is accepted, as by the relying party
+			vouchedFor := row.Name == "aud names somebody else as well, azp us" // accepted, as by the relying party
 			if row.Want == oidctest.Refuse && answer != nil && !vouchedFor {
 				t.Error("expected no user, seen one")
 			}
@@ -137,7 +137,7 @@ func TestLiesOfAnExternalOpenIDProvider(t *testing.T) {
 	}
 }
 
-// stop makes a browser that does not come back, and returns where it would.
+// stop begins a login and returns the address to which the browser would return.
 func (s *site) stop(id string) *url.URL {
 	s.t.Helper()
 	var back *url.URL
@@ -208,7 +208,7 @@ func TestAnAnswerCountsOnce(t *testing.T) {
 	cookies := s.browser.Jar.Cookies(back)
 	for range 2 {
 		s.get(s.browser, back.String())
-		s.browser.Jar.SetCookies(back, cookies) // a browser that keeps what it is to delete
+		s.browser.Jar.SetCookies(back, cookies) // like a browser that keeps deleted cookies
 	}
 	if seen := p.Hits(oidctest.Token); seen != 1 {
 		t.Errorf("expected the provider to be asked once, seen %d requests", seen)
@@ -255,7 +255,8 @@ func TestALoginEnds(t *testing.T) {
 	}
 }
 
-// The row of a login holds nothing that its answer could be used with.
+// The database row of a login does not contain the values that are needed to use its
+// answer.
 func TestTheDatabaseHoldsNoSecretOfALogin(t *testing.T) {
 	t.Parallel()
 	p := oidctest.New(t)
@@ -289,7 +290,7 @@ func TestWhatARequestDemandsOfAnExternalOpenIDProvider(t *testing.T) {
 		request *request.Request
 		config  func(*Config)
 		lie     func(*oidctest.Faults)
-		want    FailureKind // nothing for a user
+		want    FailureKind // empty if the user is signed in
 		sent    url.Values
 		acr     string
 	}{
@@ -332,8 +333,8 @@ func TestWhatARequestDemandsOfAnExternalOpenIDProvider(t *testing.T) {
 	}
 }
 
-// An address counts with the mark of its own source: a mark of userinfo says nothing of
-// an address in the ID token, nor the other way round.
+// email_verified applies only to the address from the same source: that of userinfo does
+// not apply to an address in the ID token, and vice versa.
 func TestAnAddressAndItsMarkAreOfOneSource(t *testing.T) {
 	t.Parallel()
 	claims := func(pairs ...string) op.Claims {
@@ -361,8 +362,8 @@ func TestAnAddressAndItsMarkAreOfOneSource(t *testing.T) {
 	}
 }
 
-// session_expiry bounds our session, and one that is over signs no one in (OpenID
-// Connect Enterprise Extensions 1.0).
+// session_expiry limits our session. A login whose session has already expired is refused
+// (OpenID Connect Enterprise Extensions 1.0).
 func TestTheSessionOfAnExternalOpenIDProviderBoundsOurs(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/op"
 )
 
-// FuzzSAMLResponse: whatever is made of an honest response, what is accepted of it
-// is the user who signed in; and no cause of a refusal is long or repeats the user.
+// FuzzSAMLResponse changes honest responses. An accepted response is signed and names the
+// user who signed in. The cause of a refusal is short.
 func FuzzSAMLResponse(f *testing.F) {
 	p := newSAMLIDP(f)
 	s := samlSite(f, p, nil)
@@ -45,8 +45,8 @@ func FuzzSAMLResponse(f *testing.F) {
 	})
 }
 
-// FuzzSAMLMetadata: metadata that is accepted names an entity and addresses that
-// browsers may be sent to.
+// FuzzSAMLMetadata checks that accepted metadata has an entity ID, and addresses to which
+// browsers may be redirected.
 func FuzzSAMLMetadata(f *testing.F) {
 	p := newSAMLIDP(f)
 	s := samlSite(f, p, nil)
@@ -73,7 +73,8 @@ func FuzzSAMLMetadata(f *testing.F) {
 	})
 }
 
-// FuzzPosted: what is read of a form is one response, of a size that is bounded.
+// FuzzPosted checks that a response is read from the form only, never from the query, and
+// that its size is limited.
 func FuzzPosted(f *testing.F) {
 	f.Add("SAMLResponse=PHgvPg%3D%3D&RelayState=x")
 	f.Add("SAMLResponse=PHgvPg==&SAMLResponse=PHkvPg==")

@@ -15,7 +15,7 @@ import (
 
 func toWiki(c *Config) { c.SAML.IDPInitiated = "wiki" }
 
-// send posts an unsolicited response and opens the page that follows.
+// send posts an unsolicited response and opens the next page.
 func (s *site) send(p *samlIDP, relay string, lie samlLie) (status int) {
 	s.t.Helper()
 	location, status := s.post(p.initiate(s.broker.SAMLEntityID("partners"), relay, lie))
@@ -27,10 +27,11 @@ func (s *site) send(p *samlIDP, relay string, lie samlLie) (status int) {
 	return s.get(&client, location).StatusCode
 }
 
-// agree posts the form of the page that asks.
+// agree posts the form of the confirmation page.
 func (s *site) agree(browser *http.Client, offer *Offer) { s.choose(browser, offer, "continue") }
 
-// choose posts that form with a button, and returns where it leads.
+// choose posts the form of the confirmation page with a button, and returns the address of
+// the redirect.
 func (s *site) choose(browser *http.Client, offer *Offer, choice string) (location string) {
 	s.t.Helper()
 	client := *browser
@@ -114,8 +115,8 @@ func TestAnUnsolicitedResponseNeedsTheOption(t *testing.T) {
 	}
 }
 
-// A response to a login in flight must answer it, also where unsolicited ones are
-// accepted; and an unsolicited one must answer nothing.
+// A response during a login must answer its request, even where unsolicited responses are
+// accepted. An unsolicited response must not answer any request.
 func TestTheTwoParsersOfResponses(t *testing.T) {
 	t.Parallel()
 	answering := func(id string) samlLie {
@@ -187,7 +188,8 @@ func TestAUserWhoIsSignedInIsLedOn(t *testing.T) {
 	}
 }
 
-// Another site can neither answer the question nor have another browser answer it.
+// Only the browser that shows the confirmation page can confirm, and only for a limited
+// time.
 func TestTheAnswerComesFromTheBrowserThatWasAsked(t *testing.T) {
 	t.Parallel()
 	p := newSAMLIDP(t)
@@ -214,7 +216,7 @@ func TestTheAnswerComesFromTheBrowserThatWasAsked(t *testing.T) {
 	}
 }
 
-// A question about a user of one partner is not answered at the address of another.
+// The confirmation of a user of one provider is refused at the address of another provider.
 func TestTheAnswerIsAboutOneProvider(t *testing.T) {
 	t.Parallel()
 	p, other := newSAMLIDP(t), newSAMLIDP(t)

@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// Keys are made once, whichever node needs them first, and are not in the database
-// in the clear.
+// Keys are generated once, by the node that needs them first. The database stores them
+// sealed.
 func TestKeysAreMadeOnce(t *testing.T) {
 	t.Parallel()
 	p := newSAMLIDP(t)

@@ -19,7 +19,7 @@ import (
 
 func newRecorder() *httptest.ResponseRecorder { return httptest.NewRecorder() }
 
-// pemOf is the certificate of a provider.
+// pemOf returns the certificate of a provider.
 func (p *samlIDP) pemOf() string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.idp.Certificate.Raw}))
 }
@@ -40,7 +40,7 @@ func TestWhereAProviderIsKnownFrom(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		config func(*testing.T, *samlIDP) SAMLConfig
-		err    string // of New; nothing if the user is signed in
+		err    string // the error of New; empty if the user is signed in
 	}{
 		"A URL":  {func(_ *testing.T, p *samlIDP) SAMLConfig { return SAMLConfig{Metadata: p.server.URL + "/metadata"} }, ""},
 		"A file": {func(t *testing.T, p *samlIDP) SAMLConfig { return SAMLConfig{Metadata: file(t, string(p.describe()))} }, ""},
@@ -186,7 +186,7 @@ func TestAProviderThatDoesNotAnswer(t *testing.T) {
 	}
 }
 
-// A provider with a new key is known again soon.
+// When a provider has a new key, its metadata is soon loaded again.
 func TestANewKeyOfAProvider(t *testing.T) {
 	t.Parallel()
 	p := newSAMLIDP(t)
@@ -206,7 +206,7 @@ func TestANewKeyOfAProvider(t *testing.T) {
 	}
 }
 
-// Of several certificates that count, a signature without one is tried with each.
+// A signature without a certificate is verified with each of the provider's certificates.
 func TestSeveralKeysOfAProvider(t *testing.T) {
 	t.Parallel()
 	p := newSAMLIDP(t)
@@ -227,7 +227,8 @@ func TestSeveralKeysOfAProvider(t *testing.T) {
 			text = before + after
 		}
 	}
-	// The signature of the assertion is in what that of the response covers.
+	// Only the assertion is signed: a signature of the response would cover the KeyInfo
+	// that is removed.
 	s.signInWith(p, samlLie{sign: SignAssertion, raw: withoutKeyInfo})
 	if s.signIn.lastAnswer() == nil {
 		t.Errorf("expected a user, seen %s", s.signIn.lastCause())
@@ -261,7 +262,7 @@ func TestTwoExternalProvidersHaveDifferentEntityIDs(t *testing.T) {
 	}
 }
 
-// What we tell a provider about us: our addresses, two keys, and no logout.
+// Our metadata has our addresses, two keys, and no logout service.
 func TestOurMetadata(t *testing.T) {
 	t.Parallel()
 	p := newSAMLIDP(t)

@@ -27,7 +27,7 @@ import (
 )
 
 // samlIDP is a SAML identity provider that is honest unless a lie says otherwise.
-// What it signs and encrypts is crewjam/saml's and goxmldsig's work.
+// crewjam/saml and goxmldsig sign and encrypt its responses.
 type samlIDP struct {
 	t        testing.TB
 	server   *httptest.Server
@@ -37,20 +37,20 @@ type samlIDP struct {
 	status   int
 	mu       sync.Mutex
 	fetched  int
-	// encryptFor is whose key assertions are encrypted for. Default: the first of the
-	// metadata.
+	// encryptFor is the certificate for which assertions are encrypted. The default is the
+	// first one in the metadata.
 	encryptFor *x509.Certificate
 }
 
-// samlLie is how a response differs from an honest one, in the order of the steps
-// by which it is made.
+// samlLie says how a response differs from an honest one. The fields are in the order in
+// which they are applied.
 type samlLie struct {
 	session   func(*saml.Session)
 	assertion func(*saml.Assertion)
-	element   func(assertion *etree.Element) // before it is signed
+	element   func(assertion *etree.Element) // changes the assertion before it is signed
 	response  func(*saml.Response)
-	sign      string // what is signed; empty is SignBoth
-	method    string // of signatures
+	sign      string // what is signed; empty means SignBoth
+	method    string // the signature method
 	key       *rsa.PrivateKey
 	encrypt   xmlenc.BlockCipher
 	final     func(document *etree.Document)
@@ -58,7 +58,7 @@ type samlLie struct {
 	posted    func(form url.Values)
 }
 
-// testKeys are made once for all tests.
+// testKeys generates keys once for all tests.
 var testKeys = sync.OnceValue(func() (keys [4]*rsa.PrivateKey) {
 	for i := range keys {
 		key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -131,7 +131,7 @@ func (p *samlIDP) GetServiceProvider(_ *http.Request, id string) (*saml.EntityDe
 	return descriptor, xml.NewDecoder(response.Body).Decode(descriptor)
 }
 
-// answer answers a request with a form for the assertion consumer service.
+// answer returns the form that answers a request at the assertion consumer service.
 func (p *samlIDP) answer(address string, lie samlLie) (acs string, form url.Values) {
 	p.t.Helper()
 	request, err := saml.NewIdpAuthnRequest(&p.idp, httptest.NewRequest(http.MethodGet, strings.TrimSuffix(address, "#"), nil))
@@ -144,7 +144,7 @@ func (p *samlIDP) answer(address string, lie samlLie) (acs string, form url.Valu
 	return p.respond(request, lie)
 }
 
-// initiate makes an unsolicited response.
+// initiate returns an unsolicited response.
 func (p *samlIDP) initiate(entityID, relay string, lie samlLie) (acs string, form url.Values) {
 	p.t.Helper()
 	request, err := p.idp.NewIdpInitiatedRequest(httptest.NewRequest(http.MethodGet, "/", nil), entityID, relay)
@@ -220,7 +220,7 @@ func (p *samlIDP) write(root *etree.Element, lie samlLie) string {
 	return text
 }
 
-// sign puts a signature behind the issuer of an element.
+// sign adds a signature after the issuer of an element.
 func (p *samlIDP) sign(element *etree.Element, lie samlLie) {
 	p.t.Helper()
 	key, certificate := p.key, p.idp.Certificate
@@ -295,12 +295,12 @@ func attribute(name string, values ...string) saml.Attribute {
 	return a
 }
 
-// subject is what the persistent NameID of a user is at a site.
+// subject returns the stored form of a user's persistent NameID at a site.
 func (p *samlIDP) subject(s *site, value string) string {
 	return subjectOf("nameid", string(saml.PersistentNameIDFormat), p.server.URL+"/metadata", s.broker.SAMLEntityID("partners"), value)
 }
 
-// samlSite is a site whose external provider «partners» is a SAML one.
+// samlSite returns a site whose external provider "partners" uses SAML.
 func samlSite(t testing.TB, p *samlIDP, change func(*Config)) *site {
 	t.Helper()
 	s := newSite(t, func(string) []Config {
@@ -314,7 +314,7 @@ func samlSite(t testing.TB, p *samlIDP, change func(*Config)) *site {
 	return s
 }
 
-// haveKeys gives the site keys, since making new ones takes a second.
+// haveKeys gives the site existing keys, because generating them takes a second.
 func (s *site) haveKeys(id string) {
 	s.t.Helper()
 	k := s.broker.external(id).kind.(*samlProvider).keys
@@ -336,8 +336,8 @@ func (s *site) leave() string {
 	return location
 }
 
-// post posts a form from another site: without the cookies that are SameSite=Lax.
-// It returns where the browser is sent then, and the status.
+// post posts a form from another site, so without cookies that are SameSite=Lax. It returns
+// the address of the redirect, and the status.
 func (s *site) post(acs string, form url.Values) (location string, status int) {
 	s.t.Helper()
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
@@ -349,8 +349,8 @@ func (s *site) post(acs string, form url.Values) (location string, status int) {
 	return response.Header.Get("Location"), response.StatusCode
 }
 
-// signInWith walks through a login whose answer is made with a lie. It returns the
-// status of the last response.
+// signInWith performs a login in which the provider tells a lie, and returns the status of
+// the last response.
 func (s *site) signInWith(p *samlIDP, lie samlLie) int {
 	s.t.Helper()
 	location, status := s.post(p.answer(s.leave(), lie))
@@ -378,7 +378,7 @@ func sealedKeys(t testing.TB, k *samlKeys, signing, decryption *rsa.PrivateKey) 
 	return sealed
 }
 
-// decoded is the response of a form.
+// decoded returns the decoded response of a form.
 func decoded(t testing.TB, form url.Values) []byte {
 	t.Helper()
 	document, err := base64.StdEncoding.DecodeString(form.Get("SAMLResponse"))

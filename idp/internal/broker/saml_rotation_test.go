@@ -18,7 +18,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// published returns the certificates of our metadata by their use.
+// published returns the certificates in our metadata by use.
 func (s *site) published(p *samlIDP) map[string][]*x509.Certificate {
 	s.t.Helper()
 	descriptor, err := p.GetServiceProvider(nil, s.broker.SAMLEntityID("partners"))
@@ -36,8 +36,8 @@ func (s *site) published(p *samlIDP) map[string][]*x509.Certificate {
 	return all
 }
 
-// signer returns the one of some certificates that verifies a request by the redirect
-// binding (Bindings 3.4.4.1), or nil.
+// signer returns the certificate that verifies a request sent by the redirect binding
+// (Bindings 3.4.4.1), or nil.
 func signer(t *testing.T, address string, among []*x509.Certificate) *x509.Certificate {
 	t.Helper()
 	u, err := url.Parse(address)
@@ -58,13 +58,13 @@ func signer(t *testing.T, address string, among []*x509.Certificate) *x509.Certi
 	return nil
 }
 
-// TestSAMLKeysRotateWithOverlap: a provider that loads the metadata within a week,
-// however late in it, verifies every request and has every assertion read.
+// A provider that loads the metadata again within a week of a change can verify all
+// requests, and we can decrypt all its assertions.
 func TestSAMLKeysRotateWithOverlap(t *testing.T) {
 	t.Parallel()
 	for name, phase := range map[string]struct {
-		ago                  time.Duration // when the rotation began
-		signing, encryption  int           // published
+		ago                  time.Duration // the age of the rotation
+		signing, encryption  int           // the number of certificates in the metadata
 		oldSigns, oldAccepts bool
 	}{
 		"at once":                {0, 2, 2, true, true},
@@ -76,7 +76,7 @@ func TestSAMLKeysRotateWithOverlap(t *testing.T) {
 			p := newSAMLIDP(t)
 			s := samlSite(t, p, nil)
 			other := s.node([]Config{*s.broker.external("partners").Config})
-			if _, err := other.SAMLKeys(t.Context(), "partners"); err != nil { // which reads the old ones
+			if _, err := other.SAMLKeys(t.Context(), "partners"); err != nil { // caches the old keys
 				t.Fatal(err)
 			}
 			before := s.published(p)
@@ -89,7 +89,7 @@ func TestSAMLKeysRotateWithOverlap(t *testing.T) {
 			if len(after["signing"]) != phase.signing || len(after["encryption"]) != phase.encryption {
 				t.Errorf("expected %d and %d certificates in the metadata, seen %d and %d", phase.signing, phase.encryption, len(after["signing"]), len(after["encryption"]))
 			}
-			s.broker = other // which knew the old keys
+			s.broker = other // has the old keys in its cache
 			if old := signer(t, s.leave(), after["signing"]).Equal(before["signing"][0]); old != phase.oldSigns {
 				t.Errorf("expected that the old key signs: %v, seen %v", phase.oldSigns, old)
 			}
@@ -109,7 +109,7 @@ func TestSAMLKeysRotateWithOverlap(t *testing.T) {
 	}
 }
 
-// TestCompromisedSAMLKeysAreGoneAtOnce, also those of a rotation that is on its way.
+// Compromised keys are replaced immediately, including those of a rotation in progress.
 func TestCompromisedSAMLKeysAreGoneAtOnce(t *testing.T) {
 	t.Parallel()
 	p := newSAMLIDP(t)
@@ -146,7 +146,7 @@ func TestCompromisedSAMLKeysAreGoneAtOnce(t *testing.T) {
 	}
 }
 
-// TestSAMLKeysRotateBySchedule where the option says so, and not elsewhere.
+// Keys rotate by schedule only if the option rotate_keys is set.
 func TestSAMLKeysRotateBySchedule(t *testing.T) {
 	t.Parallel()
 	const every = 365 * 24 * time.Hour
@@ -180,8 +180,8 @@ func TestSAMLKeysRotateBySchedule(t *testing.T) {
 	}
 }
 
-// TestRetiredSAMLKeysAreRemoved from the database, when they have left the metadata and
-// not before. When the next rotation is due does not change by that.
+// Retired keys are removed from the database once they have left the metadata, and not
+// before. Removing them does not change when the next rotation is due.
 func TestRetiredSAMLKeysAreRemoved(t *testing.T) {
 	t.Parallel()
 	p := newSAMLIDP(t)
@@ -235,7 +235,7 @@ func TestRetiredSAMLKeysAreRemoved(t *testing.T) {
 	}
 }
 
-// TestNoSAMLKeysAreMadeToBeRemoved: a provider that has none yet still has none.
+// Removing retired keys of a provider without keys creates none.
 func TestNoSAMLKeysAreMadeToBeRemoved(t *testing.T) {
 	t.Parallel()
 	p := newSAMLIDP(t)
@@ -251,7 +251,7 @@ func TestNoSAMLKeysAreMadeToBeRemoved(t *testing.T) {
 	}
 }
 
-// TestNodesRotateSAMLKeysOnce: of two that begin at the same time, one wins.
+// If two nodes rotate at the same time, only one of them succeeds.
 func TestNodesRotateSAMLKeysOnce(t *testing.T) {
 	t.Parallel()
 	p := newSAMLIDP(t)
@@ -283,7 +283,7 @@ func TestNodesRotateSAMLKeysOnce(t *testing.T) {
 	}
 }
 
-// TestASecondRotationFollowsTheFirst: the keys in between are the old ones then.
+// When a second rotation begins after the first, the keys of the first become the old ones.
 func TestASecondRotationFollowsTheFirst(t *testing.T) {
 	t.Parallel()
 	pair := func(name string) keptSet { return keptSet{Signing: keptPair{Key: []byte(name)}} }

@@ -10,8 +10,8 @@ import (
 	dsig "github.com/russellhaering/goxmldsig"
 )
 
-// What is read is what the signature covers: not the signature itself, in which
-// anything can be.
+// Only the part that the signature covers is read, without the signature itself, which
+// could contain anything.
 func TestTheSignedElementIsWhatIsRead(t *testing.T) {
 	t.Parallel()
 	p := newSAMLIDP(t)
@@ -69,7 +69,8 @@ func TestWhatIsSignedMeetsTheOption(t *testing.T) {
 	}
 }
 
-// These stand behind the shape of a response, which refuses most of it before.
+// checkNames is a second line of defence, because the check of the response's shape already refuses
+// most of these documents.
 func TestNamesThatCouldBeReadInTwoWays(t *testing.T) {
 	t.Parallel()
 	for text, wrong := range map[string]string{

@@ -27,7 +27,7 @@ import (
 func TestASAMLProviderSignsAUserIn(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		sign string // the option
+		sign string // the value of the option
 		lie  samlLie
 	}{
 		"A signed response":                              {SignResponse, samlLie{sign: SignResponse}},
@@ -74,7 +74,7 @@ func TestASAMLProviderSignsAUserIn(t *testing.T) {
 	}
 }
 
-// All failures look the same: one kind, one status.
+// All refused responses cause the same kind of failure and the same status.
 func TestWhatASAMLProviderIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	assertion := func(change func(*saml.Assertion)) samlLie { return samlLie{assertion: change} }
@@ -227,8 +227,8 @@ func TestWhatASAMLProviderIsNotBelieved(t *testing.T) {
 	}
 }
 
-// The POST binding is a form; what a script of another site may send without one is not
-// read.
+// The POST binding uses a form. A body of another type, as a script of another site can
+// send it, is refused.
 func TestASAMLResponseComesInAForm(t *testing.T) {
 	t.Parallel()
 	p := newSAMLIDP(t)
@@ -284,8 +284,7 @@ func TestASAMLResponseCountsOnce(t *testing.T) {
 	}
 }
 
-// An assertion that one node has taken is taken by no other, even if it comes for a
-// login of its own.
+// An assertion that one node has accepted is refused by the other nodes.
 func TestAnAssertionCountsOnceOnAllNodes(t *testing.T) {
 	t.Parallel()
 	p := newSAMLIDP(t)
@@ -318,8 +317,8 @@ func TestAnAssertionCountsOnceOnAllNodes(t *testing.T) {
 	}
 }
 
-// The browser that posts an answer need not be the one that began the login, and
-// its cookies do not come along: that shows on the page it is sent to.
+// A login belongs to the browser that began it. The POST of a response comes without that
+// browser's cookies, so the next page checks them.
 func TestASAMLLoginBelongsToItsBrowser(t *testing.T) {
 	t.Parallel()
 	p := newSAMLIDP(t)
@@ -394,7 +393,7 @@ func TestASAMLLoginIsOfOneProvider(t *testing.T) {
 	}
 }
 
-// requestOf returns the SAML request that an address carries.
+// requestOf returns the SAML request in an address.
 func requestOf(t testing.TB, address string) *etree.Element {
 	t.Helper()
 	u, err := url.Parse(address)
@@ -439,7 +438,7 @@ func TestSAMLRequestsAreSigned(t *testing.T) {
 	}
 }
 
-// A provider without the redirect binding gets a form, which is signed as well.
+// A provider without the redirect binding gets a form with a signed request.
 func TestASAMLRequestByPost(t *testing.T) {
 	t.Parallel()
 	p := newSAMLIDP(t)
@@ -553,7 +552,7 @@ func TestWhoAUserOfASAMLProviderIs(t *testing.T) {
 	for name, tc := range map[string]struct {
 		config  func(*Config)
 		lie     samlLie
-		subject string // nothing if it is refused
+		subject string // empty if the response is refused
 		account string
 		email   string
 	}{
@@ -623,9 +622,8 @@ func TestASAMLSessionBoundsOurs(t *testing.T) {
 	}
 }
 
-// An assertion with several statements says when the user signed in first, when the
-// session is over first, and nothing about how: none of the classes is known to be of
-// that time.
+// An assertion with several statements has the earliest sign-in and the earliest end of the
+// session. Its class is ignored, because no class is certain to belong to that sign-in.
 func TestSeveralAuthenticationStatements(t *testing.T) {
 	t.Parallel()
 	const mfa = "https://refeds.org/profile/mfa"
@@ -673,9 +671,8 @@ func TestSeveralAuthenticationStatements(t *testing.T) {
 	}
 }
 
-// The configuration changes while a user is at the external provider: a login that was
-// begun with OpenID Connect has no SAML request, so that a response to none at all
-// would do for it.
+// The configuration can change while a user is at the external provider. A login that began
+// with OpenID Connect has no SAML request, so an unsolicited response must not complete it.
 func TestALoginWithoutASAMLRequest(t *testing.T) {
 	t.Parallel()
 	p := newSAMLIDP(t)

@@ -7,18 +7,18 @@ import (
 	"github.com/beevik/etree"
 )
 
-// wrapping is a form of signature wrapping: the response that was signed is still
-// there, and its signature still verifies, but what a careless reader finds first
-// is the assertion of an attacker. The numbers are those of Somorovsky et al., «On
-// Breaking SAML: Be Whoever You Want to Be» (2012).
+// wrapping is a form of signature wrapping. The signed response is still in the document,
+// and its signature is valid, but a careless parser finds the assertion of an attacker
+// first. The numbers are those of Somorovsky et al., "On Breaking SAML: Be Whoever You Want
+// to Be" (2012).
 type wrapping struct {
 	name string
 	sign string
 	wrap func(response *etree.Element) *etree.Element // returns the new root
 }
 
-// evil is a copy of an element in which the user is another one, with or without
-// its signatures.
+// evil copies an element and changes its user. The copy keeps its signatures if signed is
+// true.
 func evil(element *etree.Element, signed bool) *etree.Element {
 	fake := element.Copy()
 	for _, id := range fake.FindElements(".//NameID") {
@@ -38,7 +38,7 @@ func renamed(element *etree.Element) *etree.Element {
 	return element
 }
 
-// without is an element without its own signature.
+// without removes the element's own signature.
 func without(element *etree.Element) *etree.Element {
 	bare := element.Copy()
 	if signature := bare.FindElement("./Signature"); signature != nil {
@@ -49,7 +49,7 @@ func without(element *etree.Element) *etree.Element {
 
 func assertionOf(response *etree.Element) *etree.Element { return response.FindElement("./Assertion") }
 
-// under puts an element into a new one.
+// under returns a new element with a child.
 func under(name, namespace string, child *etree.Element) *etree.Element {
 	parent := etree.NewElement(name)
 	if prefix, _, ok := strings.Cut(name, ":"); ok {
@@ -174,8 +174,7 @@ var wrappings = []wrapping{
 	}},
 }
 
-// TestSignatureWrapping: each form is refused whatever has to be signed, and the
-// response that it was made of is not.
+// All forms of signature wrapping are refused, while the honest response is accepted.
 func TestSignatureWrapping(t *testing.T) {
 	t.Parallel()
 	for _, form := range wrappings {
@@ -200,8 +199,8 @@ func TestSignatureWrapping(t *testing.T) {
 	}
 }
 
-// TestSignatureWrappingWithoutTheShape: what a signature covers decides, also where
-// the shape of a response would let a form pass. No form yields the attacker's user.
+// What the signature covers decides, even without the check of the response's shape. No
+// form of signature wrapping signs in the attacker's user.
 func TestSignatureWrappingWithoutTheShape(t *testing.T) {
 	t.Parallel()
 	for _, form := range wrappings {

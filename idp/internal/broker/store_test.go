@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// testStore is a SQLite database that can be down.
+// testStore is a SQLite database that can be made unavailable.
 type testStore struct {
 	*database.DB
 	t      testing.TB
@@ -54,7 +54,7 @@ func (s *testStore) Update(ctx context.Context, f func(store.Tx) error) error {
 	return s.DB.Update(ctx, f)
 }
 
-// change changes rows.
+// change performs a transaction.
 func (s *testStore) change(f func(store.Tx) error) {
 	s.t.Helper()
 	if err := s.DB.Update(context.Background(), f); err != nil {
@@ -62,7 +62,7 @@ func (s *testStore) change(f func(store.Tx) error) {
 	}
 }
 
-// user returns a user by the id, and owner the id of the one who has a name.
+// user returns a user by id.
 func (s *testStore) user(id string) (user *store.User) {
 	s.t.Helper()
 	s.change(func(tx store.Tx) (err error) {
@@ -112,7 +112,7 @@ func (s *testStore) contains(text string) bool {
 	return false
 }
 
-// testAccounts are the accounts, and note who was to hear of links.
+// testAccounts are accounts that record notices about links.
 type testAccounts struct {
 	*accounts.Accounts
 	linked []string
@@ -133,7 +133,7 @@ func (a *testAccounts) Linked(_ context.Context, user *store.User, external stri
 	a.linked = append(a.linked, user.ID+" "+external)
 }
 
-// fakeVault seals nothing, but binds a value to its place.
+// fakeVault does not encrypt, but binds a value to its row and column.
 type fakeVault struct{}
 
 func (fakeVault) Seal(_ context.Context, row, column string, value []byte) ([]byte, error) {

@@ -14,8 +14,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// released are the migrations of versions that exist somewhere: a file here never
-// changes, another one follows it.
+// released are the migrations of released versions. Their files never change; new
+// migrations get new files.
 var released = map[string]string{
 	"migrations/sqlite/00001_accounts.sql":   "bd0b16378f5f782a",
 	"migrations/postgres/00001_accounts.sql": "dffda1efbabe9bd7",
@@ -52,7 +52,7 @@ func TestBothEnginesHaveTheSameMigrations(t *testing.T) {
 	}
 }
 
-// later are the migrations of a program of version 2.
+// later returns the migrations of a program of version 2.
 func later(t *testing.T) fs.FS {
 	t.Helper()
 	all := fstest.MapFS{}

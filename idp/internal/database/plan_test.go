@@ -12,10 +12,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// recorder notes the statements of a transaction.
+// recorder records the statements of a transaction.
 type recorder struct {
 	statements
-	seen map[string]int // a statement and the number of its arguments
+	seen map[string]int // statements and the number of their arguments
 }
 
 func (r *recorder) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
@@ -28,7 +28,7 @@ func (r *recorder) QueryContext(ctx context.Context, query string, args ...any) 
 	return r.statements.QueryContext(ctx, query, args...)
 }
 
-// argument returns something for a parameter of a method of store.Tx.
+// argument returns a value for a parameter of a method of store.Tx.
 func argument(t reflect.Type) reflect.Value {
 	switch t.Kind() {
 	case reflect.String:
@@ -53,8 +53,8 @@ func argument(t reflect.Type) reflect.Value {
 	return reflect.Zero(t)
 }
 
-// whole are the statements that may read a whole table or index: lists of all
-// rows, of users in their order, and what is looked for every few minutes.
+// whole matches statements that may read a whole table or index: lists of all rows, lists
+// of users, and statements that run only every few minutes.
 var whole = regexp.MustCompile(`FROM (groups|signing_keys) WHERE 1 = 1|FROM users WHERE .*ORDER BY sort_key|^SELECT count\(\*\) FROM users|^SELECT DISTINCT substr\(password_hash`)
 
 func TestStatementsUseIndexes(t *testing.T) {

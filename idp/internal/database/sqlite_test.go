@@ -31,7 +31,7 @@ func setting(key string) func(store.Tx) error {
 func TestOtherUsersCannotReadTheFile(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
-		return // files have no mode there
+		return // files have no mode on this system
 	}
 	path := filepath.Join(t.TempDir(), "a", "b", "accounts.db")
 	db, err := openFile(t, path)
@@ -55,7 +55,7 @@ func TestOtherUsersCannotReadTheFile(t *testing.T) {
 func TestFileThatOthersCanAccessIsRefused(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
-		return // files have no mode there
+		return // files have no mode on this system
 	}
 	for _, c := range []struct {
 		name, file string
@@ -201,7 +201,7 @@ func TestDiskThatIsFullIsUnavailable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.write.ExecContext(t.Context(), "PRAGMA max_page_count = 1"); err != nil { // stays at what there is
+	if _, err := db.write.ExecContext(t.Context(), "PRAGMA max_page_count = 1"); err != nil { // SQLite keeps the present size
 		t.Fatal(err)
 	}
 	large := func(x store.Tx) error { return x.SetSetting("a", strings.Repeat("a", 1<<20)) }

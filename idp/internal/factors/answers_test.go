@@ -81,7 +81,8 @@ func FuzzSeed(f *testing.F) {
 	})
 }
 
-// FuzzAnswer: what is typed is read as codes, as a recovery code or as neither.
+// FuzzAnswer checks that what a user types is read as codes, as a recovery code, or as
+// neither.
 func FuzzAnswer(f *testing.F) {
 	f.Add("123 456")
 	f.Add("123456 654321")

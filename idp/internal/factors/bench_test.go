@@ -18,7 +18,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// fakeVault seals with one key, bound to row and column.
+// fakeVault encrypts with one key and binds values to their row and column.
 type fakeVault struct{ key [32]byte }
 
 func (v fakeVault) Seal(_ context.Context, row, column string, value []byte) ([]byte, error) {
@@ -52,7 +52,7 @@ func (v fakeVault) Keyed(_ context.Context, purpose, text string) ([]byte, error
 	return mac.Sum(nil), nil
 }
 
-// bench is a provider's factors, their database, and a clock.
+// bench has the factors of a provider, their database, and a clock.
 type bench struct {
 	*Set
 	t   testing.TB
@@ -92,7 +92,7 @@ func address(t testing.TB, text string) *url.URL {
 	return u
 }
 
-// update is one transaction. It is kept after a wrong answer, as callers do.
+// update runs a transaction. Like the callers of this package, it commits after ErrWrong.
 func (b *bench) update(f func(tx Tx) error) error {
 	wrong := false
 	err := b.db.Update(b.t.Context(), func(tx store.Tx) error {
@@ -108,7 +108,7 @@ func (b *bench) update(f func(tx Tx) error) error {
 	return err
 }
 
-// factors returns the factors of a user as they are in the database.
+// factors returns a user's factors in the database.
 func (b *bench) factors(userID string) (all []store.Factor) {
 	b.t.Helper()
 	if err := b.update(func(tx Tx) (err error) {
@@ -125,7 +125,7 @@ func at(userID, browser string) Ceremony {
 	return Ceremony{User: &store.User{ID: userID, Name: userID}, Browser: store.HashOf(browser), Request: "r1"}
 }
 
-// verify gives an answer at a method.
+// verify verifies an answer with a method.
 func (b *bench) verify(m Method, userID, answer string) error {
 	return b.update(func(tx Tx) error {
 		_, err := m.Verify(b.t.Context(), tx, at(userID, "a"), answer)
@@ -151,7 +151,8 @@ func (b *bench) finish(m Method, c Ceremony, token, answer string) (f *store.Fac
 	return f, err
 }
 
-// oneWins checks that of many uses at once one is right, and all others wrong.
+// oneWins checks that only one of many concurrent uses succeeds, and that the others fail
+// with ErrWrong.
 func oneWins(t *testing.T, use func() error) {
 	t.Helper()
 	var right, wrong atomic.Int64

@@ -9,12 +9,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// rfcSeed and rfcCodes are of RFC 4226, appendix D.
+// rfcSeed and rfcCodes are from RFC 4226, appendix D.
 const rfcSeed = "3132333435363738393031323334353637383930"
 
 var rfcCodes = []string{"755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"}
 
-// token is a hardware token with the seed of RFC 4226.
+// token returns a code of a hardware token with the seed of RFC 4226.
 func token(t *testing.T, digits int, counter int64) string {
 	t.Helper()
 	b, err := hex.DecodeString(rfcSeed)
@@ -28,7 +28,7 @@ func token(t *testing.T, digits int, counter int64) string {
 	return code
 }
 
-// addHOTP adds a token as operators do.
+// addHOTP adds a token, as operators do.
 func addHOTP(t *testing.T, b *bench, userID string, digits int, counter int64) {
 	t.Helper()
 	if err := b.update(func(tx Tx) error {
@@ -132,7 +132,7 @@ func TestAUserEnrolsATokenThatWasUsed(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		first  int64
-		answer int // how many codes
+		answer int // the number of codes
 		want   error
 	}{
 		{"a new token needs one code", 3, 1, nil},

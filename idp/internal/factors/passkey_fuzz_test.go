@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// signed is the part of a browser's answer that the authenticator has signed.
+// signed is the part of a browser's answer that the authenticator signed.
 type signed struct {
 	Response struct {
 		ClientDataJSON, AuthenticatorData string
@@ -25,8 +25,8 @@ func signedPart(t testing.TB, answer string) signed {
 	return s
 }
 
-// FuzzPasskeyAnswer: an answer is accepted only with what the authenticator has
-// signed, byte for byte, and an error repeats nothing of it.
+// FuzzPasskeyAnswer checks that an answer is accepted only if its signed part is exactly
+// what the authenticator signed. All others fail with ErrWrong or ErrExpired.
 func FuzzPasskeyAnswer(f *testing.F) {
 	f.Add(`{}`)
 	f.Add(`{"type":"public-key","id":"YQ","rawId":"YQ","response":{"authenticatorData":"","clientDataJSON":"e30","signature":"","userHandle":"YWxpY2U"}}`)
@@ -38,8 +38,8 @@ func FuzzPasskeyAnswer(f *testing.F) {
 		if _, err := b.tryAnswer(right); err != nil {
 			t.Fatalf("expected the right answer to be accepted, seen %v", err)
 		}
-		// The fuzzer cannot sign, so it changes an answer that is right: members that
-		// it writes take the place of those that are there.
+		// The fuzzer cannot sign, so it changes a valid answer. Its members replace those
+		// of the answer.
 		for _, answer := range []string{change, merged(t, right, change), right + change} {
 			proof, err := b.tryAnswer(answer)
 			if err == nil {
@@ -60,7 +60,7 @@ func FuzzPasskeyAnswer(f *testing.F) {
 
 var errForget = errors.New("forget it")
 
-// try does something in a transaction, and forgets what it changed.
+// try runs a transaction and rolls it back.
 func (b *bench) try(f func(tx Tx) error) (seen error) {
 	err := b.db.Update(b.t.Context(), func(tx store.Tx) error {
 		seen = f(tx)
@@ -81,7 +81,7 @@ func (b *bench) tryAnswer(answer string) (proof *Proof, err error) {
 	return proof, err
 }
 
-// merged returns an answer with the members of another, also in its response.
+// merged merges the members of change into an answer, including those of response.
 func merged(t *testing.T, answer, change string) string {
 	t.Helper()
 	var whole, other map[string]any
@@ -104,8 +104,8 @@ func merged(t *testing.T, answer, change string) string {
 	return string(again)
 }
 
-// FuzzPasskeyRegistration: a registration is accepted only for our challenge, and
-// an error repeats nothing of it.
+// FuzzPasskeyRegistration checks that a registration is accepted only for our challenge.
+// All others fail with ErrWrong.
 func FuzzPasskeyRegistration(f *testing.F) {
 	f.Add(`{}`)
 	f.Add(`{"id":"YQ","rawId":"YQ","type":"public-key"}`)

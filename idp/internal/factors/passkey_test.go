@@ -114,7 +114,7 @@ func read(t *testing.T, options json.RawMessage, into any) {
 	}
 }
 
-// TestHostileSignIns: what is wrong is refused, and the user has no part in it.
+// TestHostileSignIns checks that manipulated sign-ins are refused.
 func TestHostileSignIns(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -225,7 +225,7 @@ func TestACopiedPasskeyIsNotedAndSignsIn(t *testing.T) {
 	p := enrolPhone(t, b, "alice")
 	for _, c := range []struct {
 		name    string
-		counter uint32 // before it counts up
+		counter uint32 // before the authenticator increments it
 		cloned  bool
 	}{
 		{"the first use", 0, false},

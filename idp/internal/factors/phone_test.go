@@ -11,13 +11,13 @@ import (
 	"github.com/descope/virtualwebauthn"
 )
 
-// phone is an authenticator with one passkey, and the page that uses it.
+// phone is an authenticator with one passkey and the page that uses it.
 type phone struct {
 	t          testing.TB
 	page       virtualwebauthn.RelyingParty
 	auth       virtualwebauthn.Authenticator
 	credential virtualwebauthn.Credential
-	clientData map[string]any // added to what the browser says of the page
+	clientData map[string]any // added to the client data of the browser
 }
 
 func newPhone(t testing.TB, userID string) *phone {
@@ -32,8 +32,8 @@ func newPhone(t testing.TB, userID string) *phone {
 	}
 }
 
-// newCredential makes a key whose coordinates have no leading zero, which
-// virtualwebauthn leaves out.
+// newCredential generates a key whose coordinates have no leading zeros, because
+// virtualwebauthn omits those.
 func newCredential(t testing.TB) virtualwebauthn.Credential {
 	t.Helper()
 	for {
@@ -52,7 +52,7 @@ func newCredential(t testing.TB) virtualwebauthn.Credential {
 	}
 }
 
-// register answers the options of a registration.
+// register returns the response to the options of a registration.
 func (p *phone) register(options json.RawMessage) string {
 	p.t.Helper()
 	parsed, err := virtualwebauthn.ParseAttestationOptions(string(options))
@@ -62,7 +62,7 @@ func (p *phone) register(options json.RawMessage) string {
 	return virtualwebauthn.CreateAttestationResponse(p.page, p.auth, p.credential, *parsed)
 }
 
-// sign answers a challenge.
+// sign returns the answer to a challenge.
 func (p *phone) sign(options json.RawMessage) string {
 	p.t.Helper()
 	parsed, err := virtualwebauthn.ParseAssertionOptions(string(options))
@@ -77,7 +77,8 @@ func (p *phone) sign(options json.RawMessage) string {
 	return answer
 }
 
-// resign signs an answer again with more client data, as a browser would write it.
+// resign changes the client data of an answer, as a browser would write it, and signs it
+// again.
 func (p *phone) resign(answer string) string {
 	p.t.Helper()
 	var whole map[string]any
@@ -116,7 +117,7 @@ func (p *phone) base64(text any) []byte {
 	return b
 }
 
-// enrolPhone adds a passkey of a user.
+// enrolPhone enrols a passkey of a user.
 func enrolPhone(t testing.TB, b *bench, userID string) *phone {
 	t.Helper()
 	p := newPhone(t, userID)
@@ -135,7 +136,7 @@ func enrol(b *bench, p *phone, c Ceremony) error {
 	return err
 }
 
-// unknown is a ceremony before anyone said who they are.
+// unknown returns a ceremony before the user is known.
 func unknown(browser string) Ceremony {
 	c := at("", browser)
 	c.User = nil
@@ -154,7 +155,8 @@ func (b *bench) challenge(c Ceremony) (options json.RawMessage) {
 	return options
 }
 
-// answer finishes it. A wrong answer is kept, as callers do.
+// answer finishes a sign-in with a passkey. Like the callers of this package, it commits
+// after ErrWrong.
 func (b *bench) answer(c Ceremony, answer string) (proof *Proof, err error) {
 	err = b.update(func(tx Tx) error {
 		proof, err = b.Passkeys.Verify(b.t.Context(), tx, c, answer)

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// newCodes gives a user recovery codes.
+// newCodes creates recovery codes for a user.
 func newCodes(t *testing.T, b *bench, userID string) (codes []string) {
 	t.Helper()
 	if err := b.update(func(tx Tx) (err error) {

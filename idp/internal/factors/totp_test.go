@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// app is what an authenticator app has read from the QR code.
+// app is an authenticator app that has read the QR code.
 type app struct {
 	t   *testing.T
 	key *otp.Key
@@ -42,7 +42,7 @@ func beginTOTP(t *testing.T, b *bench, c Ceremony) (*Enrolment, app) {
 	return e, app{t, key}
 }
 
-// enrolTOTP enrols an app of a user, a minute before the bench's time.
+// enrolTOTP enrols a user's app one minute before the time of bench.
 func enrolTOTP(t *testing.T, b *bench, userID string) app {
 	t.Helper()
 	c := at(userID, "a")
@@ -193,7 +193,7 @@ func TestASeedIsSealedForItsUserAndFactor(t *testing.T) {
 	if strings.Contains(string(f.Secret), a.key.Secret()) {
 		t.Errorf("expected no seed in the row, seen one")
 	}
-	f.UserID = "mallory" // as someone who can write the database would
+	f.UserID = "mallory" // as an attacker with write access to the database could
 	if err := b.update(func(tx Tx) error { return tx.PutFactor(f) }); err != nil {
 		t.Fatal(err)
 	}

@@ -121,7 +121,7 @@ func TestUsesWithinAWindow(t *testing.T) {
 		{time.Hour + 1, true},
 		{time.Hour + 2, true},
 		{time.Hour + 3, false},
-		{0, true}, // a clock that went back
+		{0, true}, // the clock went back
 	} {
 		if ok := use(test.after); ok != test.want {
 			t.Errorf("use %d after %s: expected %t, seen %t", i, test.after, test.want, ok)

@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// harness is a database, and a time that tests move.
+// harness has a database and a clock that tests move.
 type harness struct {
 	t   *testing.T
 	db  store.Store
@@ -32,7 +32,8 @@ func (h *harness) update(f func(store.Tx) error) {
 	}
 }
 
-// guess judges an attempt that is wrong, and reports whether it was judged at all.
+// guess makes a wrong attempt. It reports whether the attempt was judged and whether it
+// caused a lock.
 func (h *harness) guess(a Attempt) (judged, locked bool) {
 	h.t.Helper()
 	h.update(func(tx store.Tx) (err error) {
@@ -63,7 +64,7 @@ func of(userID string, kind Kind) Attempt {
 	return Attempt{UserID: userID, Rule: rule, Kind: kind, Address: netip.MustParseAddr("192.0.2.1")}
 }
 
-// fail makes guesses until the account is locked, and returns how many it took.
+// fail makes wrong attempts until the account is locked, and returns their number.
 func (h *harness) fail(kinds ...Kind) (guesses int) {
 	h.t.Helper()
 	for guesses < 1000 {
@@ -228,7 +229,7 @@ func TestAddressBlocksAreSlowedDown(t *testing.T) {
 			t.Parallel()
 			h := newHarness(t)
 			for i := range 100 {
-				a := Attempt{Kind: Password, Address: netip.MustParseAddr(test.addresses(i))} // of users who do not exist
+				a := Attempt{Kind: Password, Address: netip.MustParseAddr(test.addresses(i))} // for users who do not exist
 				if judged, _ := h.guess(a); !judged {
 					t.Fatalf("expected 100 attempts, seen %d", i)
 				}
@@ -323,7 +324,8 @@ func TestUsesAreLimited(t *testing.T) {
 	}
 }
 
-// An attacker who never stops, from ever new addresses, gets few guesses.
+// An attacker who guesses all the time gets few guesses, even without the limits by
+// address.
 func TestGuessesInAMonth(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

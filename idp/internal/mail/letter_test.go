@@ -60,7 +60,8 @@ func TestEveryKindHasItsTexts(t *testing.T) {
 	}
 }
 
-// A stranger can have a mail sent to anyone, with a name of the stranger's choice.
+// A mail to an unverified address contains no name. Otherwise an attacker could send text
+// of their choice to anyone.
 func TestAMailToAnUnknownAddressHasNoName(t *testing.T) {
 	t.Parallel()
 	user := &store.User{ID: "u1", Name: "win-a-prize", DisplayName: "Call 555 to win", Email: "mallory@evil.example", EmailVerified: true}

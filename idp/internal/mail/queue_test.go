@@ -15,12 +15,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// scripted is a Sender that fails as often as it is said.
+// scripted is a Sender that fails a given number of times.
 type scripted struct {
 	mu       sync.Mutex
 	failures int
 	err      error
-	hold     chan struct{} // Send waits for it
+	hold     chan struct{} // if set, Send waits for it
 	sent     []Message
 	tries    int
 }

@@ -24,16 +24,16 @@ import (
 	gomail "github.com/wneessen/go-mail"
 )
 
-// received is a mail as the fake server has got it.
+// received is a mail that the fake server has received.
 type received struct {
 	from   string
 	to     []string
 	data   string
 	secure bool
-	user   string // of AUTH
+	user   string // authenticated by AUTH
 }
 
-// header returns a decoded header and the decoded text.
+// read returns the headers and the decoded text.
 func (r received) read(t *testing.T) (header netmail.Header, text string) {
 	t.Helper()
 	message, err := netmail.ReadMessage(strings.NewReader(r.data))
@@ -51,11 +51,11 @@ func (r received) read(t *testing.T) (header netmail.Header, text string) {
 	return message.Header, strings.ReplaceAll(string(decoded), "\r\n", "\n")
 }
 
-// fakeServer is a mail server on loopback.
+// fakeServer is a mail server on the loopback interface.
 type fakeServer struct {
 	listener net.Listener
-	tls      *tls.Config // STARTTLS is offered if it is there
-	// answer is what RCPT gets; the default is 250.
+	tls      *tls.Config // if set, the server offers STARTTLS
+	// answer is the reply to RCPT. The default is 250.
 	answer string
 
 	mu    sync.Mutex
@@ -263,7 +263,7 @@ func TestRefusedRecipientsAreNotTriedAgain(t *testing.T) {
 	}
 }
 
-// redirected sends to the fake server what is meant for another host.
+// redirected makes a sender connect to the fake server instead of another host.
 func redirected(s *SMTP, server *fakeServer, config *tls.Config) *SMTP {
 	s.options = append(s.options, gomail.WithTLSConfig(config), gomail.WithDialContextFunc(func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, server.listener.Addr().String())
@@ -300,8 +300,8 @@ func TestOtherHostsNeedTLS(t *testing.T) {
 	}
 }
 
-// TestAServerOnThisMachine gets mail by STARTTLS where it offers that, whatever its
-// certificate: relays have one for another name, or one that they made themselves.
+// By default, a server on this machine gets mail with STARTTLS if it offers that, whatever
+// its certificate: the certificates of relays are often self-signed or for another name.
 func TestAServerOnThisMachine(t *testing.T) {
 	t.Parallel()
 	certificate, _ := selfSigned(t, "relay.example.com")

@@ -151,8 +151,8 @@ func TestNamesThatAreShown(t *testing.T) {
 	}
 }
 
-// What is accepted as a name or an address is found again by its own key, stays as
-// it is when it is given again, and ends no header.
+// FuzzNames checks that an accepted name, address or domain is found by its own key, does
+// not change when it is accepted again, and cannot end a header.
 func FuzzNames(f *testing.F) {
 	for _, seed := range []string{"anna", "Müller", "anna@example.com", "jörg@münchen.example", "ﬁle", "ǰ", "İ", "ẞ", "client/x", "\u0345", "Ⅷ", "ΐ"} {
 		f.Add(seed)

@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// TestOperatorsLinkAccounts and unlink them: the user gets a notice of both, and what
-// the account signed in ends.
+// Operators can link and unlink accounts. The user gets a notice of both, and unlinking
+// ends the sessions of the external account.
 func TestOperatorsLinkAccounts(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -69,7 +69,8 @@ func TestOperatorsLinkAccounts(t *testing.T) {
 	}
 }
 
-// TestOperatorsRotateSAMLKeys: the metadata has both, and the command says until when.
+// After operators rotate SAML keys, the metadata has the old and the new ones, and the
+// response says when each is used.
 func TestOperatorsRotateSAMLKeys(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -29,7 +29,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
 )
 
-// lines is a log, and a mailbox.
+// lines is a log or a mailbox.
 type lines struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -98,7 +98,7 @@ func newSite(t testing.TB) *site {
 	return s
 }
 
-// certificate is that of a SAML identity provider.
+// certificateOnce generates the certificate of a SAML identity provider.
 var certificateOnce = sync.OnceValues(func() (string, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -118,7 +118,7 @@ func certificate(t testing.TB) string {
 	return text
 }
 
-// try has an operation done with a request in JSON.
+// try performs an operation with a JSON request.
 func (s *site) try(operation, request string) (map[string]any, error) {
 	s.t.Helper()
 	response, err := Do(s.t.Context(), s.Server, operation, []byte(request))
@@ -136,7 +136,7 @@ func (s *site) try(operation, request string) (map[string]any, error) {
 	return members, nil
 }
 
-// does is try for an operation that has to work.
+// does performs an operation that must succeed.
 func (s *site) does(operation, request string) map[string]any {
 	s.t.Helper()
 	response, err := s.try(operation, request)
@@ -146,7 +146,7 @@ func (s *site) does(operation, request string) map[string]any {
 	return response
 }
 
-// refuses is try for an operation that must not work: with a status and a text.
+// refuses performs an operation that must fail with a status and a text.
 func (s *site) refuses(status int, text, operation, request string) {
 	s.t.Helper()
 	response, err := s.try(operation, request)
@@ -156,7 +156,7 @@ func (s *site) refuses(status int, text, operation, request string) {
 	}
 }
 
-// posted waits for a mail that has a text.
+// posted waits for a mail that contains a text.
 func (s *site) posted(text string) {
 	s.t.Helper()
 	for end := time.Now().Add(10 * time.Second); !strings.Contains(s.mails.String(), text); time.Sleep(10 * time.Millisecond) {
@@ -171,11 +171,11 @@ func (s *site) audits(event string) int {
 	return strings.Count(s.log.String(), `"event":"`+event+`","via":"admin_api"`)
 }
 
-// quoted returns a text as JSON.
+// quoted returns a value as JSON.
 func quoted(text any) string {
 	data, err := json.Marshal(text)
 	if err != nil {
-		panic(err) // it is a string
+		panic(err) // cannot happen with the values of tests
 	}
 	return string(data)
 }

@@ -14,7 +14,7 @@ const (
 	tokenSeed     = "3132333435363738393031323334353637383930"
 )
 
-// TestEachChangeHasOneAuditLine, and what only reads has none. No line has a secret.
+// Each change writes one audit line, reading writes none, and no line contains a secret.
 func TestEachChangeHasOneAuditLine(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -84,7 +84,7 @@ func TestEachChangeHasOneAuditLine(t *testing.T) {
 	}
 }
 
-// TestResponsesHaveNoHash, seed or key of what lasts.
+// Responses contain no hash, seed or key that is in use.
 func TestResponsesHaveNoHash(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -156,8 +156,7 @@ func TestOperationsThatAreRefused(t *testing.T) {
 	}
 }
 
-// TestADatabaseThatIsDownIs503: the operator tries again, and nothing is said to be
-// wrong.
+// If the database is unavailable, operators get 503, not an error about their request.
 func TestADatabaseThatIsDownIs503(t *testing.T) {
 	t.Parallel()
 	var refused *Error

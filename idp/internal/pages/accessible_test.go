@@ -11,7 +11,7 @@ import (
 	"golang.org/x/net/html"
 )
 
-// elements returns the elements of a page, and whatever has an id.
+// elements returns all elements of a page, and those with an id by their id.
 func elements(t *testing.T, body string) (all []*html.Node, byID map[string]*html.Node) {
 	t.Helper()
 	root, err := html.Parse(strings.NewReader(body))
@@ -57,8 +57,8 @@ func textOf(n *html.Node) string {
 	return strings.TrimSpace(text.String())
 }
 
-// The rules are those of WCAG 2.2 that markup alone can keep or break: 1.3.1, 1.3.5,
-// 2.4.2, 2.4.6, 3.1.1, 3.3.1, 3.3.2, 4.1.2.
+// Pages satisfy the rules of WCAG 2.2 that depend only on the markup: 1.3.1, 1.3.5, 2.4.2,
+// 2.4.6, 3.1.1, 3.3.1, 3.3.2, 4.1.2.
 func TestPagesAreAccessible(t *testing.T) {
 	t.Parallel()
 	p := read(t, Options{Contact: "the service desk"})
@@ -118,7 +118,7 @@ func checkReferences(t *testing.T, n *html.Node, byID map[string]*html.Node) {
 			}
 		}
 	}
-	// A field that is not on this page has no problem to show here.
+	// Links in the list of problems lead to fields of this page.
 	if to, ok := strings.CutPrefix(attribute(n, "href"), "#"); ok && byID[to] == nil {
 		t.Errorf("expected the field %q that a problem leads to, seen none", to)
 	}
@@ -129,8 +129,8 @@ var (
 	colour  = regexp.MustCompile(`--([a-z-]+): #([0-9a-f]{3,6});`)
 )
 
-// WCAG 2.2, 1.4.3 and 1.4.11: texts have a contrast of 4.5, borders of fields and
-// marks of focus of 3.
+// WCAG 2.2, 1.4.3 and 1.4.11: text has a contrast of at least 4.5, borders of fields and
+// focus indicators of at least 3.
 func TestColoursHaveContrast(t *testing.T) {
 	t.Parallel()
 	style, err := builtin.ReadFile("assets/style.css")
@@ -161,7 +161,7 @@ func TestColoursHaveContrast(t *testing.T) {
 	}
 }
 
-// luminance is the relative luminance of a colour (WCAG 2.2).
+// luminance returns the relative luminance of a colour (WCAG 2.2).
 func luminance(t *testing.T, hex string) float64 {
 	t.Helper()
 	if len(hex) == 3 {

@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/locale"
 )
 
-// textsOf reads the file of a language.
+// textsOf returns the texts of a language.
 func textsOf(t *testing.T, language string) map[string]string {
 	t.Helper()
 	text, err := builtin.ReadFile("locales/" + language + ".json")
@@ -56,7 +56,7 @@ func TestEveryTextIsInEveryLanguage(t *testing.T) {
 	}
 }
 
-// What is wrong in the typography of a language, or too informal.
+// mistakes matches wrong typography and informal words by language.
 var mistakes = map[string]*regexp.Regexp{
 	"en": regexp.MustCompile(`  |["“”]`),
 	"de": regexp.MustCompile(`  |["']| [?!:;]|(?i:(^|\PL)(du|dein|dir|dich)(\PL|$))`),
@@ -77,11 +77,11 @@ func TestTextsKeepToTheirLanguage(t *testing.T) {
 
 var (
 	usedText = regexp.MustCompile(`"([a-z_0-9]+(?:\.[a-z_0-9]+)+)"`)
-	// Keys that are put together from parts, by what they begin with.
+	// Prefixes of keys that the source composes from parts.
 	composed = []string{"kind.", "enrol.totp.", "enrol.hotp.", "newpassword.", "link.", "register.", "rule.", "failure.", "account.add.", "mail."}
 )
 
-// Each text is used, as far as a reader of the source can tell.
+// All texts are used, as far as the source shows.
 func TestEveryTextIsUsed(t *testing.T) {
 	t.Parallel()
 	used := make(map[string]bool)

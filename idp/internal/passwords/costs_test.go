@@ -31,7 +31,8 @@ func TestImportsKeepWhatTheyCost(t *testing.T) {
 	}
 }
 
-// What was imported before costs were kept, and what cannot be, counts as the most.
+// Imported hashes without known costs count as the most expensive ones: those from before
+// costs were stored, and those whose costs are invalid.
 func TestUnknownCostsAreTheMost(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"", "bcrypt,31..............", "bcrypt,x", "argon2d,64,1,1", "argon2id,64,1", "argon2id,4194304,1,1", "QUFBQUFBQUFBQUFBQUFBQUFB"} {

@@ -18,7 +18,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
 )
 
-// cheap hashes with low costs, where it is not the costs that are tested.
+// cheap returns Passwords with low costs, for tests that do not test the costs.
 func cheap(v Vault) *Passwords {
 	p := New(v)
 	p.SetLowCosts()
@@ -193,7 +193,7 @@ func TestLimitsOfImports(t *testing.T) {
 		"$argon2id$v=19$m=-1,t=1,p=1" + tail:                            false,
 		"$argon2id$v=19$t=1,m=64,p=1" + tail:                            false,
 		"$argon2id$v=19$m=64,t=1,p=1,x=1" + tail:                        false,
-		"$argon2id$v=19$m=64,t=1,p=1,keyid=00ff" + tail:                 false, // not one of ours
+		"$argon2id$v=19$m=64,t=1,p=1,keyid=00ff" + tail:                 false, // imported hashes have no key id
 		"$argon2id$v=16$m=64,t=1,p=1" + tail:                            false,
 		"$argon2d$v=19$m=64,t=1,p=1" + tail:                             false,
 		"$argon2id$v=19$m=64,t=1,p=1$c2Fs$aGFzaGhhc2hoYXNoaGFzaA":       false,
@@ -297,7 +297,7 @@ func TestABusyQueueIsAnError(t *testing.T) {
 	}
 }
 
-// Logins at once never take more memory than two hashes do.
+// Concurrent logins never need more memory than two hashes.
 func TestMemoryOfManyLoginsAtOnce(t *testing.T) {
 	p := New(newVault())
 	mustHash(t, p, "anna", right)
@@ -352,7 +352,8 @@ func BenchmarkStrength(b *testing.B) {
 	}
 }
 
-// A hash that is read is written again as it was, within the limits.
+// FuzzParse checks that a parsed hash stays the same when it is written and parsed again,
+// and that its costs are within the limits.
 func FuzzParse(f *testing.F) {
 	f.Add("$argon2id$v=19$m=65536,t=3,p=2,keyid=00ff$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA")
 	f.Add("$argon2i$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA")

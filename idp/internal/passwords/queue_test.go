@@ -21,13 +21,13 @@ func device(name string) Caller {
 	return Caller{Device: name, Address: netip.MustParseAddr("192.0.2.1")}
 }
 
-// line is a queue with callers that wait in it, in a synctest bubble.
+// line is a queue with waiting callers in a synctest bubble.
 type line struct {
 	*queue
 	t      *testing.T
 	mu     sync.Mutex
-	order  []string // who got slots
-	busy   []string // who was refused
+	order  []string // callers that got slots
+	busy   []string // callers that were refused
 	leave  map[string]func()
 	cancel map[string]context.CancelFunc
 }
@@ -36,7 +36,7 @@ func newLine(t *testing.T) *line {
 	return &line{queue: newQueue(), t: t, leave: make(map[string]func()), cancel: make(map[string]context.CancelFunc)}
 }
 
-// wait adds a caller, and returns when all that can happen has happened.
+// wait adds a caller and returns when all goroutines are blocked.
 func (l *line) wait(name string, caller Caller, weight int) {
 	ctx, cancel := context.WithCancel(l.t.Context())
 	l.cancel[name] = cancel
@@ -55,7 +55,7 @@ func (l *line) wait(name string, caller Caller, weight int) {
 	synctest.Wait()
 }
 
-// finish ends the work of a caller that has slots.
+// finish releases the slots of a caller.
 func (l *line) finish(name string) {
 	l.mu.Lock()
 	release := l.leave[name]
@@ -68,7 +68,7 @@ func (l *line) finish(name string) {
 	synctest.Wait()
 }
 
-// drain finishes all, one after the other, in the order in which they got slots.
+// drain releases the slots of all callers, in the order in which they got them.
 func (l *line) drain() []string {
 	for i := 0; i < len(l.order); i++ {
 		if l.leave[l.order[i]] != nil {
@@ -107,12 +107,12 @@ func TestAddressBlocksTakeTurns(t *testing.T) {
 		l.wait("x", from("203.0.113.1"), 1)
 		l.wait("y", from("203.0.113.1"), 1)
 		for i := range 3 {
-			l.wait(fmt.Sprintf("flood%d", i), from(fmt.Sprintf("192.0.2.%d", i)), 1) // one /24
+			l.wait(fmt.Sprintf("flood%d", i), from(fmt.Sprintf("192.0.2.%d", i)), 1) // all in one /24
 		}
 		l.wait("six1", from("2001:db8:0:1::1"), 1)
-		l.wait("six2", from("2001:db8:0:1:ffff::1"), 1) // the same /64
+		l.wait("six2", from("2001:db8:0:1:ffff::1"), 1) // in the same /64
 		l.wait("mapped", from("::ffff:198.51.100.1"), 1)
-		l.wait("plain", from("198.51.100.200"), 1) // the same /24
+		l.wait("plain", from("198.51.100.200"), 1) // in the same /24
 		l.want("all", l.drain(), "x", "y", "flood0", "six1", "mapped", "flood1", "six2", "plain", "flood2")
 	})
 }
@@ -212,8 +212,8 @@ func TestWhoGoesAwayAtTheLastMomentGivesTheSlotBack(t *testing.T) {
 	}
 }
 
-// Whatever comes and goes, no more run than there are slots, and each is served,
-// refused, or goes away.
+// Whatever the order of callers, no more of them run than there are slots, and each one is
+// served, is refused, or gives up.
 func TestManyCallersInAnyOrder(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		random := rand.New(rand.NewPCG(1, 2))

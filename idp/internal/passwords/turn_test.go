@@ -12,10 +12,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/clusterstore/clustertest"
 )
 
-// In a bubble, work takes no time: what is seen is who waits for whom, and for how long.
+// In a synctest bubble, work takes no time, so only waiting is measured.
 
-// behind verifies a password, and then sends two probes about no account from elsewhere.
-// It returns when each has its answer.
+// behind verifies a password and then two probes for no account from other addresses. It
+// returns when each of them got its answer.
 func behind(t *testing.T, p *Passwords, hash, password string, gone bool) (seen [3]time.Duration) {
 	t.Helper()
 	began := time.Now()
@@ -85,7 +85,7 @@ func TestAllVerificationsTakeTheSameOfTheQueue(t *testing.T) {
 	})
 }
 
-// Without imported hashes nothing waits but for slots.
+// Without imported hashes, verifications wait only for slots.
 func TestVerificationsTakeNoLongerThanTheyNeed(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		p := cheap(newVault())
@@ -95,7 +95,7 @@ func TestVerificationsTakeNoLongerThanTheyNeed(t *testing.T) {
 	})
 }
 
-// A password is refused as «too many» after a time that does not depend on whose it is.
+// A verification is refused with ErrBusy after a time that does not depend on the account.
 func TestAVerificationWaitsForItsTurnForAWhile(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		p := cheap(newVault())
@@ -123,8 +123,8 @@ func TestAVerificationWaitsForItsTurnForAWhile(t *testing.T) {
 	})
 }
 
-// A new password is compared with those that were. That takes what it needs, since only
-// the user of the account can have it done.
+// The comparison of a new password with previous ones does not wait, because only the user
+// of the account can cause it.
 func TestRememberedPasswordsTakeTheirTimeAlone(t *testing.T) {
 	clustertest.InBubble(t, func(t *testing.T) {
 		p := cheap(newVault())

@@ -13,8 +13,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// with returns parameters in which some have other values; an empty one is left
-// out.
+// with sets parameters and deletes those whose new value is empty.
 func with(q url.Values, changes ...string) url.Values {
 	for i := 0; i < len(changes); i += 2 {
 		if q.Del(changes[i]); changes[i+1] != "" {
@@ -24,8 +23,8 @@ func with(q url.Values, changes ...string) url.Values {
 	return q
 }
 
-// TestRequestsWithoutATrustedAddressGetAPage: nothing of them reaches an address
-// that they name.
+// If the client or its redirect URI is not trustworthy, the user gets an error page and no
+// redirect.
 func TestRequestsWithoutATrustedAddressGetAPage(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -86,8 +85,8 @@ func TestRequestsWithoutATrustedAddressGetAPage(t *testing.T) {
 	}
 }
 
-// TestWrongRequestsGoBackToTheClient: with the issuer and the state (RFC 9207
-// section 2).
+// Errors of other requests are returned to the client with the issuer and the state (RFC
+// 9207 section 2).
 func TestWrongRequestsGoBackToTheClient(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -154,7 +153,7 @@ func TestWrongRequestsGoBackToTheClient(t *testing.T) {
 	}
 }
 
-// oldRequest is a request of a client whose PKCE is optional.
+// oldRequest returns a request of a client that need not use PKCE.
 func oldRequest() url.Values {
 	return url.Values{"client_id": {"old"}, "redirect_uri": {"https://old.example.net/cb"}, "response_type": {"code"}, "scope": {"openid profile email groups offline_access"}, "state": {"s1"}}
 }
@@ -208,8 +207,8 @@ func TestProgramsOnTheUsersMachineListenAtAnyPort(t *testing.T) {
 	}
 }
 
-// TestASignInLearnsWhatTheRequestWants: prompt, max_age, acr_values, login_hint,
-// ui_locales and claims.
+// The sign-in receives prompt, max_age, acr_values, login_hint, ui_locales and the
+// parameter claims.
 func TestASignInLearnsWhatTheRequestWants(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -253,7 +252,8 @@ func TestTheParameterClaimsAddsClaims(t *testing.T) {
 	}
 }
 
-// TestScopesOfAClientBoundItsClaims: neither scope nor claims gives it more.
+// The scopes of a client limit its claims. Neither the parameter scope nor the parameter
+// claims adds more.
 func TestScopesOfAClientBoundItsClaims(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -273,7 +273,7 @@ func TestAnIDTokenHintNamesTheUser(t *testing.T) {
 	t.Parallel()
 	n, b := newNode(t), browser{}
 	token := n.redeemWiki(n.code(b, wikiRequest())).ID
-	n.clock.add(2 * idTokenLifetime) // hints may have expired
+	n.clock.add(2 * idTokenLifetime) // expired hints are accepted
 	n.code(b, with(wikiRequest(), "id_token_hint", token))
 	n.mu.Lock()
 	if got := n.wanted[len(n.wanted)-1].Subject; got != "u-ada" {
@@ -286,7 +286,8 @@ func TestAnIDTokenHintNamesTheUser(t *testing.T) {
 	}
 }
 
-// TestAFormOfAnotherSiteIsRepeated: it comes without the cookie, and again with it.
+// Browsers send a form of another site without the cookie. The redirect to the same request
+// brings the cookie.
 func TestAFormOfAnotherSiteIsRepeated(t *testing.T) {
 	t.Parallel()
 	n, b := newNode(t), browser{}
@@ -308,7 +309,7 @@ func TestAFormOfAnotherSiteIsRepeated(t *testing.T) {
 	}
 }
 
-// TestAnAnswerNeedsTheClientOfNow: what changed during the sign-in counts.
+// After a sign-in, the redirect URI must still be one of the client.
 func TestAnAnswerNeedsTheClientOfNow(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -325,7 +326,8 @@ func TestAnAnswerNeedsTheClientOfNow(t *testing.T) {
 	}
 }
 
-// TestASessionThatEndedGetsNoCode: a logout in another tab comes first.
+// A session that ended during the sign-in, by a logout in another tab or because the user
+// was locked, gets no code.
 func TestASessionThatEndedGetsNoCode(t *testing.T) {
 	t.Parallel()
 	n, b := newNode(t), browser{}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// measureCPU begins to measure, and has the processor's time reported at the end.
+// measureCPU starts the measurement and reports the CPU time at the end.
 func measureCPU(b *testing.B) {
 	b.Helper()
 	used := func() time.Duration {
@@ -24,12 +24,12 @@ func measureCPU(b *testing.B) {
 	b.ResetTimer()
 }
 
-// BenchmarkRedeem measures token requests for codes, with the database and a
-// signature by RS256.
+// BenchmarkRedeem measures token requests with codes, including the database and an RS256
+// signature.
 func BenchmarkRedeem(b *testing.B) {
 	n := newNode(b)
 	user := browser{}
-	n.redeemWiki(n.code(user, wikiRequest())) // makes the keys
+	n.redeemWiki(n.code(user, wikiRequest())) // generates the keys
 	codes := make([]string, b.N)
 	for i := range codes {
 		codes[i] = n.code(user, wikiRequest())
@@ -42,7 +42,7 @@ func BenchmarkRedeem(b *testing.B) {
 	}
 }
 
-// BenchmarkRefresh measures token requests for rotated refresh tokens.
+// BenchmarkRefresh measures token requests with refresh tokens that rotate.
 func BenchmarkRefresh(b *testing.B) {
 	n := newNode(b)
 	token := n.redeemSPA(n.code(browser{}, spaRequest())).Refresh
@@ -56,7 +56,7 @@ func BenchmarkRefresh(b *testing.B) {
 	}
 }
 
-// BenchmarkUserinfo measures requests for userinfo.
+// BenchmarkUserinfo measures userinfo requests.
 func BenchmarkUserinfo(b *testing.B) {
 	n := newNode(b)
 	token := n.redeemWiki(n.code(browser{}, wikiRequest())).Access

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestAClientHasTokensForItsResourcesAlone: else it could call any API that believes
-// this provider (RFC 8707 section 2).
+// A client gets tokens only for its own resources. Otherwise it could call any API that
+// trusts this provider (RFC 8707 section 2).
 func TestAClientHasTokensForItsResourcesAlone(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -53,8 +53,8 @@ func TestResourceFor(t *testing.T) {
 	}
 }
 
-// TestTokensOfProgramsCannotBeRevoked, and a client that wants to hears of it (RFC
-// 7009 section 2.2.1).
+// Tokens of the client credentials grant cannot be revoked. A client that tries gets an
+// error (RFC 7009 section 2.2.1).
 func TestTokensOfProgramsCannotBeRevoked(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)

@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
 )
 
-// claims returns what a JWT says, without verifying it.
+// claims returns the header and the claims of a JWT without verifying it.
 func claims(t testing.TB, token string) (header, body map[string]any) {
 	t.Helper()
 	parts := strings.Split(token, ".")
@@ -184,8 +184,8 @@ func TestEachNodeRedeemsTheCodesOfTheOthers(t *testing.T) {
 	}
 }
 
-// TestAnUnknownTimeIsLeftOut: an external provider did not say when the user
-// authenticated, and neither does the ID token.
+// If an external provider did not report when the user authenticated, the ID token has no
+// auth_time.
 func TestAnUnknownTimeIsLeftOut(t *testing.T) {
 	t.Parallel()
 	const external = sso.ACRExternal

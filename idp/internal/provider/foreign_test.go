@@ -10,8 +10,7 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// RoundTrip sends what is for the issuer to the node, over the network as far as the
-// node can tell.
+// RoundTrip passes requests for the issuer to the node as if they came over the network.
 func (n *node) RoundTrip(r *http.Request) (*http.Response, error) {
 	a := newAnswer()
 	inner := r.Clone(context.Background())
@@ -28,8 +27,8 @@ func (n *node) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// TestARelyingPartyOfAnotherMaker discovers the provider, verifies its tokens, and
-// refreshes them.
+// A relying party of another vendor can discover the provider, verify its tokens, and
+// refresh them.
 func TestARelyingPartyOfAnotherMaker(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)

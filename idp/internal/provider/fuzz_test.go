@@ -11,9 +11,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/request"
 )
 
-// FuzzAuthorize: whatever a query is, a browser is only sent to an address of the
-// configuration, and a sign-in begins only for requests with one value of each
-// parameter, openid and PKCE by S256.
+// FuzzAuthorize checks that no query redirects a browser to an address that is not
+// configured, and that a sign-in begins only if no parameter is repeated and the request
+// has the scope openid and, where the client must use PKCE, the method S256.
 func FuzzAuthorize(f *testing.F) {
 	for _, q := range []string{
 		wikiRequest().Encode(), spaRequest().Encode(), oldRequest().Encode(), "",
@@ -73,8 +73,8 @@ func FuzzAuthorize(f *testing.F) {
 	})
 }
 
-// FuzzCredentials: no header makes a client of what is no client, and none makes
-// a panic.
+// FuzzCredentials checks that credentials authenticate only configured clients,
+// confidential ones only with their secret, and that no header causes a panic.
 func FuzzCredentials(f *testing.F) {
 	f.Add("Basic d2lraTp4", "", "")
 	f.Add("", "wiki", wikiKey)
@@ -110,7 +110,7 @@ func FuzzCredentials(f *testing.F) {
 	})
 }
 
-// FuzzSameButPort: an address that differs in more than the port is another one.
+// FuzzSameButPort checks that addresses that match differ only in the port.
 func FuzzSameButPort(f *testing.F) {
 	f.Add("http://127.0.0.1/native", "http://127.0.0.1:8000/native")
 	f.Add("http://[::1]/", "http://[::1]:1/")
@@ -122,7 +122,7 @@ func FuzzSameButPort(f *testing.F) {
 		}
 		one, err := url.Parse(registered)
 		if err != nil {
-			return // such an address is not in a configuration
+			return // not in any configuration
 		}
 		two, err := url.Parse(requested)
 		if err != nil {

@@ -45,7 +45,7 @@ var configured = []Client{
 	{ID: "old", Secret: "old-secret", PKCEOptional: true, Rotate: true, RedirectURIs: []string{"https://old.example.net/cb"}, Scopes: []string{"email", "offline_access"}},
 }
 
-// clock is a time that tests move.
+// clock is a clock that tests move.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -63,7 +63,7 @@ func (c *clock) add(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// plainVault is a vault that hides nothing, and binds values to their place.
+// plainVault does not encrypt, but binds values to their row and column.
 type plainVault struct{}
 
 func (plainVault) Seal(_ context.Context, row, column string, value []byte) ([]byte, error) {
@@ -118,7 +118,7 @@ func (textPages) SignedOut(w http.ResponseWriter, _ *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// node is one process with a provider. Several share a database and a clock.
+// node is a process with a provider. Nodes can share a database and a clock.
 type node struct {
 	*Provider
 	t     testing.TB
@@ -129,9 +129,9 @@ type node struct {
 	log   *bytes.Buffer
 
 	mu sync.Mutex
-	// wanted are the requests that came to the sign-in.
+	// wanted are the requests that reached the sign-in.
 	wanted []*request.Request
-	// authenticate is who signs in; ada if it is nil.
+	// authenticate returns who signs in. If it is nil, ada does.
 	authenticate func(*request.Request) sso.Authentication
 }
 
@@ -190,7 +190,7 @@ func (l *lockedWriter) Write(b []byte) (int, error) {
 	return l.w.Write(b)
 }
 
-// begin stands for the sign-in: it signs in whoever has no session.
+// begin replaces the sign-in. It signs in browsers without a session.
 func (n *node) begin(w http.ResponseWriter, r *http.Request, wanted *request.Request) {
 	n.mu.Lock()
 	n.wanted = append(n.wanted, wanted)
@@ -273,7 +273,7 @@ func challengeOf(verifier string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// wikiRequest is a right authorization request.
+// wikiRequest returns a valid authorization request.
 func wikiRequest() url.Values {
 	return url.Values{
 		"client_id": {"wiki"}, "redirect_uri": {callback}, "response_type": {"code"}, "scope": {"openid profile email groups offline_access"},
@@ -288,7 +288,7 @@ func spaRequest() url.Values {
 	return q
 }
 
-// location returns the parameters that a redirect to an address brings.
+// location returns the query parameters of a redirect to target.
 func location(t testing.TB, w *httptest.ResponseRecorder, target string) url.Values {
 	t.Helper()
 	got := w.Header().Get("Location")
@@ -302,7 +302,7 @@ func location(t testing.TB, w *httptest.ResponseRecorder, target string) url.Val
 	return parsed.Query()
 }
 
-// code signs a user in and returns the code.
+// code signs a user in and returns the authorization code.
 func (n *node) code(b browser, q url.Values) string {
 	n.t.Helper()
 	w := b.visit(n, http.MethodGet, issuer+"/authorize?"+q.Encode(), "")
@@ -368,7 +368,7 @@ func (n *node) refreshSPA(token string) tokenResponse {
 	return n.tokens(url.Values{"grant_type": {"refresh_token"}, "client_id": {"spa"}, "refresh_token": {token}})
 }
 
-// userinfoStatus returns the status that an access token gets.
+// userinfoStatus returns the status of a userinfo request.
 func (n *node) userinfoStatus(access string) int {
 	n.t.Helper()
 	r := httptest.NewRequest(http.MethodGet, issuer+"/userinfo", nil)
@@ -376,7 +376,7 @@ func (n *node) userinfoStatus(access string) int {
 	return n.serve(r).Code
 }
 
-// userinfo returns what an access token gets.
+// userinfo returns the body of a userinfo response.
 func (n *node) userinfo(access string) string {
 	r := httptest.NewRequest(http.MethodGet, issuer+"/userinfo", nil)
 	r.Header.Set("Authorization", "Bearer "+access)

@@ -15,8 +15,8 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// TestAnIDTokenThatOutlivesItsKey: applications may keep it for longer than we keep
-// keys. It proves nothing then, so that the user is asked, and is led back afterwards.
+// Applications can keep ID tokens longer than we keep their keys. Such a token proves
+// nothing, so a logout with it asks the user first, and then returns to the application.
 func TestAnIDTokenThatOutlivesItsKey(t *testing.T) {
 	t.Parallel()
 	n, b := newNode(t), browser{}
@@ -26,7 +26,7 @@ func TestAnIDTokenThatOutlivesItsKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.clock.add(rotation.Retired.Sub(n.clock.Now()))
-	n.code(b, wikiRequest()) // the user has signed in again since
+	n.code(b, wikiRequest()) // the user has signed in again in the meantime
 	q := url.Values{"id_token_hint": {hint}, "post_logout_redirect_uri": {bye}, "state": {"x"}}
 	w := b.visit(n, http.MethodGet, issuer+"/end_session?"+q.Encode(), "")
 	if w.Header().Get("X-Page") != "sign_out" || !n.isSignedIn(b) {
@@ -53,7 +53,7 @@ func TestAnIDTokenThatOutlivesItsKey(t *testing.T) {
 	}
 }
 
-// TestAnIDTokenThatSomebodyElseSigned ends no session, whatever it says.
+// An ID token that another party signed ends no session.
 func TestAnIDTokenThatSomebodyElseSigned(t *testing.T) {
 	t.Parallel()
 	n, b := newNode(t), browser{}
@@ -97,7 +97,7 @@ func TestAnIDTokenThatSomebodyElseSigned(t *testing.T) {
 	}
 }
 
-// hiddenOf returns the hidden fields of the page that asks.
+// hiddenOf returns the hidden fields of the confirmation page.
 func hiddenOf(t *testing.T, w *httptest.ResponseRecorder) url.Values {
 	t.Helper()
 	var hidden map[string]string

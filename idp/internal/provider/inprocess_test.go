@@ -54,7 +54,7 @@ func siteRequest() url.Values {
 	return with(wikiRequest(), "client_id", "site", "redirect_uri", siteReturn, "scope", "openid profile")
 }
 
-// call sends a request in the process.
+// call sends a request within the process.
 func call(t testing.TB, rt http.RoundTripper, method, target string, form url.Values) (status int, body []byte) {
 	t.Helper()
 	r, err := http.NewRequest(method, target, strings.NewReader(form.Encode()))
@@ -111,11 +111,11 @@ func TestAClientInThisCaddyNeedsNoSecret(t *testing.T) {
 	}
 }
 
-// foreignKey is a key of a context that is not ours.
+// foreignKey is a context key of another package.
 type foreignKey string
 
-// TestTheNetworkKnowsNoClientOfThisCaddy: whatever a request looks like, it is not
-// in the process.
+// The clients of sites in this Caddy do not exist for requests from the network, whatever
+// these contain.
 func TestTheNetworkKnowsNoClientOfThisCaddy(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -180,7 +180,7 @@ func TestAClientInThisCaddySpeaksForItselfAlone(t *testing.T) {
 	}
 }
 
-// TestAnyNodeRedeems: the browser came by one, the site's instance is at another.
+// A code that one node issued can be redeemed at another node.
 func TestAnyNodeRedeems(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -193,8 +193,8 @@ func TestAnyNodeRedeems(t *testing.T) {
 	}
 }
 
-// TestRegistrationsOfOneClientAddUp: two sites, one client; a reload closes the
-// first after the second has come.
+// Two sites can register one client. During a reload, the second registration is added
+// before the first one is closed.
 func TestRegistrationsOfOneClientAddUp(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -208,7 +208,7 @@ func TestRegistrationsOfOneClientAddUp(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_ = first.Close() // again does nothing
+	_ = first.Close() // closing twice has no effect
 	n.code(browser{}, q)
 	w := browser{}.visit(n, http.MethodGet, issuer+"/authorize?"+siteRequest().Encode(), "")
 	if w.Header().Get("X-Page") != "error" {

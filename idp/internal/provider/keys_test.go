@@ -35,14 +35,14 @@ func (n *node) published() (ids []string) {
 	return ids
 }
 
-// signs returns the id of the key that signs now.
+// signs returns the id of the current signing key.
 func (n *node) signs() string {
 	n.t.Helper()
 	header, _ := claims(n.t, n.tokens(url.Values{"grant_type": {"client_credentials"}}, basic("wiki", wikiKey)).Access)
 	return header["kid"].(string)
 }
 
-// TestNodesAgreeOnTheFirstKeys: they start at the same time.
+// Nodes that start at the same time agree on the first keys.
 func TestNodesAgreeOnTheFirstKeys(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -126,8 +126,7 @@ func TestCompromisedKeysAreGoneAtOnce(t *testing.T) {
 	}
 }
 
-// TestASealedKeyOpensInItsRowAlone: a copy in another row is refused, and no token
-// is signed.
+// A sealed key can be opened only in its own row. If rows are swapped, no token is signed.
 func TestASealedKeyOpensInItsRowAlone(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)

@@ -33,7 +33,7 @@ func TestTheIDTokenOfTheSessionEndsItAtOnce(t *testing.T) {
 	t.Parallel()
 	n, b := newNode(t), browser{}
 	got := n.redeemWiki(n.code(b, wikiRequest()))
-	n.clock.add(2 * idTokenLifetime) // the ID token may have expired
+	n.clock.add(2 * idTokenLifetime) // an expired ID token is accepted
 	q := url.Values{"id_token_hint": {got.ID}, "post_logout_redirect_uri": {bye}, "state": {"s 2"}}
 	w := b.visit(n, http.MethodGet, issuer+"/end_session?"+q.Encode(), "")
 	if to := w.Header().Get("Location"); w.Code != http.StatusSeeOther || to != bye+"?state=s+2" {
@@ -52,8 +52,8 @@ func TestTheIDTokenOfTheSessionEndsItAtOnce(t *testing.T) {
 	}
 }
 
-// TestOtherLogoutsAskFirst: none of these ends the session, and none leaves the
-// page.
+// Without the ID token of the session, a logout asks the user first: it neither ends the
+// session nor redirects.
 func TestOtherLogoutsAskFirst(t *testing.T) {
 	t.Parallel()
 	n, b, other := newNode(t), browser{}, browser{}
@@ -154,7 +154,8 @@ func TestTheButtonEndsTheSession(t *testing.T) {
 	}
 }
 
-// TestALogoutFormOfAnotherSiteIsRepeated: browsers send it without the cookie.
+// Browsers send a logout form of another site without the cookie. The redirect to the same
+// request brings the cookie.
 func TestALogoutFormOfAnotherSiteIsRepeated(t *testing.T) {
 	t.Parallel()
 	n, b := newNode(t), browser{}
@@ -169,7 +170,7 @@ func TestALogoutFormOfAnotherSiteIsRepeated(t *testing.T) {
 	}
 }
 
-// application is a relying party with a back channel.
+// application is a relying party with back-channel logout.
 type application struct {
 	*httptest.Server
 	status atomic.Int32
@@ -193,7 +194,7 @@ func newApplication(t testing.TB) *application {
 	return a
 }
 
-// next returns the token that comes next.
+// next returns the next logout token.
 func (a *application) next(t testing.TB) string {
 	t.Helper()
 	select {
@@ -205,7 +206,7 @@ func (a *application) next(t testing.TB) string {
 	}
 }
 
-// pending returns the deliveries that the database holds.
+// pending returns the deliveries in the database.
 func (n *node) pending() (due []store.Delivery) {
 	n.t.Helper()
 	soon, errLooked := n.clock.Now().Add(61*time.Minute), errors.New("only looked")
@@ -221,7 +222,7 @@ func (n *node) pending() (due []store.Delivery) {
 	return due
 }
 
-// withBackchannel returns a node whose client wiki has a back channel.
+// withBackchannel returns a node whose client wiki has back-channel logout.
 func withBackchannel(t testing.TB, a *application) *node {
 	n := newNode(t)
 	n.back.configured["wiki"].BackchannelLogoutURI = a.URL + "/logout"
@@ -261,7 +262,7 @@ func TestApplicationsGetLogoutTokens(t *testing.T) {
 	n.eventually(func() bool { return len(n.pending()) == 0 }, "the delivery to be done")
 }
 
-// eventually waits for what happens beside the test.
+// eventually waits for the result of a background task.
 func (n *node) eventually(done func() bool, what string) {
 	n.t.Helper()
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
@@ -272,7 +273,7 @@ func (n *node) eventually(done func() bool, what string) {
 	n.t.Errorf("expected %s, seen %s", what, n.log)
 }
 
-// TestLogoutsAreRepeated: by another node, with pauses, until a day is over.
+// A failed delivery is repeated after a pause, by any node.
 func TestLogoutsAreRepeated(t *testing.T) {
 	t.Parallel()
 	for name, status := range map[string]int32{"an error": http.StatusInternalServerError, "a redirect": http.StatusFound, "a refusal": http.StatusBadRequest} {
@@ -388,7 +389,8 @@ func TestApplicationsInThisCaddyHearOfLogoutsAtOnce(t *testing.T) {
 	}
 }
 
-// TestAnApplicationThatHangsIsNotWaitedForForever, and keeps no other one waiting.
+// A delivery to an application that does not respond ends with its context, and does not
+// delay other applications.
 func TestAnApplicationThatHangsIsNotWaitedForForever(t *testing.T) {
 	t.Parallel()
 	hangs, works := site(), site()

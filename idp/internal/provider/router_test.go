@@ -32,7 +32,8 @@ func TestOtherMethodsAreNotAllowed(t *testing.T) {
 	}
 }
 
-// TestTheLibrarysOwnAddressesAreNotServed: its callback, registration and others.
+// The endpoints of the library that we do not use are not served, for example its callback
+// and its registration.
 func TestTheLibrarysOwnAddressesAreNotServed(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -54,7 +55,7 @@ func TestPagesOfOtherOriginsReadWhatIsForThem(t *testing.T) {
 		{"/jwks", evil, "*"},
 		{"/token", spa, spa},
 		{"/token", evil, ""},
-		{"/token", "https://wiki.example.net", ""}, // a confidential client has no pages that call us
+		{"/token", "https://wiki.example.net", ""}, // a confidential client has no pages that call the token endpoint
 		{"/token", "null", ""},
 		{"/token", spa + ".evil.example", ""},
 		{"/token", "http://spa.example.net", ""},
@@ -213,8 +214,8 @@ func TestProgramsGetTokensForThemselves(t *testing.T) {
 	}
 }
 
-// TestWhatStrangersWriteIsNotRepeated: neither in a description nor, at its length,
-// in the log.
+// Error descriptions do not repeat parts of the request, and the log has them only
+// shortened.
 func TestWhatStrangersWriteIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)

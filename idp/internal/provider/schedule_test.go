@@ -10,16 +10,15 @@ import (
 
 const day = 24 * time.Hour
 
-// TestKeysRotateByThemselves walks through a year in steps of six hours. An
-// application that loads the keys once in three days meets no key that it does not
-// know.
+// TestKeysRotateByThemselves steps through a year, six hours at a time. An application that
+// loads the keys once in three days knows every key that signs.
 func TestKeysRotateByThemselves(t *testing.T) {
 	t.Parallel()
 	const every = 90 * day
 	n := newNode(t)
 	other := nodeOn(t, n.db, n.clock)
 	known := n.published()
-	signed := map[string]time.Duration{} // by key: for how long it has signed
+	signed := map[string]time.Duration{} // how long each key has signed
 	rotations := 0
 	for at := time.Duration(0); at < 365*day; at += 6 * time.Hour {
 		for _, node := range []*node{n, other} {
@@ -57,8 +56,8 @@ func TestKeysRotateByThemselves(t *testing.T) {
 	}
 }
 
-// dueNode is a node whose next keys were published just now, by the schedule. It returns
-// the key that signs still.
+// dueNode returns a node that has just published its next keys by schedule, and the key
+// that still signs.
 func dueNode(t *testing.T) (n *node, old string, rotation Rotation) {
 	t.Helper()
 	n = newNode(t)
@@ -71,7 +70,7 @@ func dueNode(t *testing.T) (n *node, old string, rotation Rotation) {
 	return n, old, rotation
 }
 
-// wantGone passes the time after which a key is not published any more.
+// wantGone checks that a key is no longer published after publishedAfter.
 func (n *node) wantGone(old string) {
 	n.t.Helper()
 	n.clock.add(publishedAfter)
@@ -80,8 +79,7 @@ func (n *node) wantGone(old string) {
 	}
 }
 
-// TestWhatAnOldKeySignedIsVerifiedUntilItExpires: the key is published until then, and
-// no longer.
+// A key is published until the tokens that it signed have expired, and no longer.
 func TestWhatAnOldKeySignedIsVerifiedUntilItExpires(t *testing.T) {
 	t.Parallel()
 	n, old, rotation := dueNode(t)
@@ -112,8 +110,8 @@ func TestWhatAnOldKeySignedIsVerifiedUntilItExpires(t *testing.T) {
 	}
 }
 
-// TestAnOperatorBringsARotationForward: a week is too long after a leak that may be
-// none.
+// An operator can bring a scheduled rotation forward, because a week is too long after a
+// suspected leak.
 func TestAnOperatorBringsARotationForward(t *testing.T) {
 	t.Parallel()
 	n, old, _ := dueNode(t)

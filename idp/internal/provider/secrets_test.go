@@ -17,7 +17,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/database"
 )
 
-// TestSecretsAreNeitherInTheDatabaseNorInTheLog: a copy of both opens nothing.
+// A copy of the database and of the log contains no secret that gives access.
 func TestSecretsAreNeitherInTheDatabaseNorInTheLog(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -67,7 +67,7 @@ func TestSecretsAreNeitherInTheDatabaseNorInTheLog(t *testing.T) {
 	}
 }
 
-// TestWhatIsSignedVerifiesWithThePublishedKeys, by the algorithm of each client.
+// Tokens verify with the published keys and the algorithm of their client.
 func TestWhatIsSignedVerifiesWithThePublishedKeys(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)

@@ -13,8 +13,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/sso"
 )
 
-// TestRefusedTokenRequestsUseNothingUp: after each of them the code is as good as
-// before.
+// A refused token request does not consume the code.
 func TestRefusedTokenRequestsUseNothingUp(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -132,7 +131,7 @@ func TestCodesLiveForAMinute(t *testing.T) {
 	}
 }
 
-// TestOneOfManyRedemptionsWins: at two nodes, at the same time.
+// If a code is redeemed several times at once, at two nodes, only one request succeeds.
 func TestOneOfManyRedemptionsWins(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -156,7 +155,8 @@ func TestOneOfManyRedemptionsWins(t *testing.T) {
 	if len(won) != 1 {
 		t.Fatalf("expected one to win, seen %d", len(won))
 	}
-	// They were retries: the same client, the same verifier, at once.
+	// The others were concurrent retries with the same client and verifier, so they revoke
+	// nothing.
 	if status := n.userinfoStatus(won[0].Access); status != http.StatusOK {
 		t.Errorf("expected the tokens of the one that won to stay valid, seen %d", status)
 	}
@@ -224,7 +224,7 @@ func TestRefreshTokensOfPublicClientsRotate(t *testing.T) {
 	if third.status != http.StatusOK {
 		t.Fatalf("expected the second token to be good, seen %+v", third)
 	}
-	// The first one comes again: the whole family ends.
+	// Reusing the first token ends the whole family.
 	if got := n.refreshSPA(first.Refresh); got.Error != "invalid_grant" {
 		t.Errorf("expected the first token to be refused, seen %+v", got)
 	}
@@ -241,8 +241,8 @@ func TestOneOfManyRefreshesWins(t *testing.T) {
 	n := newNode(t)
 	nodes := []*node{n, nodeOn(t, n.db, n.clock)}
 	first := n.redeemSPA(n.code(browser{}, spaRequest()))
-	// All have read the grant before one of them writes, or come later and are a
-	// reuse: in no case do two of them get tokens that are valid.
+	// The requests either read the grant before one of them writes, or come later and are a
+	// reuse. In no case do two of them get valid tokens.
 	var all sync.WaitGroup
 	got := make([]tokenResponse, 20)
 	for i := range got {
@@ -317,7 +317,7 @@ func cloneValues(v url.Values) url.Values {
 	return clone
 }
 
-// TestTokensEndWithTheUser: locked, removed, or signed out everywhere.
+// Tokens become invalid when the user is locked, removed or signed out everywhere.
 func TestTokensEndWithTheUser(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(n *node) error{
@@ -359,8 +359,8 @@ func TestTokensEndWithTheUser(t *testing.T) {
 	}
 }
 
-// TestRefreshTokensOfBrokeredUsersEndWithTheSession: the external provider alone
-// knows whether the user still may.
+// Refresh tokens of brokered users end with the session, because only the external provider
+// knows whether the user still has access.
 func TestRefreshTokensOfBrokeredUsersEndWithTheSession(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
@@ -427,7 +427,8 @@ func TestRevocation(t *testing.T) {
 	}
 }
 
-// TestALongFamilyIsBounded: recent tokens end it, those long before are unknown.
+// A family of refresh tokens remembers a limited number of old ones. Reusing one of these
+// ends the family; older ones are unknown.
 func TestALongFamilyIsBounded(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)

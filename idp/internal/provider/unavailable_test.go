@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// deadStore is a database that does not answer.
+// deadStore is a database that is unavailable.
 type deadStore struct{}
 
 func (deadStore) View(context.Context, func(store.Tx) error) error {
@@ -20,8 +20,8 @@ func (deadStore) View(context.Context, func(store.Tx) error) error {
 
 func (d deadStore) Update(ctx context.Context, f func(store.Tx) error) error { return d.View(ctx, f) }
 
-// TestADatabaseThatIsDownIsNoOnesMistake: 503 with Retry-After, and no error that
-// makes a client forget its tokens.
+// If the database is unavailable, the response is 503 with Retry-After, not an error that
+// makes a client discard its tokens.
 func TestADatabaseThatIsDownIsNoOnesMistake(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)

@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// memory is a store that has requests only.
+// memory is a store that has only requests.
 type memory struct {
 	store.Tx
 	mu   sync.Mutex

@@ -148,7 +148,7 @@ func TestRecoveryCodesAreShownOnce(t *testing.T) {
 	}
 }
 
-// What belongs to another user is not there.
+// The sessions, factors and links of another user are not found.
 func TestUsersReachTheirOwnThingsOnly(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -217,7 +217,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// An operator's link lets the user who is named in it enrol the first factor.
+// An operator's link lets the user it names enrol the first factor, once.
 func TestAnOperatorsLinkBeginsAnEnrolmentOnce(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

@@ -20,14 +20,14 @@ type browser struct {
 	page    *html.Node
 	body    string
 	status  int
-	to      string // of a redirect
-	// language is what the browser prefers.
+	to      string // where a redirect leads
+	// language is the preferred language.
 	language string
 }
 
 func (h *harness) browser() *browser { return &browser{h: h, cookies: make(map[string]*http.Cookie)} }
 
-// signIn gives the browser a session that has proven something now.
+// signIn starts a session in the browser that has just been authenticated by amr.
 func (b *browser) signIn(user *store.User, amr ...string) *store.Session {
 	b.h.t.Helper()
 	r := httptest.NewRequest(http.MethodGet, issuer+"/signin/1", nil)
@@ -76,8 +76,8 @@ func (b *browser) post(path string, fields url.Values) *browser {
 	return b.send(r)
 }
 
-// submit sends the form of the page that has a field, with what its fields hold
-// and these pairs of names and values.
+// submit sends the form that has a field. pairs of names and values replace the values of
+// its fields.
 func (b *browser) submit(field string, pairs ...string) *browser {
 	b.h.t.Helper()
 	for form := range find(b.page, "form") {
@@ -119,7 +119,7 @@ func attr(n *html.Node, name string) string {
 	return ""
 }
 
-// wants checks the status and that the page shows a text.
+// wants checks the status and that the page contains a text.
 func (b *browser) wants(what string, status int, text string) {
 	b.h.t.Helper()
 	if b.status != status {
@@ -130,7 +130,7 @@ func (b *browser) wants(what string, status int, text string) {
 	}
 }
 
-// wantsRedirect checks where the browser is sent.
+// wantsRedirect checks the address of a redirect.
 func (b *browser) wantsRedirect(what, to string) {
 	b.h.t.Helper()
 	if b.status != http.StatusSeeOther || b.to != to {
@@ -155,7 +155,7 @@ func postRequest(path string, fields url.Values) *http.Request {
 	return r
 }
 
-// tokenFor returns the token that the forms of an address carry in a browser.
+// tokenFor returns the form token of a page in a browser.
 func (h *harness) tokenFor(b *browser, path string) string {
 	if endpoints[path].open {
 		return openToken(h.Cookies.Get(requestOf(b), formCookie), path)

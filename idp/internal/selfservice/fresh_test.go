@@ -47,7 +47,7 @@ func TestWhatIsFresh(t *testing.T) {
 
 // sensitive are the pages and forms that change how a user signs in.
 var sensitive = map[string]string{
-	pathPassword: "", pathEmail: "", pathAdd: "kind=totp", pathRemove: "id=f-alice", pathRecovery: "", pathUnlink: "id=", // of identityID
+	pathPassword: "", pathEmail: "", pathAdd: "kind=totp", pathRemove: "id=f-alice", pathRecovery: "", pathUnlink: "id=", // completed with identityID
 }
 
 func linkedUser(h *harness) (*store.User, store.Identity) {
@@ -99,7 +99,7 @@ func TestSensitiveChangesNeedAllFactorsWithinFiveMinutes(t *testing.T) {
 	}
 }
 
-// finish answers a request of ours, as package signin does.
+// finish finishes a request, as package signin does.
 func (b *browser) finish(q *request.Request) {
 	w := newRecorder()
 	b.h.Finish(w, requestOf(b), q, nil, nil)
@@ -127,15 +127,15 @@ func TestAPasswordAloneLeadsToNoFirstFactorWhereOneIsRequired(t *testing.T) {
 	h := newHarness(t, required)
 	user := h.create(accounts.NewUser{})
 	b := h.browser()
-	b.signIn(user, "pwd") // before a factor was required
+	b.signIn(user, "pwd") // from before a factor was required
 	b.get(pathAdd+"?kind=totp").wantsRedirect("a factor", "/signin/1")
 	if q := h.begun[0]; !q.ACRRequired || len(q.ACRValues) != 1 {
 		t.Errorf("expected a sign-in with two factors, which mails a code first, seen %+v", q)
 	}
 }
 
-// An account page's form without the token of the session, and others without that
-// of the browser, change nothing.
+// Forms of account pages need the token of the session, and other forms need that of the
+// browser. Without it, they change nothing.
 func TestEveryFormIsProtected(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

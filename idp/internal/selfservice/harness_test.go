@@ -31,8 +31,8 @@ const (
 	aliceURL = "alice@example.net"
 )
 
-// harness is the pages with real accounts, factors, sessions and a database. What
-// signs users in is the test.
+// harness has the pages with real accounts, factors, sessions and a database. The test
+// replaces the sign-in.
 type harness struct {
 	*SelfService
 	t        *testing.T
@@ -40,7 +40,7 @@ type harness struct {
 	slept    time.Duration
 	manager  *sso.Manager
 	hashes   *passwords.Passwords
-	begun    []*request.Request // of SignIn.Begin
+	begun    []*request.Request // requests of SignIn.Begin
 	enrolled []string           // users of SignIn.BeginEnrolment
 	mails    []mail.Letter
 	failed   []error
@@ -121,7 +121,7 @@ func (h *harness) BeginEnrolment(w http.ResponseWriter, r *http.Request, q *requ
 // Post implements Mailer.
 func (h *harness) Post(l mail.Letter) { h.mails = append(h.mails, l) }
 
-// lastMail returns the last mail, of a kind and to an address.
+// lastMail returns the last mail after checking its kind and recipient.
 func (h *harness) lastMail(kind mail.Kind, to string) mail.Letter {
 	h.t.Helper()
 	if len(h.mails) == 0 {
@@ -134,7 +134,7 @@ func (h *harness) lastMail(kind mail.Kind, to string) mail.Letter {
 	return last
 }
 
-// create makes a user with the password right.
+// create creates a user with the password right.
 func (h *harness) create(n accounts.NewUser) *store.User {
 	h.t.Helper()
 	if n.Name == "" {
@@ -155,7 +155,7 @@ func (h *harness) update(f func(store.Tx) error) {
 	}
 }
 
-// addTOTP gives a user a factor.
+// addTOTP adds a factor to a user.
 func (h *harness) addTOTP(user *store.User) store.Factor {
 	h.t.Helper()
 	f := store.Factor{ID: "f-" + user.Name, UserID: user.ID, Kind: store.TOTP, Label: "Phone", Confirmed: true, Secret: []byte("sealed"), Created: h.at}

@@ -19,7 +19,7 @@ func (h *harness) invite(email string, i accounts.Invite) string {
 	return link.Code()
 }
 
-// register fills the form of a new account.
+// register fills in the form for a new account.
 func (b *browser) register(name, email, password string) *browser {
 	b.h.t.Helper()
 	return b.submit(pages.FieldUserName, pages.FieldUserName, name, pages.FieldName, "Bob Brown", pages.FieldEmail, email, pages.FieldNewPassword, password, pages.FieldRepeat, password)
@@ -113,8 +113,8 @@ func TestTheLinkToTheFirstAccountEndsWithIt(t *testing.T) {
 	open().wants("after 15 minutes", http.StatusBadRequest, "no longer valid")
 }
 
-// TestTheAddressOfANewAccountIsConfirmed by a mail, where it was only typed: a reset and
-// the first required factor need one.
+// An address that was only typed is confirmed by a mail, because password resets and the
+// first required factor need a confirmed address.
 func TestTheAddressOfANewAccountIsConfirmed(t *testing.T) {
 	t.Parallel()
 	for name, code := range map[string]func(h *harness) (path, code string){
@@ -150,8 +150,8 @@ func TestTheAddressOfANewAccountIsConfirmed(t *testing.T) {
 	}
 }
 
-// TestNoMailConfirmsWhatIsKnown: an invitation proves its address, and who gives none
-// gets none.
+// No confirmation is sent to the address of an invitation, which is already proven, or if
+// the user gave no address.
 func TestNoMailConfirmsWhatIsKnown(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

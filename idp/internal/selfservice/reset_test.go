@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// codeOf returns what is in the fragment of a link.
+// codeOf returns the code in the fragment of a link.
 func codeOf(t *testing.T, link, path string) string {
 	t.Helper()
 	code, ok := strings.CutPrefix(link, issuer+path+"#")
@@ -46,7 +46,7 @@ func TestAResetEndsAllThatWasOpen(t *testing.T) {
 	}
 
 	b = h.browser()
-	for range 3 { // a mail scanner follows the link: nothing is used up
+	for range 3 { // a mail scanner that follows the link does not consume it
 		b.get("/reset").wants("the link", http.StatusOK, `id="link"`)
 	}
 	b.submit(pages.FieldToken, pages.FieldToken, code).wants("the code", http.StatusOK, "Choose a new password")
@@ -113,7 +113,7 @@ func TestOneOfTwoResetsWins(t *testing.T) {
 	}
 }
 
-// The page says the same at the same times, whoever is asked for.
+// The response and its timing are the same for all names.
 func TestAResetDoesNotTellWhoHasAnAccount(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -173,7 +173,8 @@ func TestMailsAreLimitedSilently(t *testing.T) {
 	}
 }
 
-// An external provider that no longer lets a user in must stay able to.
+// A user of an external provider cannot set a password by mail. Otherwise the provider
+// could no longer lock out the user.
 func TestAUserOfAnExternalProviderGetsNoPasswordByMail(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

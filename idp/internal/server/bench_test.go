@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// measureCPU begins to measure, and has the processor's time reported at the end.
+// measureCPU starts the measurement and reports the CPU time at the end.
 func measureCPU(b *testing.B) {
 	b.Helper()
 	used := func() time.Duration {
@@ -26,9 +26,9 @@ func measureCPU(b *testing.B) {
 	b.ResetTimer()
 }
 
-// BenchmarkSignIn measures a sign-in from the authorization endpoint to the code,
-// with 100,000 accounts in SQLite, beside the hash of the password and the wait for
-// the slot: five requests, or with a session two.
+// BenchmarkSignIn measures a sign-in from the authorization endpoint to the code, with
+// 100,000 accounts in SQLite, without the password hash and the wait for the slot. It takes
+// five requests, or two with a session.
 func BenchmarkSignIn(b *testing.B) {
 	n := newNode(b)
 	user := n.addUser("ada")
@@ -64,7 +64,7 @@ func BenchmarkSignIn(b *testing.B) {
 			browser.authorize().answer()
 		}
 	})
-	b.Run("unknown", func(b *testing.B) { // the last one: it locks the address
+	b.Run("unknown", func(b *testing.B) { // last, because it locks the address
 		measureCPU(b)
 		for b.Loop() {
 			n.browser().signIn("no one")

@@ -32,12 +32,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/opconfig"
 )
 
-// Sign-ins at external providers, from the application to its tokens: a scripted
-// OpenID Provider, and the SAML identity provider of crewjam/saml with a login form
-// of its own.
+// The tests below sign in at external providers, from the application to its tokens: a
+// scripted OpenID provider, and the SAML identity provider of crewjam/saml with its own
+// login form.
 
-// follow opens an address at an external provider, and returns where that sends the
-// browser back to.
+// follow opens the address of an external provider and returns the address of the redirect
+// back.
 func (b *browser) follow() string {
 	b.t.Helper()
 	location := b.header.Get("Location")
@@ -114,8 +114,8 @@ func TestAnExternalUserWithoutAnAccount(t *testing.T) {
 	}
 }
 
-// An existing account is joined after its user has signed in to it on the same
-// journey, and never before.
+// An external account is linked to an existing account only after its user has signed in to
+// that account in the same request.
 func TestAnAccountIsJoinedByItsOwnSignIn(t *testing.T) {
 	t.Parallel()
 	n, _ := externalOIDC(t, func(c *broker.Config) { c.Link = broker.LinkVerifiedEmail })
@@ -142,11 +142,11 @@ func TestAnAccountIsJoinedByItsOwnSignIn(t *testing.T) {
 	}
 }
 
-// samlSite is a server with the external provider «partners», which is samlidp.
+// samlSite is a server whose external provider "partners" is samlidp.
 type samlSite struct {
 	*node
 	idp    *httptest.Server
-	client *http.Client // the browser's cookies there
+	client *http.Client // has the browser's cookies for idp
 }
 
 func newSAMLSite(t *testing.T, change func(*broker.Config)) *samlSite {
@@ -200,7 +200,7 @@ func newSAMLSite(t *testing.T, change func(*broker.Config)) *samlSite {
 	return s
 }
 
-// register has the identity provider know us by our metadata, and a user.
+// register registers our metadata and a user at the identity provider.
 func (s *samlSite) register() {
 	s.t.Helper()
 	metadata := s.browser().get("/saml/partners/metadata")
@@ -230,8 +230,8 @@ func (s *samlSite) put(path, body string) {
 
 var field = regexp.MustCompile(`<input[^>]* name="([^"]+)"[^>]* value="([^"]*)"`)
 
-// signInAt opens an address of the identity provider, after having signed in there,
-// and returns what its page posts to us.
+// signInAt signs in at the identity provider, opens an address there, and returns the form
+// that its page posts to us.
 func (s *samlSite) signInAt(address string) url.Values {
 	s.t.Helper()
 	response, err := s.client.PostForm(s.idp.URL+"/login", url.Values{"user": {"alice"}, "password": {"alice-pw"}})
@@ -257,8 +257,8 @@ func (s *samlSite) signInAt(address string) url.Values {
 	return form
 }
 
-// post posts a response from the identity provider's site: without our cookies. The
-// browser then opens the page that it is sent to.
+// post posts a response from the identity provider's site, so without our cookies. Then the
+// browser follows the redirect.
 func (b *browser) post(form url.Values) *browser {
 	b.t.Helper()
 	r := httptest.NewRequest(http.MethodPost, issuer+"/saml/partners/acs", strings.NewReader(form.Encode()))
@@ -339,7 +339,7 @@ func TestASAMLUserWithoutAnAccount(t *testing.T) {
 	}
 }
 
-// Every failure of a response looks the same to who posts it.
+// All refused responses cause the same page.
 func TestFailuresOfSAMLResponsesLookTheSame(t *testing.T) {
 	t.Parallel()
 	s := newSAMLSite(t, func(*broker.Config) {})

@@ -61,12 +61,12 @@ func TestAFloodOfRequestsGetsAPage(t *testing.T) {
 	b.authorize().expect(`name="username"`)
 }
 
-// TestWhatAFloodLeftIsRemoved: all of it, not a part of it each minute.
+// One sweep removes all expired rows of a flood, not only a limited number per minute.
 func TestWhatAFloodLeftIsRemoved(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
 	const rows, batch = 2*sweepLimit + 1, 500
-	for first := 0; first < rows; first += batch { // a transaction may take only so long
+	for first := 0; first < rows; first += batch { // the time of a transaction is limited
 		err := n.Store.Update(t.Context(), func(tx store.Tx) error {
 			for i := first; i < min(first+batch, rows); i++ {
 				if err := tx.PutRequest(store.Request{ID: fmt.Sprint(i), Data: []byte("{}"), Created: n.clock.Now(), Expires: n.clock.Now()}); err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/selfservice"
 )
 
-// postAsIs sends a form as it is, with more headers, and keeps no cookies.
+// postAsIs sends a form unchanged, with additional headers, and keeps no cookies.
 func (b *browser) postAsIs(path string, form url.Values, header http.Header) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodPost, issuer+path, strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -26,7 +26,7 @@ func (b *browser) postAsIs(path string, form url.Values, header http.Header) *ht
 	return w
 }
 
-// formToken returns the token of the page's forms.
+// formToken returns the form token of the page.
 func (b *browser) formToken() string {
 	b.t.Helper()
 	for _, field := range hidden.FindAllStringSubmatch(b.body, -1) {
@@ -38,10 +38,9 @@ func (b *browser) formToken() string {
 	return ""
 }
 
-// TestNoFormOfTheSiteIsTakenFromElsewhere: each address that takes a form of a page,
-// by the router's own table, refuses one without its token, with that of another
-// browser, and from another site. Those of sign-ins, below /signin/, have a test like
-// it in their package.
+// All addresses of the router that take a form of a page refuse forms without a token, with
+// the token of another browser, and from another site. A similar test in package signin
+// covers the addresses below /signin/.
 func TestNoFormOfTheSiteIsTakenFromElsewhere(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, func(o *Options) { o.MailSender, o.Invites = newMailbox(), true })
@@ -66,7 +65,7 @@ func TestNoFormOfTheSiteIsTakenFromElsewhere(t *testing.T) {
 	forms := 0
 	for _, route := range n.routes() {
 		if !route.allows(http.MethodPost) || route.methods == nil || strings.HasSuffix(route.path, "/") {
-			continue // of the protocol, or of providers, which post from other sites
+			continue // endpoints of the protocol, and of providers that post from other sites
 		}
 		forms++
 		page := route.path
@@ -116,7 +115,8 @@ func postsOf(paths []string) (posts []string) {
 	return posts
 }
 
-// formTokenOr is formToken, or that of another page if this one has no form.
+// formTokenOr returns the form token of the page, or of another page if this one has no
+// form.
 func (b *browser) formTokenOr(page string) string {
 	b.t.Helper()
 	if !strings.Contains(b.body, `name="csrf"`) || strings.HasPrefix(b.path, "/signin/") {
@@ -125,8 +125,8 @@ func (b *browser) formTokenOr(page string) string {
 	return b.formToken()
 }
 
-// TestNothingElseSignsAUserOut: neither an image, nor a form of another site, nor the
-// ID token of another user or session.
+// Images, forms of other sites, and ID tokens of other users or sessions cannot sign a user
+// out.
 func TestNothingElseSignsAUserOut(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)

@@ -37,7 +37,7 @@ const (
 	password = "correct horse battery staple"
 )
 
-// clock is a time that tests move, and that sleeping moves.
+// clock is a clock that tests move. Sleeping moves it, too.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -128,7 +128,7 @@ func (n *node) open() {
 	n.Passwords.SetLowCosts()
 }
 
-// restart closes the server and opens another one on the same database.
+// restart closes the server and opens it again with the same database.
 func (n *node) restart() {
 	n.t.Helper()
 	if err := n.Close(); err != nil {
@@ -146,7 +146,7 @@ func (n *node) addUser(name string) *store.User {
 	return user
 }
 
-// browser keeps cookies, and follows redirects within the site.
+// browser keeps cookies and follows redirects within the site.
 type browser struct {
 	*node
 	cookies map[string]*http.Cookie
@@ -189,7 +189,7 @@ func (b *browser) do(method, path string, form url.Values) *browser {
 
 func (b *browser) get(path string) *browser { b.t.Helper(); return b.do(http.MethodGet, path, nil) }
 
-// authorize opens the authorization endpoint, with more parameters.
+// authorize opens the authorization endpoint with additional parameters.
 func (b *browser) authorize(pairs ...string) *browser {
 	b.t.Helper()
 	challenge := sha256.Sum256([]byte(verifier))
@@ -225,7 +225,7 @@ func (b *browser) submit(pairs ...string) *browser {
 	return b.do(http.MethodPost, html.UnescapeString(action[1]), form)
 }
 
-// signIn goes from the authorization endpoint to the answer.
+// signIn signs in, from the authorization endpoint to the answer.
 func (b *browser) signIn(name string, pairs ...string) *browser {
 	b.t.Helper()
 	return b.authorize(pairs...).submit("username", name).submit("password", password)
@@ -239,7 +239,7 @@ func (b *browser) expect(text string) *browser {
 	return b
 }
 
-// answer returns the parameters that went to the application.
+// answer returns the parameters of the redirect to the application.
 func (b *browser) answer() url.Values {
 	b.t.Helper()
 	location, err := url.Parse(b.header.Get("Location"))
@@ -249,7 +249,7 @@ func (b *browser) answer() url.Values {
 	return location.Query()
 }
 
-// tokens exchanges the code of an answer.
+// tokens redeems the code of the answer.
 func (b *browser) tokens() (tokens struct {
 	ID      string `json:"id_token"`
 	Access  string `json:"access_token"`
@@ -274,7 +274,7 @@ func (b *browser) tokens() (tokens struct {
 
 func (b *browser) idToken() string { b.t.Helper(); return b.tokens().ID }
 
-// claims exchanges the code of an answer, and returns what the ID token says.
+// claims redeems the code of the answer and returns the claims of the ID token.
 func (b *browser) claims() map[string]any {
 	b.t.Helper()
 	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(b.idToken(), ".")[1])

@@ -10,8 +10,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// While an account has an imported password, verifications for all names take what it
-// takes: until its user has signed in.
+// While an account has an imported password hash, verifications for all names take at least
+// as long as that hash. This ends when the user signs in, because the hash is then
+// replaced.
 func TestVerificationsAreAlikeWhileThereAreImports(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -31,7 +32,7 @@ func TestVerificationsAreAlikeWhileThereAreImports(t *testing.T) {
 	for _, name := range []string{"unknown", "known", "imported"} {
 		b := n.browser()
 		b.authorize().submit("username", name)
-		began := time.Now() // the clock of the test stands still while the machine hashes
+		began := time.Now() // the clock of the test does not advance while hashing
 		b.submit("password", "a wrong password").expect("That did not work")
 		if took := time.Since(began); took < lasts {
 			t.Errorf("%s: expected an answer no sooner than after %v, seen %v", name, lasts, took)

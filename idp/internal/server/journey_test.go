@@ -52,7 +52,7 @@ func TestFromTheApplicationToItsTokens(t *testing.T) {
 	})
 }
 
-// Begin in browser A, sign in at B, finish at A and at B.
+// Begin in browser A, sign in at B, then open the sign-in of A at B and at A.
 func TestASignInStaysInItsBrowser(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)

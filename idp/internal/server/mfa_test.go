@@ -22,7 +22,7 @@ var (
 	seedShown  = regexp.MustCompile(`<code class="secret">([^<]+)</code>`)
 )
 
-// A password alone enrols no factor: the first one needs a code from the mailbox.
+// A password alone is not enough to enrol the first factor. It also needs a mailed code.
 func TestTheFirstFactorNeedsTheMailbox(t *testing.T) {
 	t.Parallel()
 	box := newMailbox()
@@ -86,8 +86,8 @@ func TestTheFirstFactorNeedsTheMailbox(t *testing.T) {
 	})
 }
 
-// Wrong passwords are counted on all nodes together. A browser that has signed in
-// before has a counter of its own.
+// All nodes share the counter of wrong passwords. A browser that has signed in before has
+// its own counter.
 func TestALockHoldsOnAllNodes(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -126,15 +126,15 @@ func TestALockHoldsOnAllNodes(t *testing.T) {
 	known.signIn("ada").answer()
 
 	n.clock.pass(15*time.Minute + time.Second)
-	browsers[1].get("/authorize") // not a request of its own
+	browsers[1].get("/authorize") // an error page, which begins no request
 	browsers[1].signIn("ada").answer()
 }
 
-// Many wrong codes lock the codes of an account, whoever has the password.
+// Many wrong codes lock the codes of an account, even for someone who has the password.
 func TestWrongCodesLockTheSecondFactor(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, func(o *Options) {
-		// Each attempt comes from elsewhere, so that no address is locked.
+		// Each request has another address, so that no address is locked.
 		count := 0
 		var mu sync.Mutex
 		o.Address = func(*http.Request) netip.Addr {
@@ -167,8 +167,8 @@ func TestWrongCodesLockTheSecondFactor(t *testing.T) {
 	b.authorize().submit("username", "ada").submit("password", password, "code", first).claims()
 }
 
-// An address is locked after the same number of guesses whether they were at an
-// account, which is locked much earlier, or at a name that is unknown.
+// An address is locked after the same number of guesses, whether they are for an account,
+// which is locked much earlier, or for an unknown name.
 func TestAnAddressIsLockedWhoeverIsGuessed(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"ada", "unknown"} {

@@ -78,8 +78,8 @@ func TestAUserSignsOutByThePage(t *testing.T) {
 	}
 }
 
-// TestTheFormPostPageLeavesForTheApplicationAlone: by a script in a file, and with a
-// policy that names no other origin.
+// The form_post page is submitted by a script in a file. Its policy allows forms only to
+// this site and to the application's origin.
 func TestTheFormPostPageLeavesForTheApplicationAlone(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -99,7 +99,8 @@ func TestTheFormPostPageLeavesForTheApplicationAlone(t *testing.T) {
 	}
 }
 
-// TestABrowserLeavesAFormByAPage: its policy would stop a redirect to another site.
+// A form leads to another site through a page, because the content security policy would
+// block a redirect.
 func TestABrowserLeavesAFormByAPage(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -137,8 +138,7 @@ func TestTheMetadataNamesTheLanguagesOfThePages(t *testing.T) {
 	}
 }
 
-// TestThisSiteServesTheAddressesOfTheProtocol: each of them, and by the router of
-// package provider.
+// The server passes all addresses of the protocol to the router of package provider.
 func TestThisSiteServesTheAddressesOfTheProtocol(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)

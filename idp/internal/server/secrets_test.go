@@ -19,14 +19,14 @@ import (
 
 var recoveryShown = regexp.MustCompile(`<code>([^<]+)</code>`)
 
-// secrets are what must be neither in the database nor in the log, by what they are.
+// secrets are values that must be neither in the database nor in the log, by description.
 type secrets map[string]string
 
-// addCookies adds the secrets in the cookies of a browser.
+// addCookies adds the secrets in a browser's cookies.
 func (s secrets) addCookies(b *browser) {
 	for name, c := range b.cookies {
 		for _, part := range strings.Split(c.Value, ".") {
-			if len(part) >= 20 && !strings.HasPrefix(part, "aHR0c") { // the address of the application
+			if len(part) >= 20 && !strings.HasPrefix(part, "aHR0c") { // not a secret: the address of the application
 				s["the cookie "+name] = part
 			}
 		}
@@ -49,8 +49,8 @@ func (s secrets) check(t *testing.T, n *node, when string) {
 	}
 }
 
-// TestACopyOfTheDatabaseSignsNoUserIn: after a journey through all that makes secrets,
-// none of them is in a cell of the database, nor in the log with all its details.
+// TestACopyOfTheDatabaseSignsNoUserIn creates secrets of all kinds. None of them is in the
+// database or in the debug log.
 func TestACopyOfTheDatabaseSignsNoUserIn(t *testing.T) {
 	t.Parallel()
 	box := newMailbox()
@@ -100,7 +100,7 @@ func TestACopyOfTheDatabaseSignsNoUserIn(t *testing.T) {
 	tokens := b.tokens()
 	s["the access token"], s["the refresh token"], s["the ID token"] = tokens.Access, tokens.Refresh, tokens.ID
 	s.addCookies(b)
-	box.next(t) // of the factor
+	box.next(t) // the notice about the factor
 	s.check(t, n, "after a sign-in")
 
 	n.browser().get("/reset").submit("username", "ada")

@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/mail"
 )
 
-// mailbox keeps the mails that are sent.
+// mailbox keeps the mails that were sent.
 type mailbox struct {
 	mu    sync.Mutex
 	mails []mail.Message
@@ -95,7 +95,7 @@ func TestFromAForgottenPasswordToTheAccountPage(t *testing.T) {
 	b = n.browser()
 	b.get("/account").submit("username", "ada").submit("password", fresh).expect("Your account").expect("ada@example.net")
 	n.clock.pass(6 * time.Minute)
-	b.get("/account/password").expect(`name="password"`) // a step-up
+	b.get("/account/password").expect(`name="password"`) // step-up
 	b.submit("password", fresh).expect("Choose a new password")
 	b.submit("newpassword", password, "repeat", password).expect("Your account")
 	if b.path != "/account" {

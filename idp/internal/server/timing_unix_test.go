@@ -13,12 +13,12 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// bound is how far the median of the work on the passwords of an account may be
-// from that of a known one, as a part of it. What is left is hidden by the slots at
-// which answers leave. Without a hash, the work would be a twentieth.
+// bound is the largest allowed difference between the median CPU time for a name and that
+// for a known name, as a fraction of the latter. The slots at which answers leave hide such
+// differences. Without a hash, the work would be a twentieth.
 const bound = 0.5
 
-// cpu returns the time that this process has computed for.
+// cpu returns the CPU time of this process.
 func cpu(t *testing.T) time.Duration {
 	t.Helper()
 	var usage syscall.Rusage
@@ -28,17 +28,17 @@ func cpu(t *testing.T) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// Answers to wrong passwords cost the same for names that exist, do not exist, are
-// locked, or have no password. What is measured is the time that the process
-// computes for, since other processes disturb it little; so no test runs beside this
-// one. The wait for the slot is left out.
+// Answers to wrong passwords cost the same for names that exist, do not exist, are locked,
+// or have no password. The test measures the CPU time of the process, because other
+// processes hardly affect it, so no other test may run in parallel. The wait for the slot
+// is not measured.
 func TestThePasswordPageCostsTheSameForAll(t *testing.T) { //nolint:paralleltest // see above
 	n := newNode(t)
 	if err := n.Close(); err != nil {
 		t.Fatal(err)
 	}
 	var err error
-	if n.Server, err = Open(t.Context(), n.options); err != nil { // with the costs of hashes that users have
+	if n.Server, err = Open(t.Context(), n.options); err != nil { // with the default costs of hashes
 		t.Fatal(err)
 	}
 	n.addUser("known")
@@ -62,11 +62,11 @@ func TestThePasswordPageCostsTheSameForAll(t *testing.T) { //nolint:paralleltest
 		browsers[name] = n.browser()
 		browsers[name].authorize().submit("username", name).expect(`name="password"`)
 	}
-	const rounds = 5 // fewer than lock the known one
+	const rounds = 5 // too few to lock the known name
 	took := make(map[string][]time.Duration)
 	for range rounds {
 		for _, name := range names {
-			runtime.GC() // of 64 MiB a hash, at a time of our choice
+			runtime.GC() // collects the 64 MiB of each hash outside of the measurement
 			began := cpu(t)
 			browsers[name].submit("password", "a wrong password").expect("That did not work")
 			took[name] = append(took[name], cpu(t)-began)

@@ -10,12 +10,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// TestSigningKeysRotateOnSchedule: without a command and without a request, and it is
-// in the log.
+// Signing keys rotate by schedule, without a command or a request, and the log says so.
 func TestSigningKeysRotateOnSchedule(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, func(o *Options) { o.RotateKeys = 90 * 24 * time.Hour })
-	n.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, issuer+"/jwks", nil)) // which makes the first
+	n.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, issuer+"/jwks", nil)) // creates the first keys
 	n.keepUp(t.Context())
 	if strings.Contains(n.log.String(), "signing_keys_rotated") {
 		t.Errorf("expected young keys to stay, seen %s", n.log.String())
@@ -27,8 +26,7 @@ func TestSigningKeysRotateOnSchedule(t *testing.T) {
 	}
 }
 
-// TestSigningKeysStayWithoutASchedule: with rotate_keys off, an operator alone rotates
-// them.
+// With rotate_keys off, only an operator rotates the keys.
 func TestSigningKeysStayWithoutASchedule(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, func(o *Options) { o.RotateKeys = -1 })

@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// answered is the browser's return from an external provider.
+// answered returns to the sign-in with an answer of an external provider.
 func (b *browser) answered(answer *broker.Answer) *browser {
 	b.t.Helper()
 	id := strings.Split(strings.TrimPrefix(b.path, prefix), "/")[0]
@@ -32,7 +32,7 @@ func (b *browser) call(f http.HandlerFunc) *browser {
 	return b.took(w, b.path)
 }
 
-// says is the answer of partners about a user.
+// says returns an answer of the external provider partners about a user.
 func says(u *store.User, at time.Time, acr string) *broker.Answer {
 	return &broker.Answer{Outcome: broker.Linked, User: u, Title: "Partners", Assertion: &broker.Assertion{External: "partners", AuthTime: at, ACR: acr}}
 }
@@ -84,8 +84,7 @@ func TestMFAIsOursUnlessItIsMapped(t *testing.T) {
 	b.submit("code", tokenCodes[0]).expect("acr=mfa amr=otp,fed,mfa")
 }
 
-// TestAStepUpDoesNotLengthenABrokeredSession: it ends when the external provider has
-// said, whatever is proven here on top of it.
+// A brokered session ends when the external provider says, even after a step-up here.
 func TestAStepUpDoesNotLengthenABrokeredSession(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -121,8 +120,8 @@ func TestAStepUpDoesNotLengthenABrokeredSession(t *testing.T) {
 	b.begin(request.Request{}).expect(onName)
 }
 
-// TestAnotherUserInheritsNothingOfASession: whoever signs in after someone else in a
-// browser has proven what they have proven themselves.
+// A user who signs in after another one in the same browser inherits neither proofs nor the
+// external provider of that session.
 func TestAnotherUserInheritsNothingOfASession(t *testing.T) {
 	t.Parallel()
 	stepUp := request.Request{ACRValues: []string{sso.ACRMFA}, ACRRequired: true}
@@ -205,7 +204,7 @@ func TestAnExternalAccountIsLinkedAfterASignIn(t *testing.T) {
 		h.addToken(u)
 		b := h.browser()
 		b.signIn("ada", "correct horse", "code", tokenCodes[0], "remember", "on").expect("finished wiki as ada acr=mfa")
-		h.pass(13 * time.Hour) // the session is over
+		h.pass(13 * time.Hour) // the session has expired
 		b.begin(request.Request{}).answered(needed(u)).submit("choice", "continue").expect(onName)
 		b.submit("username", "ada").submit("password", "correct horse").lacks("finished")
 		if len(h.linked) > 0 {
@@ -236,8 +235,8 @@ func TestAnExternalAccountIsLinkedAfterASignIn(t *testing.T) {
 	})
 }
 
-// TestWhatMayLink: a link lasts, so that the end of a sign-in checks again what its steps
-// let happen alone.
+// The end of a sign-in checks again whether an account may be linked, because links are
+// permanent.
 func TestWhatMayLink(t *testing.T) {
 	t.Parallel()
 	pending := &broker.Pending{Identity: store.Identity{External: "partners", Subject: "subject"}}

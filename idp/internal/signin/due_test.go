@@ -14,7 +14,7 @@ import (
 
 var allFactors = []store.FactorKind{store.TOTP, store.HOTP, store.Passkey}
 
-// signIn goes from the first page to the page after the password.
+// signIn signs in up to the page after the password.
 func (b *browser) signIn(name, password string, pairs ...string) *browser {
 	b.t.Helper()
 	return b.begin(request.Request{}).submit("username", name).submit(append([]string{"password", password}, pairs...)...)
@@ -29,7 +29,7 @@ func (h *harness) changeUser(u *store.User, change func(*store.User)) {
 
 var seedShown = regexp.MustCompile(`<code class="secret">([^<]+)</code>`)
 
-// enrolToken sets a token by counter up that the page shows.
+// enrolToken enrols the counter-based token that the page shows.
 func (b *browser) enrolToken(t *testing.T) *browser {
 	t.Helper()
 	b.submit("kind", "hotp").expect("Set up a token with a button")
@@ -95,9 +95,8 @@ func TestAPasswordAloneEnrolsNoFactor(t *testing.T) {
 	})
 }
 
-// TestMailedCodesCannotBeGuessed: a new code forgets how often the one before it was
-// typed wrong, so the account counts. Whoever has the password alone may not go on
-// with new codes for ever.
+// A new code resets the number of wrong tries of the previous one. The account counts them
+// as well, so that someone who knows only the password cannot guess indefinitely.
 func TestMailedCodesCannotBeGuessed(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -115,8 +114,9 @@ func TestMailedCodesCannotBeGuessed(t *testing.T) {
 	b.submit("code", h.codes[u.ID]).expect("Your account needs a second factor")
 }
 
-// An application asks for two factors, and the user has one: that leads to another
-// one where the login authenticator lets users have it, else to a page that says so.
+// If an application requests two factors and the user has only one, the sign-in leads to
+// enrolment where the login authenticator allows it, and otherwise to a page that explains
+// the problem.
 func TestARequestForTwoFactorsLeadsToTheFirstOne(t *testing.T) {
 	t.Parallel()
 	wants := request.Request{ACRValues: []string{sso.ACRMFA}}
@@ -175,7 +175,7 @@ func TestAnOperatorsLinkLeadsToTheFirstFactor(t *testing.T) {
 		b := h.browser()
 		b.beginEnrolment(u.ID).submit("username", test.name).submit("password", "correct horse").expect(test.want)
 	}
-	h.policy.MFA = MFAOptional // it is what the link is for
+	h.policy.MFA = MFAOptional // the link also works where factors are optional
 	h.browser().beginEnrolment(u.ID).submit("username", "ada").submit("password", "correct horse").expect("Set up a token with a button")
 }
 
@@ -197,7 +197,7 @@ func TestANewPasswordIsDue(t *testing.T) {
 	b.submit("newpassword", "a new password", "repeat", "a new password").expect("finished wiki as ada")
 	h.browser().signIn("ada", "correct horse").expect("That did not work")
 	h.browser().signIn("ada", "a new password").expect("finished")
-	other.begin(request.Request{}).expect(onName) // its session has ended
+	other.begin(request.Request{}).expect(onName) // the session has ended
 
 	t.Run("an operator can ask for one", func(t *testing.T) {
 		h.changeUser(h.user("id-ada"), func(u *store.User) { u.Password.MustChange = true })
@@ -292,7 +292,7 @@ func TestATokenIsSynchronized(t *testing.T) {
 		h.browser().signIn("ada", "correct horse", "code", codeOf(t, base32, 40)+" "+codeOf(t, base32, 41)).expect("acr=mfa")
 	})
 	t.Run("or into two", func(t *testing.T) {
-		h.pass(shareLasts) // then the page knows of the first token
+		h.pass(shareLasts) // the cached shares of names with factors expire
 		b := h.browser()
 		b.begin(request.Request{}).submit("username", "ada").expect(onCode).expect("/resync")
 		b.get(b.path + "/resync").expect(onPassword).expect(`name="code2"`)
@@ -369,8 +369,8 @@ func TestWrongAttemptsLock(t *testing.T) {
 	}
 }
 
-// Guesses at one account that come at once are judged one after the other: no more
-// than the limit are.
+// Concurrent guesses for one account are judged one at a time, and no more than the limit
+// allows.
 func TestGuessesAtOnceAreCounted(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// Every form of every step is refused without the form token, with that of another
-// request, from another site, and in another browser. Nothing changes then.
+// All forms of all steps are refused without the form token, with the token of another
+// request, from another site, and in another browser. Refused forms change nothing.
 func TestNoFormIsTakenFromElsewhere(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -85,8 +85,7 @@ func TestAFormIsOfABoundedSize(t *testing.T) {
 	b.submit("username", strings.Repeat("a", maxName)).expect(onPassword)
 }
 
-// FuzzForm sends what strangers can to the forms of a sign-in whose password they do
-// not know.
+// FuzzForm sends arbitrary forms to a sign-in whose password the sender does not know.
 func FuzzForm(f *testing.F) {
 	f.Add("password", "ada", "password=wrong&code=755224&remember=on")
 	f.Add("password", "ada", "recovery=0000-0000-0000-0000&password=")
@@ -128,8 +127,8 @@ func FuzzForm(f *testing.F) {
 	})
 }
 
-// fuzzed returns a harness with a user who has a token, and one who must enrol. Their
-// password is none that is guessed.
+// fuzzed returns a harness with a user who has a token and one who must enrol. Their
+// passwords cannot be guessed.
 func fuzzed(t testing.TB) *harness {
 	h := newHarness(t)
 	h.addToken(h.addUser("ada", "a password that a fuzzer does not find"))

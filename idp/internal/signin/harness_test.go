@@ -32,8 +32,8 @@ import (
 
 const issuer = "https://login.example.com"
 
-// harness is a SignIn with a database, sessions, pages and factors, and with fake
-// accounts: the password of a user is the hash.
+// harness is a SignIn with a database, sessions, pages and factors. Its accounts are fake:
+// the hash of a password is the password.
 type harness struct {
 	*SignIn
 	t       testing.TB
@@ -47,10 +47,10 @@ type harness struct {
 	log     *strings.Builder
 	counted map[string]int
 	mails   []string
-	codes   map[string]string // mailed, by user
+	codes   map[string]string // mailed codes by user
 	slept   []time.Duration
 	linked  []string
-	left    []string // «partners ada@partners.example»
+	left    []string // for example "partners ada@partners.example"
 }
 
 func newHarness(t testing.TB) *harness {
@@ -154,7 +154,7 @@ func (h *harness) user(id string) (user *store.User) {
 	return user
 }
 
-// addToken adds a token whose next codes are returned by codeOf.
+// addToken adds a token. Its codes are tokenCodes.
 func (h *harness) addToken(u *store.User) {
 	h.t.Helper()
 	h.update(func(tx store.Tx) error {
@@ -163,10 +163,10 @@ func (h *harness) addToken(u *store.User) {
 	})
 }
 
-// tokenCodes are those of the seed in RFC 4226, appendix D.
+// tokenCodes are the codes of the seed in RFC 4226, appendix D.
 var tokenCodes = []string{"755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"}
 
-// Accounts.
+// Methods of Accounts.
 func (h *harness) Key(typed string) (string, error) {
 	if typed == "" || strings.Contains(typed, " ") {
 		return "", fmt.Errorf("not a name")
@@ -177,7 +177,7 @@ func (h *harness) Policy(*store.User) Policy { return h.policy }
 func (h *harness) MFAForAll() bool           { return h.share }
 func (h *harness) Remembers() bool           { return h.policy.Remember > 0 }
 
-// Passwords.
+// Methods of Passwords.
 func (h *harness) Verify(_ context.Context, _ Caller, user *store.User, password string) (bool, string, error) {
 	h.hashes.Add(1)
 	h.pass(72 * time.Millisecond)
@@ -200,7 +200,7 @@ func (h *harness) Set(ctx context.Context, _ Caller, userID, password string) ([
 
 func (h *harness) Rules(*store.User) []pages.Text { return nil }
 
-// Lockout: three attempts of a kind.
+// Methods of Lockout: three attempts of each kind.
 func (h *harness) Allows(tx store.Tx, a Attempt) (bool, error) {
 	if a.User == nil {
 		return true, nil
@@ -224,7 +224,7 @@ func (h *harness) Failed(tx store.Tx, a Attempt) (bool, error) {
 
 func (h *harness) Completed(tx store.Tx, a Attempt) error { return tx.DeleteCounters(a.User.ID + "/") }
 
-// Notices.
+// Methods of Notices.
 func (h *harness) mail(text string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -244,7 +244,6 @@ func (h *harness) FactorAdded(_ context.Context, u *store.User, f *store.Factor)
 	h.mail(string(f.Kind) + " " + u.ID)
 }
 
-// Externals.
 // externals are the external providers of a harness.
 type externals struct{ *harness }
 
@@ -264,7 +263,7 @@ func (h externals) Begin(w http.ResponseWriter, _ *http.Request, id string, q *r
 	w.WriteHeader(http.StatusSeeOther)
 }
 
-// Finisher: the answer of a request says all that a test wants to know.
+// Methods of Finisher. The response has what tests check.
 func (h *harness) Finish(w http.ResponseWriter, _ *http.Request, q *request.Request, session *store.Session, user *store.User) {
 	fmt.Fprintf(w, "finished %s as %s acr=%s amr=%s auth_time=%s", q.ClientID, user.Name, strings.TrimPrefix(session.ACR, "urn:oidc-idp:"), strings.Join(session.AMR, ","), session.AuthTime.UTC().Format("15:04:05"))
 }
@@ -355,7 +354,7 @@ func (b *browser) took(w *httptest.ResponseRecorder, path string) *browser {
 
 func (b *browser) get(path string) *browser { b.t.Helper(); return b.do(http.MethodGet, path, nil) }
 
-// begin begins a request, as an application would have it done.
+// begin begins a request, as an application does.
 func (b *browser) begin(q request.Request) *browser {
 	b.t.Helper()
 	q.Kind = "authorize"
@@ -418,7 +417,7 @@ func (b *browser) lacks(text string) *browser {
 	return b
 }
 
-// beginEnrolment begins a request as an operator's link does.
+// beginEnrolment begins a request, as an operator's link does.
 func (b *browser) beginEnrolment(userID string) *browser {
 	b.t.Helper()
 	w := httptest.NewRecorder()
@@ -426,7 +425,7 @@ func (b *browser) beginEnrolment(userID string) *browser {
 	return b.took(w, "/enrol")
 }
 
-// codeOf returns the code of a token, by the seed that a page shows.
+// codeOf returns a code for the seed on a page.
 func codeOf(t *testing.T, seed string, counter uint64) string {
 	t.Helper()
 	code, err := hotp.GenerateCode(strings.ReplaceAll(seed, " ", ""), counter)

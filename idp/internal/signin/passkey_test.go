@@ -30,7 +30,7 @@ func newPhone(t *testing.T, userID string) *phone {
 		t: t, page: virtualwebauthn.RelyingParty{ID: "login.example.com", Name: "Example", Origin: issuer},
 		auth: virtualwebauthn.NewAuthenticatorWithOptions(virtualwebauthn.AuthenticatorOptions{UserHandle: []byte(userID)}),
 	}
-	for { // virtualwebauthn leaves leading zeros of coordinates out
+	for { // virtualwebauthn omits leading zeros of coordinates
 		p.credential = virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
 		key, err := x509.ParsePKCS8PrivateKey(p.credential.Key.Data)
 		if err != nil {
@@ -57,7 +57,7 @@ func (b *browser) options() string {
 	return html.UnescapeString(options[1])
 }
 
-// register answers the page that makes a passkey.
+// register answers the page that registers a passkey.
 func (p *phone) register(b *browser) string {
 	p.t.Helper()
 	parsed, err := virtualwebauthn.ParseAttestationOptions(b.options())
@@ -78,7 +78,7 @@ func (p *phone) sign(b *browser) string {
 	return virtualwebauthn.CreateAssertionResponse(p.page, p.auth, p.credential, *parsed)
 }
 
-// addPhone adds a passkey of a user.
+// addPhone adds a passkey to a user.
 func (h *harness) addPhone(t *testing.T, u *store.User) *phone {
 	t.Helper()
 	p, c := newPhone(t, u.ID), factors.Ceremony{User: u}
@@ -170,8 +170,8 @@ func TestAPasskeyIsASecondFactor(t *testing.T) {
 	b.passkey(p.sign(b)).expect("finished wiki as ada acr=mfa amr=pwd,hwk,mfa")
 }
 
-// The page after a wrong password is the same as after a right one, also for names that
-// are unknown. It takes the passkey of its user, and nothing else.
+// The page after the password is the same for right and wrong passwords and for unknown
+// names. It accepts only a passkey of its user.
 func TestAPasskeyAsSecondFactorShowsNoPassword(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -179,7 +179,7 @@ func TestAPasskeyAsSecondFactorShowsNoPassword(t *testing.T) {
 	u := h.addUser("u-ada", "correct horse")
 	p := h.addPhone(t, u)
 	codes := h.recoveryCodes(u)
-	// Everyone has a passkey, so all unknown names are like that.
+	// All users have a passkey, so unknown names are treated as if they had one, too.
 	names := map[string]string{"right": "u-ada", "wrong": "u-ada", "unknown": "u-unknown", "locked": "u-locked"}
 	h.changeUser(h.addUser("u-locked", "correct horse"), func(u *store.User) { u.Locked = true })
 	h.addPhone(t, h.user("id-u-locked"))
@@ -245,10 +245,10 @@ func TestAPasskeyAsSecondFactorShowsNoPassword(t *testing.T) {
 
 var challenges = regexp.MustCompile(`challenge&#34;:&#34;[^&]*`)
 
-// blank leaves out of a page what differs each time.
+// blank removes the challenge, which differs on each page.
 func blank(page string) string { return challenges.ReplaceAllString(page, "") }
 
-// recoveryCodes gives a user recovery codes.
+// recoveryCodes creates recovery codes for a user.
 func (h *harness) recoveryCodes(u *store.User) (codes []string) {
 	h.t.Helper()
 	h.update(func(tx store.Tx) (err error) {

@@ -14,10 +14,10 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// varying is what differs between any two pages.
+// varying matches what differs between any two pages.
 var varying = regexp.MustCompile(`[A-Z2-7]{26}|name="csrf" value="[^"]*"|u-[a-z]+`)
 
-// seen is all that a browser sees of an answer.
+// seen returns everything that a browser sees of a response.
 func (b *browser) seen(name string) string {
 	var lines []string
 	for key, values := range b.header {
@@ -28,9 +28,8 @@ func (b *browser) seen(name string) string {
 	return varying.ReplaceAllString(strings.ReplaceAll(text, name, "NAME"), "…")
 }
 
-// Every name leads to the same pages: one that is unknown, those of users who are
-// locked, removed, external or in another way without a password, and a wrong
-// password of a known one.
+// All names lead to the same pages: unknown names, users who are locked, removed, external
+// or without a password for another reason, and a known name with a wrong password.
 func TestNoPageShowsWhetherANameExists(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -119,7 +118,7 @@ func TestTheCodeFieldShowsNothing(t *testing.T) {
 	}
 }
 
-// The page says that two codes synchronize a token, to all or to none.
+// The page says either for all names or for none that two codes synchronize a token.
 func TestThePasswordPageSaysHowTokensAreSynchronized(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -138,7 +137,7 @@ func TestThePasswordPageSaysHowTokensAreSynchronized(t *testing.T) {
 	}
 }
 
-// A name that is in a share is in each greater one.
+// A name that a share includes is also in every larger share.
 func TestASharesNamesGrowWithIt(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -187,8 +186,8 @@ func TestUntilSlot(t *testing.T) {
 	}
 }
 
-// A browser goes on from a page of its own to where its last form leads, since its
-// policy names no other site.
+// A page of ours leads the browser on after the last form, because the policy of the form
+// allows no other site.
 func TestABrowserLeavesByAPage(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

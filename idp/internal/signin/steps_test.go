@@ -23,7 +23,7 @@ func ada() *store.User {
 	return &store.User{ID: "ada", Kind: store.Person, Password: store.Password{Hash: "a hash"}}
 }
 
-// sessionOf is ada's, with proofs of a time before the request.
+// sessionOf returns a session of ada with proofs from before the request.
 func sessionOf(age time.Duration, kinds ...string) *store.Session {
 	s := &store.Session{UserID: "ada", Proven: make(map[string]time.Time)}
 	for _, kind := range kinds {
@@ -40,7 +40,7 @@ func now(kinds ...string) State {
 	return s
 }
 
-// later is now of a user who has put the enrolment off.
+// later is like now, for a user who has postponed the enrolment.
 func later(kinds ...string) State {
 	s := now(kinds...)
 	s.Enrol.Later = true
@@ -73,7 +73,7 @@ func TestNext(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		facts facts
-		want  string // the step; when refused, the code
+		want  string // the step or, if the request is refused, the code
 		acr   string
 	}{
 		{"a browser without a session is asked for the name", facts{}, "name", ""},

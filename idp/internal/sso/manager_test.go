@@ -21,7 +21,7 @@ import (
 
 const cookieName = "__Host-oidc_idp_session"
 
-// applications note what they hear.
+// applications record their notifications.
 type applications struct {
 	mu       sync.Mutex
 	notified []store.Delivery
@@ -36,7 +36,7 @@ func (a *applications) Notify(_ context.Context, deliveries []store.Delivery) {
 	a.notified = append(a.notified, deliveries...)
 }
 
-// heard returns who heard of which session, in order.
+// heard returns the client and the session of each notification, in sorted order.
 func (a *applications) heard() (all []string) {
 	for _, d := range a.notified {
 		all = append(all, d.ClientID+" "+d.SID)
@@ -87,7 +87,7 @@ func visit(secrets ...string) *http.Request {
 	return r
 }
 
-// start begins a session and returns it with the secret in the cookie.
+// start starts a session and returns it with the secret in the cookie.
 func (h *harness) start(user string, former ...string) (*store.Session, string) {
 	h.t.Helper()
 	w := httptest.NewRecorder()
@@ -102,7 +102,7 @@ func (h *harness) start(user string, former ...string) (*store.Session, string) 
 	return session, set[0].Value
 }
 
-// current returns the sid of a browser's session, "" if it has none.
+// current returns the sid of a browser's session, or "" if it has none.
 func (h *harness) current(secrets ...string) string {
 	h.t.Helper()
 	session, user, err := h.Current(visit(secrets...))
@@ -157,8 +157,8 @@ func TestCookiesOnLoopbackHaveNoPrefix(t *testing.T) {
 	}
 }
 
-// TestEachStepUpGivesANewSecret: a secret from before is worth nothing; the session
-// stays the same for applications.
+// A step-up replaces the secret in the cookie. For applications, the session stays the
+// same.
 func TestEachStepUpGivesANewSecret(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -182,7 +182,7 @@ func TestEachStepUpGivesANewSecret(t *testing.T) {
 	}
 }
 
-// TestAPlantedCookieIsNotTakenOver: whoever set it does not know the new secret.
+// A planted cookie is replaced by a new secret, which the attacker does not know.
 func TestAPlantedCookieIsNotTakenOver(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -218,7 +218,7 @@ func TestSessionsEndByTime(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
 		limits sso.Limits
-		ends   time.Duration // of the authentication; zero for none
+		ends   time.Duration // end of the authentication; zero if it has none
 		lives  time.Duration
 	}{
 		"by the lifetime":             {sso.Limits{Lifetime: 2 * time.Hour}, 0, 2 * time.Hour},
@@ -385,7 +385,7 @@ func TestEndOfEndsTheUsersOwn(t *testing.T) {
 	}
 }
 
-// TestOneOfManyEndsNotifies: twenty requests end a session at the same time.
+// If many requests end a session at once, applications are notified once.
 func TestOneOfManyEndsNotifies(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

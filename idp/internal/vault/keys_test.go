@@ -128,7 +128,7 @@ func TestARotationChangesWhatIsNewAndKeepsWhatIsOld(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustSeal(t, second, "row", "column", "value") // it knows the first key alone
+	mustSeal(t, second, "row", "column", "value") // has only the first key in its cache
 	c.add(time.Minute)
 
 	rotated, err := first.Rotate(t.Context())
@@ -260,7 +260,7 @@ func TestABackupOpensWhatWasSealed(t *testing.T) {
 	if err := fresh.Check(t.Context(), db); !errors.Is(err, ErrUnknownKey) {
 		t.Errorf("before: expected %v, seen %v", ErrUnknownKey, err)
 	}
-	for range 2 { // twice is as once
+	for range 2 { // a second import changes nothing
 		if err := fresh.Import(t.Context(), backup); err != nil {
 			t.Fatal(err)
 		}

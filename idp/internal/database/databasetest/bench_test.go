@@ -16,8 +16,7 @@ import (
 
 const accounts = 100_000
 
-// populate writes accounts, of which half have a second factor and a fifth a
-// session.
+// populate writes accounts. Half of them have a second factor, a fifth have a session.
 func populate(b *testing.B, db *database.DB) {
 	b.Helper()
 	for first := 0; first < accounts; first += 1000 {
@@ -67,7 +66,7 @@ func session(n int) store.Session {
 	}
 }
 
-// populated is a backup, so that it is made once for all benchmarks.
+// populated is a database file that all benchmarks share, because writing it takes long.
 var populated struct {
 	sync.Once
 	path string
@@ -108,8 +107,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// BenchmarkReads looks things up among 100,000 accounts, each in a transaction
-// of its own.
+// BenchmarkReads reads among 100,000 accounts, each time in its own transaction.
 func BenchmarkReads(b *testing.B) {
 	db := populatedFile(b, false)
 	for _, c := range []struct {
@@ -155,8 +153,7 @@ func BenchmarkReads(b *testing.B) {
 	}
 }
 
-// BenchmarkWrites changes something among 100,000 accounts, and waits for the
-// disk.
+// BenchmarkWrites writes among 100,000 accounts and waits for the disk.
 func BenchmarkWrites(b *testing.B) {
 	db := populatedFile(b, true)
 	for _, c := range []struct {
@@ -203,7 +200,7 @@ func BenchmarkBackup(b *testing.B) {
 	})
 }
 
-// BenchmarkNew makes an empty database, as most tests of other packages do.
+// BenchmarkNew creates an empty database, like most tests of other packages.
 func BenchmarkNew(b *testing.B) {
 	for b.Loop() {
 		if err := databasetest.New(b).Close(); err != nil {

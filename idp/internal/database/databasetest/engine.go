@@ -13,9 +13,9 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// RunEngine checks what a database does beyond the contract of package store:
-// opening, backups, and what happens when it does not answer. Empty returns the
-// options of a database that does not exist yet.
+// RunEngine checks what the contract of package store does not cover: opening, backups, and
+// databases that do not respond. empty returns the options of a database that does not
+// exist yet.
 func RunEngine(t *testing.T, empty func(testing.TB) database.Options) {
 	for name, test := range engineTests {
 		t.Run(name, func(t *testing.T) {
@@ -36,8 +36,8 @@ func open(t testing.TB, options database.Options) *database.DB {
 	return db
 }
 
-// Fill writes a row of each kind, with a value in every field, and rows about
-// several users.
+// Fill writes a row of each kind, and rows of several users. Every field has a value in at
+// least one row.
 func Fill(x store.Tx) error {
 	passkey := store.Factor{ID: "f2", UserID: "u2", Kind: store.Passkey, CredentialID: []byte{0, 255}, Secret: []byte("{}"), Confirmed: true}
 	return errors.Join(
@@ -61,26 +61,26 @@ func Fill(x store.Tx) error {
 //go:embed testdata/v1.backup.gz
 var version1 []byte
 
-// RestoreVersion1 restores a backup that version 1 made of what Fill writes.
+// RestoreVersion1 restores a backup that version 1 made of the rows of Fill.
 func RestoreVersion1(t testing.TB, db *database.DB) *database.DB {
 	t.Helper()
 	restore(t, db, version1, latest)
 	return db
 }
 
-// passing are the tables whose rows no backup has.
+// passing are the tables that backups omit.
 var passing = []string{
 	"sessions", "session_clients", "requests", "tickets", "grants", "retired_refresh_tokens", "tokens", "deliveries",
 }
 
-// contents returns the rows of each table, in one form for both engines.
+// contents returns the rows of each table, in the same form for both engines.
 func contents(t testing.TB, db *database.DB) map[string][]string {
 	t.Helper()
 	all := make(map[string][]string)
 	err := db.Rows(t.Context(), func(table string, columns []string, row []any) error {
 		var text bytes.Buffer
 		for i, v := range row {
-			if b, ok := v.(bool); ok { // of PostgreSQL
+			if b, ok := v.(bool); ok { // PostgreSQL only
 				v = map[bool]int64{false: 0, true: 1}[b]
 			}
 			fmt.Fprintf(&text, "%s=%#v ", columns[i], v)
@@ -94,7 +94,7 @@ func contents(t testing.TB, db *database.DB) map[string][]string {
 	return all
 }
 
-// lasting is contents without what ends by itself.
+// lasting returns the contents of the tables that backups include.
 func lasting(t testing.TB, db *database.DB) map[string][]string {
 	all := contents(t, db)
 	for _, table := range passing {
@@ -236,7 +236,7 @@ var engineTests = map[string]func(*testing.T, func(testing.TB) database.Options)
 		db := filled(t, empty(t))
 		saved := backup(t, db)
 		want := lasting(t, db)
-		delete(want, "recovery_codes") // they may have been used since
+		delete(want, "recovery_codes") // the codes may have been used since the backup
 		want["deliveries"] = contents(t, db)["deliveries"]
 		err := db.Update(t.Context(), func(x store.Tx) error {
 			return errors.Join(x.PutUser(&store.User{ID: "u3", Name: "late"}), x.PutUser(&store.User{ID: "u1", Name: "changed"}),
@@ -261,7 +261,7 @@ var engineTests = map[string]func(*testing.T, func(testing.TB) database.Options)
 	"a backup that is damaged changes nothing": func(t *testing.T, empty func(testing.TB) database.Options) {
 		db := filled(t, empty(t))
 		saved, before := backup(t, db), contents(t, db)
-		const header = 10 // of gzip, with a time that does not matter
+		const header = 10 // of gzip; its time does not matter
 		for n := header; n < len(saved); n += 1 + len(saved)/20 {
 			flipped := bytes.Clone(saved)
 			flipped[n] ^= 0x10

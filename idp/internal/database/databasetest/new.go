@@ -1,5 +1,5 @@
-// Package databasetest has what tests of other packages need of a database, and
-// the tests that every engine has to pass.
+// Package databasetest provides databases for the tests of other packages, and the tests
+// that every engine must pass.
 package databasetest
 
 import (
@@ -15,8 +15,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/database"
 )
 
-// Dump returns every cell of a database as text, bytes as they are. A test that
-// has put secrets into it looks for them there.
+// Dump returns every cell of a database as text. Tests search it for secrets.
 func Dump(t testing.TB, db *database.DB) string {
 	t.Helper()
 	var text strings.Builder
@@ -37,8 +36,8 @@ func Dump(t testing.TB, db *database.DB) string {
 	return text.String()
 }
 
-// empty returns the file of an empty database, which is made once, because the
-// migrations take longer than most tests.
+// empty returns the file of an empty database. It is created once, because the migrations
+// take longer than most tests.
 var empty = sync.OnceValues(func() ([]byte, error) {
 	folder, err := os.MkdirTemp("", "databasetest")
 	if err != nil {
@@ -64,7 +63,7 @@ func optionsOf(folder string) database.Options {
 	}
 }
 
-// New returns an empty SQLite database that ends with the test. It does not
+// New returns an empty SQLite database that is closed at the end of the test. It does not
 // wait for the disk.
 func New(t testing.TB) *database.DB {
 	t.Helper()

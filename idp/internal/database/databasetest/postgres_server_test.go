@@ -89,7 +89,8 @@ func TestPostgresTransactionThatBreaksIsUnavailable(t *testing.T) {
 	}
 }
 
-// A writer of another kind takes no lock; changes still do not get lost.
+// An update that conflicts with another client's write is run again, so that no change is
+// lost. Other clients take no lock.
 func TestPostgresChangesOfOthersAreSeen(t *testing.T) {
 	t.Parallel()
 	options := newPostgres(t)
@@ -129,7 +130,7 @@ func TestPostgresChangesOfOthersAreSeen(t *testing.T) {
 	}
 }
 
-// The first node stops in the middle of a transaction, as if its machine were gone.
+// The first node stops during a transaction, as if its machine had failed.
 func TestPostgresNodeThatHangsDoesNotStopOthersForLong(t *testing.T) {
 	t.Parallel()
 	options := newPostgres(t)

@@ -22,7 +22,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// server is the URL of a PostgreSQL database in which the tests make schemas.
+// server returns the URL of a PostgreSQL database in which the tests create schemas.
 func server(t testing.TB) string {
 	t.Helper()
 	server := os.Getenv("OIDC_IDP_POSTGRES")
@@ -34,7 +34,7 @@ func server(t testing.TB) string {
 
 var schemas atomic.Int64
 
-// newPostgres returns the options of a database that is empty: a schema.
+// newPostgres returns the options of an empty database, which is a new schema.
 func newPostgres(t testing.TB) database.Options {
 	t.Helper()
 	admin, err := sql.Open("pgx", server(t))

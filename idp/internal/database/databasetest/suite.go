@@ -11,8 +11,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// Run checks each sentence of the contract of package store. Open returns a
-// store that is empty.
+// Run checks each sentence of the contract of package store. open returns an empty store.
 func Run(t *testing.T, open func(testing.TB) store.Store) {
 	for _, topic := range []struct {
 		name  string
@@ -38,13 +37,12 @@ func Run(t *testing.T, open func(testing.TB) store.Store) {
 	}
 }
 
-// Start is a moment that the tests begin at.
+// Start is the time at which the tests begin.
 var Start = time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
 
 func after(d time.Duration) time.Time { return Start.Add(d) }
 
-// subject is a store under test. A method that is not expected to fail ends the
-// test if it does.
+// subject is a store under test. An unexpected error ends the test.
 type subject struct {
 	t     *testing.T
 	store store.Store
@@ -64,7 +62,7 @@ func (s *subject) view(f func(store.Tx) error) {
 	}
 }
 
-// fails makes a change that has to end with an error.
+// fails checks that a change fails with an error.
 func (s *subject) fails(want error, f func(store.Tx) error) {
 	s.t.Helper()
 	if err := s.store.Update(s.t.Context(), f); !errors.Is(err, want) {
@@ -72,7 +70,7 @@ func (s *subject) fails(want error, f func(store.Tx) error) {
 	}
 }
 
-// person makes persons without anything but a name.
+// person adds persons who have only a name.
 func (s *subject) person(ids ...string) {
 	s.t.Helper()
 	s.update(func(x store.Tx) error {
@@ -85,7 +83,7 @@ func (s *subject) person(ids ...string) {
 	})
 }
 
-// read returns what a method of a transaction returns.
+// read returns the result of a method that reads.
 func read[T any](s *subject, f func(store.Tx) (T, error)) (v T) {
 	s.t.Helper()
 	s.view(func(x store.Tx) (err error) {
@@ -95,7 +93,7 @@ func read[T any](s *subject, f func(store.Tx) (T, error)) (v T) {
 	return v
 }
 
-// taken returns what a method that changes something returns.
+// taken returns the result of a method that makes a change.
 func taken[T any](s *subject, f func(store.Tx) (T, error)) (v T) {
 	s.t.Helper()
 	s.update(func(x store.Tx) (err error) {
@@ -105,7 +103,7 @@ func taken[T any](s *subject, f func(store.Tx) (T, error)) (v T) {
 	return v
 }
 
-// missing expects that a row is not found.
+// missing checks that a row is not found.
 func missing[T any](s *subject, f func(store.Tx) (T, error)) {
 	s.t.Helper()
 	err := s.store.Update(s.t.Context(), func(x store.Tx) error {
@@ -124,8 +122,8 @@ func same(t testing.TB, what string, want, got any) {
 	}
 }
 
-// complete fails if a field of a row is zero, so that a field that is added
-// later is part of the tests.
+// complete fails if a field of a row is zero, so that tests cannot omit fields that are
+// added later.
 func complete(t testing.TB, row any, except ...string) {
 	t.Helper()
 	v := reflect.Indirect(reflect.ValueOf(row))
@@ -137,8 +135,8 @@ func complete(t testing.TB, row any, except ...string) {
 	}
 }
 
-// together calls f n times at once and returns how many calls succeeded. Others
-// have to fail with the error that is expected.
+// together makes n concurrent calls of f and returns how many succeeded. The others must
+// fail with the expected error.
 func together(ctx context.Context, t *testing.T, n int, expected error, f func(context.Context, int) error) (succeeded int) {
 	t.Helper()
 	results := make(chan error)

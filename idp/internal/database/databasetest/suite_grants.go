@@ -98,7 +98,8 @@ func fillGrants(s *subject) {
 	})
 }
 
-// revokedGrants returns the IDs of those that are revoked with their tokens.
+// revokedGrants returns the IDs of the revoked grants. Their tokens must be revoked as
+// well.
 func revokedGrants(s *subject) string {
 	revoked := []string{}
 	for _, id := range []string{"a", "b", "c", "d", "e"} {

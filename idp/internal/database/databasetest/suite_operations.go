@@ -124,7 +124,7 @@ func sweep(x store.Tx, before time.Time, limit int) error {
 	return err
 }
 
-// presence counts the rows that fill has made for an ID.
+// presence counts the rows of each kind that fill has made for an ID.
 func presence(s *subject, id string) (counts [9]int) {
 	hash := store.HashOf(id)
 	s.update(func(x store.Tx) error {

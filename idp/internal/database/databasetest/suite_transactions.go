@@ -90,7 +90,7 @@ var transactionTests = map[string]func(*testing.T, *subject){
 		same(t, "setting", "", read(s, func(x store.Tx) (string, error) { return x.Setting("a") }))
 	},
 	"a change that meets another one is made on what that one left": func(t *testing.T, s *subject) {
-		// Both read, then both write; one of them has to run again or to wait.
+		// Both read, then both write. One of them must wait or run again.
 		ready, calls := make(chan struct{}, 2), atomic.Int32{}
 		n := together(t.Context(), t, 2, nil, func(ctx context.Context, i int) error {
 			return s.store.Update(ctx, func(x store.Tx) error {
@@ -113,7 +113,7 @@ var transactionTests = map[string]func(*testing.T, *subject){
 		}
 	},
 	"a check of one row holds until another row is written": func(t *testing.T, s *subject) {
-		// Two transactions that read what the other one writes: write skew.
+		// Write skew: each of two transactions reads what the other one writes.
 		n := together(t.Context(), t, 2, errOwn, func(ctx context.Context, i int) error {
 			return s.store.Update(ctx, func(x store.Tx) error {
 				other, err := x.Setting(fmt.Sprint("on call ", 1-i))
@@ -219,7 +219,7 @@ var raceTests = map[string]func(*testing.T, *subject){
 	},
 }
 
-// once makes the same change 20 times at once, of which one must succeed.
+// once makes the same change 20 times concurrently. Exactly one must succeed.
 func (s *subject) once(t *testing.T, f func(store.Tx) error, others error) {
 	t.Helper()
 	n := together(t.Context(), t, 20, others, func(ctx context.Context, _ int) error { return s.store.Update(ctx, f) })

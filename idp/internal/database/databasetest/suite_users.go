@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/store"
 )
 
-// wholeUser has a value in every field.
+// wholeUser returns a user with a value in every field.
 func wholeUser() *store.User {
 	return &store.User{
 		ID: "u1", Kind: store.Person, Name: "Ada", Email: "ada@example.com", EmailVerified: true,
@@ -91,7 +91,7 @@ var nameTests = map[string]func(*testing.T, *subject){
 		if err == nil {
 			t.Error("expected an error, seen none")
 		}
-		s.person("u2") // the connection is fit for use again
+		s.person("u2") // the connection is usable again
 		missing(s, func(x store.Tx) (*store.User, error) { return x.UserByName("ada") })
 	},
 	"a name of another user is refused, one's own is not": func(t *testing.T, s *subject) {
@@ -127,7 +127,7 @@ var nameTests = map[string]func(*testing.T, *subject){
 	},
 }
 
-// listed makes five users to list.
+// listed adds five users for lists.
 func listed(s *subject) {
 	s.update(func(x store.Tx) error {
 		for _, u := range []store.User{

@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/idp/internal/database/databasetest"
 )
 
-// update writes testdata/v1.* again. It may be used until version 1 is released.
+// update rewrites testdata/v1.*, which is allowed only until version 1 is released.
 var update = flag.Bool("update", false, "write what version 1 leaves behind again")
 
 const (
@@ -78,7 +78,7 @@ func writeVersion1(t *testing.T) {
 	}
 }
 
-// statements returns the SQL that makes a file again.
+// statements returns the SQL that recreates a database file.
 func statements(t *testing.T, path string) string {
 	raw, err := sql.Open("sqlite", path)
 	if err != nil {
