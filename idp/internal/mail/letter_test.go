@@ -19,17 +19,17 @@ func TestALetter(t *testing.T) {
 	}
 	want := Message{To: "alice@example.net", Subject: "Ihr Passwort bei Example zurücksetzen", Body: `Guten Tag Alice Adams,
 
-Jemand, wahrscheinlich Sie selbst, möchte für Ihr Konto bei Example ein neues Passwort wählen.
+Jemand, wahrscheinlich Sie selbst, möchte das Passwort Ihres Kontos bei Example zurücksetzen.
 
 Öffnen Sie diesen Link. Er gilt bis 2026-05-04 12:00 UTC.
 
 https://login.example.com/reset#abc
 
-Wenn der Link Sie nicht weiterbringt, geben Sie auf seiner Seite diesen Code ein:
+Oder geben Sie diesen Code auf der Seite ein, die der Link öffnet:
 
 ABCD-EFGH
 
-Wenn Sie das nicht wollten, können Sie diese E-Mail ignorieren. Es ändert sich nichts.
+Wenn Sie das nicht angefordert haben, ignorieren Sie diese E-Mail. Es ändert sich dann nichts.
 
 Hilfe erhalten Sie hier: the service desk
 
