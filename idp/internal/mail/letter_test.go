@@ -29,7 +29,7 @@ Oder geben Sie diesen Code auf der Seite ein, die der Link öffnet:
 
 ABCD-EFGH
 
-Wenn Sie das nicht angefordert haben, ignorieren Sie diese E-Mail. Es ändert sich dann nichts.
+Wenn Sie diese E-Mail nicht erwartet haben, ignorieren Sie sie. Es ändert sich dann nichts.
 
 Hilfe erhalten Sie hier: the service desk
 
