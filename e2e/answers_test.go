@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// What holds for every answer of the site, whatever the journey. The browser
-// checks each one, so that the journeys need not.
+// These checks hold for every answer of the site. The browser runs them on each answer,
+// so that the journeys don't have to.
 
-// A place on the site as a Location may have it: nothing a browser reads as
-// another host.
+// ownPlace matches a Location on the site itself, without anything that a browser reads
+// as another host.
 var ownPlace = regexp.MustCompile(`^/($|[^/\\])[\x21-\x5b\x5d-\x7e]*$`)
 
 func (w *world) checkAnswer(p *page) {

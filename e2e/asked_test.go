@@ -23,9 +23,9 @@ import (
 	"testing"
 )
 
-// The providers that take minutes to build or packages of Debian's: they run
-// only where E2E_IDPS names them, as run-all does. What cannot be started then
-// is a failure. Keycloak runs more journeys then.
+// These providers take minutes to build or need Debian packages. They run only if
+// E2E_IDPS names them, as run-all does; a provider that then cannot start is a failure.
+// If Keycloak is named, it runs more journeys.
 const (
 	dex       = "dex"
 	hydra     = "hydra"
@@ -34,17 +34,17 @@ const (
 
 func alsoAsked() []string { return strings.Fields(os.Getenv("E2E_IDPS")) }
 
-// habits is what the journeys must know of a provider.
+// habits holds what the journeys need to know about each provider.
 var habits = map[string]struct {
-	path     string // of the issuer
-	field    string // of the login form, for the user's name
-	domain   string // what its users write after their names
-	password string // what follows the name in a password; oidc-provider takes any
-	forgets  bool   // no single sign-on: every login asks
-	oneLogin bool   // keeps only one login in flight of a browser
+	path     string // of the issuer URL
+	field    string // of the login form, for the username
+	domain   string // appended to its usernames
+	password string // appended to the username to make the password; oidc-provider accepts any
+	forgets  bool   // no single sign-on: every login asks for the password
+	oneLogin bool   // keeps only one pending login per browser
 	userinfo string // path below the issuer
-	options  string // what a site needs to call alice alice
-	leave    string // path below the issuer where a browser signs out of the provider alone
+	options  string // options a site needs so that alice's username is alice
+	leave    string // path below the issuer where a browser signs out of the provider only
 }{
 	oidcProvider: {field: "login", password: "-pw", userinfo: "/me"},
 	zitadel:      {field: "username", password: "-pw", userinfo: "/userinfo", forgets: true},
@@ -59,8 +59,8 @@ var (
 	hydraProgram = &program{name: hydra, dir: "idps/hydra", pkg: "github.com/ory/hydra/v2", tags: "sqlite,sqlite_omit_load_extension,json1"}
 )
 
-// startBehindWitness starts a provider that keeps no account of what it was
-// asked for and what it handed out: a witness in front of it does.
+// startBehindWitness starts a provider that does not record its requests and the tokens
+// it issues. A witness in front of it does.
 func (p *provider) startBehindWitness(t testing.TB) *process {
 	t.Helper()
 	inner := freePort(t)
@@ -82,7 +82,7 @@ func (p *provider) startBehindWitness(t testing.TB) *process {
 	return child
 }
 
-// uris are an endpoint's addresses of every relying party.
+// uris returns the URIs of an endpoint, one for each base URL of the relying party.
 func (p *provider) uris(endpoint string) (all []string) {
 	for _, base := range p.rpBases {
 		for _, id := range []string{"default", "op", "a", "b"} {
@@ -92,7 +92,7 @@ func (p *provider) uris(endpoint string) (all []string) {
 	return all
 }
 
-// writeJSON writes a configuration; JSON is YAML as well.
+// writeJSON writes a configuration file. JSON is also valid YAML.
 func writeJSON(t testing.TB, name string, value any) (file string) {
 	t.Helper()
 	text, err := json.MarshalIndent(value, "", "  ")
@@ -108,8 +108,8 @@ func writeJSON(t testing.TB, name string, value any) (file string) {
 
 type object = map[string]any
 
-// startDex: its issuer has a path, it has no endpoint to end a session, and
-// with keyTTL it changes its keys while it runs.
+// startDex starts Dex. Its issuer has a path, it has no end_session_endpoint, and if
+// keyTTL is set, it rotates its keys while it runs.
 func (p *provider) startDex(t testing.TB, port int) *process {
 	t.Helper()
 	client := func(id string, over object) object {
@@ -140,8 +140,9 @@ func (p *provider) startDex(t testing.TB, port int) *process {
 	return spawn(t, p.kind, nil, dexProgram.path(t), "serve", file)
 }
 
-// startLemonLDAP needs what run-all installs of Debian: liblemonldap-ng-portal-perl,
-// libio-string-perl, libstring-random-perl, and for SAML liblasso-perl and libxml-simple-perl.
+// startLemonLDAP needs Debian packages that run-all installs:
+// liblemonldap-ng-portal-perl, libio-string-perl, libstring-random-perl, and for SAML
+// liblasso-perl and libxml-simple-perl.
 func (p *provider) startLemonLDAP(t testing.TB, port int, pages *http.ServeMux) *process {
 	t.Helper()
 	plackup, err := exec.LookPath("plackup")
@@ -175,8 +176,8 @@ func (p *provider) startLemonLDAP(t testing.TB, port int, pages *http.ServeMux) 
 	return spawn(t, p.kind, append(env, p.env...), plackup, "-s", "HTTP::Server::PSGI", "--host", "127.0.0.1", "--port", fmt.Sprint(port), "-E", "deployment", "idps/lemonldap/app.psgi")
 }
 
-// A witness stands before a provider, counts what is asked for, and keeps the
-// tokens that are handed out. It is where the issuer's address leads.
+// A witness is a reverse proxy in front of a provider, at the issuer's address. It counts
+// the requests and keeps the tokens in the responses.
 type witness struct {
 	server *http.Server
 	mu     sync.Mutex
@@ -192,11 +193,11 @@ func newWitness(t testing.TB, p *provider, inner int, pages *http.ServeMux) *wit
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(behind)
 			r.Out.Host = r.In.Host
-			r.Out.Header.Del("Accept-Encoding") // so that the tokens can be read
+			r.Out.Header.Del("Accept-Encoding") // so that the witness can read the tokens
 		},
 		ModifyResponse: w.read,
 		ErrorHandler:   func(rw http.ResponseWriter, _ *http.Request, _ error) { rw.WriteHeader(http.StatusBadGateway) },
-		Transport:      &http.Transport{DisableKeepAlives: true}, // LemonLDAP's server takes one connection at a time
+		Transport:      &http.Transport{DisableKeepAlives: true}, // LemonLDAP::NG accepts one at a time
 	})
 	w.server = &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		path := strings.TrimPrefix(r.URL.Path, mustParse(p.issuer).Path)
@@ -220,7 +221,7 @@ func newWitness(t testing.TB, p *provider, inner int, pages *http.ServeMux) *wit
 	return w
 }
 
-// close ends it; without one there is nothing to do.
+// close stops the witness. A nil witness is fine.
 func (w *witness) close() {
 	if w != nil {
 		_ = w.server.Close()

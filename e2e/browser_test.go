@@ -15,15 +15,15 @@ import (
 	"time"
 )
 
-// A browser is a client with a cookie jar that follows redirects one by one
-// and writes each down. It sends the headers of a page load.
+// A browser is a client with a cookie jar. It follows redirects one at a time, records
+// each one, and sends the headers of a navigation.
 type browser struct {
 	t       testing.TB
 	w       *world
 	jar     *cookiejar.Jar
 	http    *http.Client
-	cookies map[string]*http.Cookie // as the relying party set them last, with attributes
-	holdAt  func(*url.URL) bool     // stop before this request, as a slow user does
+	cookies map[string]*http.Cookie // as the relying party last set them, with attributes
+	holdAt  func(*url.URL) bool     // stop before this request, like a slow user
 }
 
 // A hop is one request of a page load.
@@ -36,7 +36,7 @@ type hop struct {
 func (w *world) newBrowser() *browser {
 	jar, _ := cookiejar.New(nil)
 	transport := &http.Transport{
-		// Every name of the tests is this machine, and nothing else is asked.
+		// Every host name in the tests is this machine; connect nowhere else.
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			host, port, err := net.SplitHostPort(addr)
 			if err != nil {
@@ -56,7 +56,7 @@ func (w *world) newBrowser() *browser {
 	}}
 }
 
-// open types an address into the address bar. A path is one of the site's.
+// open enters an address in the address bar. A path is relative to the site.
 func (b *browser) open(target string) *page {
 	b.t.Helper()
 	if strings.HasPrefix(target, "/") {
@@ -65,7 +65,7 @@ func (b *browser) open(target string) *page {
 	return b.load("GET", target, nil, nil)
 }
 
-// follow clicks the link that leads there.
+// follow clicks the link with this href.
 func (p *page) follow(href string) *page {
 	p.b.t.Helper()
 	return p.b.load("GET", href, nil, p)
@@ -80,11 +80,11 @@ func (p *page) send(f form, fields ...string) *page {
 	return p.b.load(f.method, f.action.String(), f.fields, p)
 }
 
-// load is a page load: from is the page that asked for it, nil the user alone.
+// load navigates. from is the page that started the navigation, nil if the user did.
 func (b *browser) load(method, target string, fields url.Values, from *page) *page {
 	b.t.Helper()
 	p := &page{b: b}
-	relation := "same-origin" // of the whole chain of redirects to the page that began it
+	relation := "same-origin" // Sec-Fetch-Site, for the whole chain of redirects
 	if from != nil {
 		p.url = from.url
 	}
@@ -123,7 +123,7 @@ func (b *browser) load(method, target string, fields url.Values, from *page) *pa
 			if answer.StatusCode == 303 || method == "POST" && answer.StatusCode < 307 {
 				method, fields = "GET", nil
 			}
-		case strings.Contains(p.body, "document.forms[0].submit()"): // the provider's script for a form without questions
+		case strings.Contains(p.body, "document.forms[0].submit()"): // the page submits its form
 			f := p.form()
 			return b.load(f.method, f.action.String(), f.fields, p)
 		default:
@@ -132,7 +132,7 @@ func (b *browser) load(method, target string, fields url.Values, from *page) *pa
 	}
 }
 
-// worse is how far a page load has got from the page that began it.
+// worse returns the Sec-Fetch-Site value of a navigation after one more step.
 func worse(so string, from *page, to *url.URL) string {
 	switch {
 	case from == nil:
@@ -140,7 +140,7 @@ func worse(so string, from *page, to *url.URL) string {
 	case so == "cross-site" || from.url.Scheme != to.Scheme || from.url.Hostname() != to.Hostname():
 		return "cross-site"
 	case so == "same-site" || from.url.Host != to.Host:
-		return "same-site" // another port
+		return "same-site" // different port
 	}
 	return so
 }
@@ -161,15 +161,14 @@ func pageLoad(r *http.Request, relation string, from *page) {
 	}
 	if r.Method == "POST" {
 		h.Set("Content-Type", "application/x-www-form-urlencoded")
-		h.Set("Origin", "null") // what a page without referrer sends, even to its own site
+		h.Set("Origin", "null") // what a page with the policy no-referrer sends, even to its own site
 		if !silent {
 			h.Set("Origin", from.url.Scheme+"://"+from.url.Host)
 		}
 	}
 }
 
-// do sends one request with the cookies that belong to it and writes down the
-// answer.
+// do sends one request with the matching cookies and records the response.
 func (b *browser) do(p *page, r *http.Request) *http.Response {
 	b.t.Helper()
 	lax := r.Method == "GET" || r.Header.Get("Sec-Fetch-Site") != "cross-site"
@@ -181,8 +180,8 @@ func (b *browser) do(p *page, r *http.Request) *http.Response {
 	}
 	answer, err := b.http.Do(r)
 	if r.Method == "GET" && isCut(err) {
-		// While it reloads, Caddy may close a connection that it has just
-		// accepted; browsers then ask again. A panic would be in the log.
+		// While it reloads, Caddy may close a connection that it has just accepted;
+		// browsers then retry. A panic would show in the log.
 		answer, err = b.http.Do(r)
 	}
 	if err != nil {
@@ -206,7 +205,7 @@ func (b *browser) do(p *page, r *http.Request) *http.Response {
 	return answer
 }
 
-// cookie is the value the browser would send to the site's root, "" for none.
+// cookie returns the value that the browser would send to the site's root, or "".
 func (b *browser) cookie(name string) string {
 	site, _ := url.Parse(b.w.base + "/")
 	for _, c := range b.jar.Cookies(site) {
@@ -217,15 +216,14 @@ func (b *browser) cookie(name string) string {
 	return ""
 }
 
-// copyCookies takes over what another browser has for the site's root, as a
-// thief of its cookies would.
+// copyCookies copies another browser's cookies for the site's root, as a thief would.
 func (b *browser) copyCookies(other *browser) {
 	site, _ := url.Parse(b.w.base + "/")
 	b.jar.SetCookies(site, other.jar.Cookies(site))
 }
 
-// fetch is one request that is not a page load: with these headers (name,
-// value, …) and the browser's cookies, redirects not followed.
+// fetch sends a request that is not a navigation, with these headers (name, value, …) and
+// the browser's cookies. It does not follow redirects.
 func (b *browser) fetch(method, path string, headers ...string) *page {
 	b.t.Helper()
 	r, err := http.NewRequest(method, b.w.base+path, nil)
@@ -240,20 +238,20 @@ func (b *browser) fetch(method, path string, headers ...string) *page {
 	return p
 }
 
-// script is what a page's own script asks for.
+// script sends the request of a script in a page.
 func (b *browser) script(path string) *page {
 	b.t.Helper()
 	return b.fetch("GET", path, "Accept", "application/json", "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "same-origin")
 }
 
-// forget removes a cookie, as a browser does in time.
+// forget removes a cookie, as if it had expired.
 func (b *browser) forget(name string) {
 	site, _ := url.Parse(b.w.base + "/")
 	b.jar.SetCookies(site, []*http.Cookie{{Name: name, Path: "/", MaxAge: -1}})
 }
 
-// rawFetch is a program's request whose path goes out byte for byte, which no
-// client library would do. It gives the status.
+// rawFetch sends a request with the path byte for byte, which client libraries don't
+// allow. It returns the status.
 func (b *browser) rawFetch(path string) int {
 	b.t.Helper()
 	conn, err := net.Dial("tcp", mustParse(b.w.base).Host)

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// A node is one Caddy: a process, or several one after the other with the same
-// admin endpoint. Nodes may share a storage.
+// A node is one Caddy: one process, or several in succession with the same admin
+// endpoint. Nodes may share a storage.
 type node struct {
 	t        testing.TB
 	program  *program
@@ -23,25 +23,26 @@ type node struct {
 	storage  string
 	env      []string
 	file     string // the Caddyfile it runs with
-	level    string // of its log; default DEBUG
-	shell    string // a line of sh that ends in exec "$0" "$@", to start it by
+	level    string // log level; default DEBUG
+	shell    string // a line of sh that starts Caddy and ends in exec "$0" "$@"
 	process  *process
-	logs     []*logBuffer // of every process this node has been
-	balances bool         // it is no site: Caddy's logs of what it passes on show that
+	logs     []*logBuffer // of every process of this node
+	balances bool         // it is a load balancer: Caddy's logs of the requests it proxies contain secrets
 }
 
 func newNode(t testing.TB, storage string, env ...string) *node {
 	t.Helper()
 	dir := t.TempDir()
-	// Caddy's own folders go into the test's, whatever the user's home has.
+	// Caddy's own folders are in the test's folder, whatever the user's home directory
+	// contains.
 	env = append(env, "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
 	markStorageClean(t, storage)
 	return &node{t: t, program: caddyProgram, admin: freePort(t), storage: storage, env: env, file: filepath.Join(dir, "Caddyfile")}
 }
 
-// markStorageClean makes Caddy skip the storage cleaning at its start. Cleaning
-// deletes empty site folders, also one that was just created for the certificate
-// being obtained, which Caddy then retries after a minute.
+// markStorageClean makes Caddy skip the storage cleaning when it starts. The cleaning
+// deletes empty site folders, including one that was just created for the certificate
+// being obtained; Caddy then retries that certificate only after a minute.
 func markStorageClean(t testing.TB, storage string) {
 	t.Helper()
 	text := fmt.Sprintf(`{"tls":{"timestamp":%q}}`, time.Now().Format(time.RFC3339))
@@ -53,8 +54,8 @@ func markStorageClean(t testing.TB, storage string) {
 	}
 }
 
-// caddyfile puts the global options that every test needs before the sites.
-// Everything is logged, so that the canaries have something to be found in.
+// caddyfile puts the global options that every test needs before the sites. It logs
+// everything, so that the canaries would be found.
 func (n *node) caddyfile(global, sites string) string {
 	return fmt.Sprintf(`{
 	admin 127.0.0.1:%d
@@ -73,8 +74,8 @@ func (n *node) caddyfile(global, sites string) string {
 %s`, n.admin, n.storage, cmp.Or(n.level, "DEBUG"), global, sites)
 }
 
-// start runs Caddy until stop or the end of the test, and waits until it
-// serves.
+// start runs Caddy until stop or the end of the test. It returns once Caddy serves
+// requests.
 func (n *node) start(caddyfile string) {
 	n.t.Helper()
 	n.write(caddyfile)
@@ -93,7 +94,7 @@ func (n *node) start(caddyfile string) {
 	})
 }
 
-// running is the Caddyfile that Caddy was given last.
+// running returns the Caddyfile that Caddy was last given.
 func (n *node) running() string {
 	n.t.Helper()
 	caddyfile, err := os.ReadFile(n.file)
@@ -103,15 +104,15 @@ func (n *node) running() string {
 	return string(caddyfile)
 }
 
-// restart ends Caddy with the signal and starts it again as it was.
+// restart stops Caddy with the signal and starts it again with the same Caddyfile.
 func (n *node) restart(signal syscall.Signal) {
 	n.t.Helper()
 	n.process.stop(n.t, signal)
 	n.start(n.running())
 }
 
-// reload gives the running Caddy another configuration and reports whether it
-// took it.
+// reload gives the running Caddy another configuration. It returns an error if Caddy
+// refuses it.
 func (n *node) reload(caddyfile string) error {
 	n.t.Helper()
 	n.write(caddyfile)
@@ -145,7 +146,7 @@ func (n *node) write(caddyfile string) {
 	}
 }
 
-// config is what the admin endpoint shows of the running configuration.
+// config returns the running configuration as the admin endpoint shows it.
 func (n *node) config() (status int, body string) {
 	return n.get("/config/")
 }

@@ -9,15 +9,15 @@ import (
 	"testing"
 )
 
-// canaries are the secrets of one journey. None of them may ever be in a log
-// line, whatever the level, nor in what the admin endpoint shows.
+// canaries are the secrets of one journey. None of them may appear in a log line, at any
+// level, or in what the admin endpoint shows.
 type canaries struct {
 	mu    sync.Mutex
-	value map[string]string // the secret → what it is
+	value map[string]string // from the secret to its kind
 }
 
 func (c *canaries) add(what, value string) {
-	if len(value) < 8 { // too short to differ from ordinary text
+	if len(value) < 8 { // too short to tell from ordinary text
 		return
 	}
 	c.mu.Lock()
@@ -31,7 +31,7 @@ func (c *canaries) add(what, value string) {
 	}
 }
 
-// watch takes the secrets out of one answer of the relying party.
+// watch collects the secrets in one answer of the relying party.
 func (c *canaries) watch(asked *url.URL, answer *http.Response) {
 	for _, cookie := range answer.Cookies() {
 		c.add("cookie "+cookie.Name, cookie.Value)
@@ -47,7 +47,7 @@ func (c *canaries) watch(asked *url.URL, answer *http.Response) {
 	}
 }
 
-// found says which secret a text holds, if any.
+// found returns the kind of secret that the text contains, or "".
 func (c *canaries) found(text string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -59,10 +59,10 @@ func (c *canaries) found(text string) string {
 	return ""
 }
 
-// checkLogs looks for the canaries, and for signs of a crash. Caddy's own logs
-// of requests (access, and errors with error_pages caddy) write them down as
-// they are, so they alone are excepted: they show the query of the code
-// endpoint, for which docs/recipes/access-logs.md has a filter.
+// checkLogs looks for canaries and for signs of a crash. It skips Caddy's own request
+// logs (access, and errors with error_pages caddy), because they log requests as they
+// are: they show the query of the callback, for which docs/recipes/access-logs.md has a
+// filter.
 func (c *canaries) checkLogs(t testing.TB, n *node) {
 	t.Helper()
 	for _, line := range n.lines() {

@@ -12,35 +12,35 @@ import (
 	"time"
 )
 
-// A cluster is three Caddys behind a fourth one that gives each request to the
-// next of them, whoever it is from. The world's site is the fourth's.
+// A cluster is three Caddys behind a fourth one that balances requests round-robin,
+// whoever the client is. The world's site is the fourth Caddy's.
 type cluster struct {
 	*world
 	kind  clusterKind
 	nodes []*clusterNode
 	redis *redisServer
-	pairs map[string]int // of nodes: where logins began, and where they ended
+	pairs map[string]int // of nodes: where logins began and where they ended
 }
 
-// A clusterNode is one of the three.
+// A clusterNode is one of the three Caddys.
 type clusterNode struct {
 	*node
-	name string // as the answers that went through it say
+	name string // in the header X-Node of its answers
 	port int
 	site site
 }
 
-// A clusterKind is what the nodes have in common.
+// A clusterKind is the configuration that the nodes have in common.
 type clusterKind struct {
 	name   string
-	tls    bool // the balancer serves HTTPS, and the nodes trust what it says
-	apart  bool // each node has a storage of its own
+	tls    bool // the balancer serves HTTPS, and the nodes trust its forwarded headers
+	apart  bool // each node has its own storage
 	redis  bool
-	within time.Duration // for a logout to reach all nodes
-	store  string        // lines of the option session
+	within time.Duration // how long a logout may take to reach all nodes
+	store  string        // lines of the session option
 }
 
-// Secrets that nodes share when no storage is.
+// Secrets that nodes share if they don't share a storage.
 const (
 	firstSecret  = "first-secret-0123456789abcdef0123456789abcdef"
 	secondSecret = "second-secret-0123456789abcdef0123456789abcdef"
@@ -58,7 +58,7 @@ func eachKind(t *testing.T, journey func(t *testing.T, kind clusterKind)) {
 	eachKindOf(t, clusterKinds, journey)
 }
 
-// withStorage are the kinds whose nodes share a storage, and so its keys.
+// withStorage returns the kinds whose nodes share a storage and therefore the keys in it.
 func withStorage() []clusterKind {
 	return slices.DeleteFunc(slices.Clone(clusterKinds), func(k clusterKind) bool { return k.apart })
 }
@@ -73,8 +73,8 @@ func eachKindOf(t *testing.T, kinds []clusterKind, journey func(t *testing.T, ki
 	}
 }
 
-// newCluster reserves the ports; start starts everything. The provider's
-// environment may be added to in between.
+// newCluster reserves the ports; start starts everything. In between, a test may add to
+// the provider's environment.
 func newCluster(t testing.TB, kind clusterKind, s site) *cluster {
 	t.Helper()
 	c := &cluster{world: newWorld(t, oidcProvider, site{tls: kind.tls}), kind: kind}
@@ -101,7 +101,8 @@ func newCluster(t testing.TB, kind clusterKind, s site) *cluster {
 		}
 		c.nodes = append(c.nodes, n)
 	}
-	// The provider notifies one of them of logouts, past the balancer.
+	// The provider sends its logout notifications to one of the nodes, bypassing the
+	// balancer.
 	c.op.rpBases = []string{fmt.Sprintf("http://127.0.0.1:%d", c.nodes[0].port), c.base}
 	return c
 }
@@ -125,7 +126,7 @@ func (c *cluster) start() {
 	c.startBalancer()
 }
 
-// configOf is a node's Caddyfile, with these lines of the option session.
+// configOf returns a node's Caddyfile, with these lines of the session option.
 func (c *cluster) configOf(n *clusterNode, store string) string {
 	s := n.site
 	s.before = fmt.Sprintf(s.before, n.name)
@@ -144,8 +145,8 @@ func (c *cluster) configOf(n *clusterNode, store string) string {
 	return n.caddyfile(s.global, c.site(address, s))
 }
 
-// startBalancer: no cookie and no address of a client decides where a request
-// goes, and one that met a node which has gone is given to another.
+// startBalancer starts the fourth Caddy. No cookie or client address decides where a
+// request goes. A request that meets a stopped node is retried at another.
 func (c *cluster) startBalancer() {
 	var addresses []string
 	for _, n := range c.nodes {
@@ -169,8 +170,7 @@ func (c *cluster) startBalancer() {
 `, c.base, certificate, strings.Join(addresses, " ")))
 }
 
-// ask makes a program's request of one node directly, with a copy of a
-// browser's cookies.
+// ask sends a program's request to one node directly, with a copy of a browser's cookies.
 func (c *cluster) ask(n *clusterNode, cookies string) (status int, user string) {
 	c.t.Helper()
 	return c.askFor(n, "/asked", cookies)
@@ -187,7 +187,7 @@ func (c *cluster) askFor(n *clusterNode, path, cookies string) (status int, user
 	r.Header.Set("X-Forwarded-Proto", site.Scheme)
 	r.Header.Set("X-Forwarded-Host", site.Host)
 	r.Header.Set("Cookie", cookies)
-	answer, err := http.DefaultTransport.RoundTrip(r) // which follows no redirect
+	answer, err := http.DefaultTransport.RoundTrip(r) // follows no redirects
 	if err != nil {
 		c.t.Fatalf("%s does not answer: %v", n.name, err)
 	}
@@ -200,7 +200,7 @@ func (c *cluster) askFor(n *clusterNode, path, cookies string) (status int, user
 	return answer.StatusCode, s.Headers.Get("X-User")
 }
 
-// cookieHeader is what the browser would send to the site's root.
+// cookieHeader returns the Cookie header that the browser would send to the site's root.
 func (b *browser) cookieHeader() string {
 	var pairs []string
 	for _, c := range b.jar.Cookies(mustParse(b.w.base + "/")) {
@@ -209,7 +209,7 @@ func (b *browser) cookieHeader() string {
 	return strings.Join(pairs, "; ")
 }
 
-// liveEverywhere fails unless a session opens on each node.
+// liveEverywhere fails unless each node accepts the session.
 func (c *cluster) liveEverywhere(user, cookies string) {
 	c.t.Helper()
 	for _, n := range c.nodes {
@@ -223,7 +223,7 @@ func (c *cluster) liveEverywhere(user, cookies string) {
 	}
 }
 
-// deadEverywhere fails unless a session is soon nothing on each node.
+// deadEverywhere fails unless each node soon refuses the session.
 func (c *cluster) deadEverywhere(cookies string, ended time.Time) {
 	c.t.Helper()
 	for _, n := range c.nodes {
@@ -246,10 +246,10 @@ func (c *cluster) deadEverywhere(cookies string, ended time.Time) {
 	c.t.Logf("known on all nodes %v after the logout", time.Since(ended).Round(time.Millisecond))
 }
 
-// kill ends a node's process at once, and start brings it back.
+// kill stops a node's process with SIGKILL; start brings it back.
 func (n *clusterNode) kill() { n.process.stop(n.t, syscall.SIGKILL) }
 
-// post posts to the node's admin endpoint, and reads the answer.
+// post sends a POST request to the node's admin endpoint and decodes the response.
 func (n *clusterNode) post(path, body string, answer any) {
 	n.t.Helper()
 	r, err := http.Post(fmt.Sprintf("http://127.0.0.1:%d%s", n.admin, path), "application/json", strings.NewReader(body))

@@ -18,9 +18,9 @@ import (
 	"github.com/elimity-com/scim/schema"
 )
 
-// A staff is a directory of users behind a SCIM server that this project did not
-// write: elimity-com/scim, which reads filters as RFC 7644 says. Its userName has
-// no case, as in the core schema.
+// A staff is a directory of users behind a SCIM server from outside this project:
+// elimity-com/scim, which reads filters as RFC 7644 says. Its userName is
+// case-insensitive, as in the core schema.
 type staff struct {
 	t     testing.TB
 	http  *httptest.Server
@@ -60,7 +60,7 @@ func newStaff(t testing.TB) *staff {
 
 func (s *staff) url() string { return s.http.URL + "/scim/v2" }
 
-// stop has the server answer 503 from now on, or no longer.
+// stop makes the server answer 503 (true) or normally again (false).
 func (s *staff) stop(down bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,7 +73,7 @@ func (s *staff) isDown() bool {
 	return s.down
 }
 
-// call changes users as an operator's system does, by SCIM.
+// call changes users through SCIM, as an operator's system does.
 func (s *staff) call(method, path, body string) (id string) {
 	s.t.Helper()
 	r, err := http.NewRequest(method, s.url()+path, strings.NewReader(body))
@@ -91,7 +91,7 @@ func (s *staff) call(method, path, body string) (id string) {
 		s.t.Fatalf("%s %s: expected success, seen %d", method, path, answer.StatusCode)
 	}
 	var resource struct{ ID string }
-	_ = json.NewDecoder(answer.Body).Decode(&resource) // there is none after DELETE
+	_ = json.NewDecoder(answer.Body).Decode(&resource) // DELETE has no response body
 	return resource.ID
 }
 

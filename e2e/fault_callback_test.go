@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// Where a login can be when something happens to Caddy: the call of the
-// provider that is under way, with its answer or before it was heard. After
-// the token endpoint was asked, the code is spent.
+// callbackSteps are the points of a login at which something happens to Caddy: a request
+// to the provider is pending, either before the provider received it or with its
+// response. After the token request, the code is spent.
 var callbackSteps = []struct {
 	name     string
 	endpoint string
@@ -25,13 +25,13 @@ var callbackSteps = []struct {
 	{"while userinfo answers", "userinfo_endpoint", true, true},
 }
 
-// locks are what is locked in the storage by this plugin.
+// locks returns the locks of this plugin in the storage.
 func (w *world) locks() []string {
 	all, _ := filepath.Glob(filepath.Join(w.storage, "locks", "*oidc_rp*"))
 	return all
 }
 
-// keyFile is the keys as they are stored.
+// keyFile returns the keys as stored.
 func (w *world) keyFile() []byte {
 	w.t.Helper()
 	text, err := os.ReadFile(filepath.Join(w.storage, "oidc_rp", "keys.json"))
@@ -41,9 +41,9 @@ func (w *world) keyFile() []byte {
 	return text
 }
 
-// endsSignedIn is what a user does after a failure: to load the address again
-// that failed, and then to open the page again. At most one page of ours says
-// that the login failed, and one fresh start works.
+// endsSignedIn does what a user does after a failure: reload the callback that failed,
+// then open the page again. At most one page of the plugin's says that the login failed,
+// and one new login works.
 func (b *browser) endsSignedIn(callback, path string, spent bool) {
 	b.t.Helper()
 	p := b.open(callback)
@@ -63,8 +63,7 @@ func (b *browser) endsSignedIn(callback, path string, spent bool) {
 	b.open(path).isFor("alice", path)
 }
 
-// Caddy is killed in the middle of a login, and started again.
-// Fault X41.
+// Caddy is killed in the middle of a login and started again.
 func TestACallbackSurvivesAKill(t *testing.T) {
 	eachProvider(t, func(t *testing.T, kind string) {
 		w, g, s := gated(t, kind, site{options: "userinfo always"})
@@ -87,7 +86,7 @@ func TestACallbackSurvivesAKill(t *testing.T) {
 		for i, step := range callbackSteps {
 			b, path := w.newBrowser(), "/killed?at="+string(rune('a'+i))
 			callback := w.hold(b, func() *page { return b.open(path).asks(w).signIn("alice") })
-			if step.endpoint == "jwks_uri" { // they are known since the first login
+			if step.endpoint == "jwks_uri" { // the keys are cached since the first login
 				w.caddy.restart(syscall.SIGTERM)
 			}
 			held := g.hold(step.endpoint, step.answered)
@@ -112,13 +111,12 @@ func TestACallbackSurvivesAKill(t *testing.T) {
 	})
 }
 
-// graceOver is in Caddy's log when it no longer waits for requests that began
-// before a reload.
+// graceOver is in Caddy's log when it stops waiting for requests that began before a
+// reload.
 const graceOver = "server graceful shutdown"
 
-// Caddy is reloaded in the middle of a login, which goes on under the
-// configuration that has ended: also when that takes longer than the grace
-// period which Caddy gives it.
+// Caddy is reloaded in the middle of a login. The login continues with the old
+// configuration, even if it takes longer than Caddy's grace period.
 func TestACallbackSurvivesAReload(t *testing.T) {
 	eachProvider(t, func(t *testing.T, kind string) {
 		w, g, s := gated(t, kind, site{options: "userinfo always"})
@@ -132,7 +130,7 @@ func TestACallbackSurvivesAReload(t *testing.T) {
 			held := g.hold(step.endpoint, step.answered)
 			done := make(chan *page, 1)
 			go func() {
-				defer close(done) // also when the page cannot be had
+				defer close(done) // even if opening the page fails
 				done <- b.open(callback)
 			}()
 			held.caught(t, 1)

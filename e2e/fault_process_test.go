@@ -19,8 +19,8 @@ import (
 	"time"
 )
 
-// X42. Caddy is asked to end while a login is at each of its steps. The login is finished
-// within the grace period, and its session is there after the start.
+// Caddy is told to stop at each step of a login. The login is finished within the grace
+// period, and its session exists after the restart.
 func TestALoginIsFinishedBeforeCaddyEnds(t *testing.T) {
 	w, g, s := gated(t, zitadel, site{options: "userinfo always"})
 	w.caddy.start(w.plainSite(s))
@@ -34,7 +34,7 @@ func TestALoginIsFinishedBeforeCaddyEnds(t *testing.T) {
 		if err := v.authenticate(client, "bob"); err != nil {
 			t.Fatal(err)
 		}
-		if step.endpoint == "jwks_uri" { // they are known since the first login
+		if step.endpoint == "jwks_uri" { // the keys are cached since the first login
 			w.caddy.restart(syscall.SIGTERM)
 		}
 		held := g.hold(step.endpoint, step.answered)
@@ -68,7 +68,7 @@ func TestALoginIsFinishedBeforeCaddyEnds(t *testing.T) {
 
 var peakMemory = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 
-// peak is the most memory that the process has had resident, in bytes.
+// peak returns the process's peak resident memory in bytes.
 func (n *node) peak() int64 {
 	n.t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.process.cmd.Process.Pid))
@@ -86,8 +86,8 @@ func (n *node) peak() int64 {
 	return kilobytes << 10
 }
 
-// X45. Caddy has little memory, and many sessions are active: all of them are served. The
-// limit is the heap's; what is resident beside it is the program itself.
+// Caddy has little memory and many active sessions, and serves all of them. The limit is
+// for the heap; the program itself takes resident memory beyond it.
 func TestManySessionsInLittleMemory(t *testing.T) {
 	const limit = 64 << 20
 	people, rounds := few(300, 10_000), 3
@@ -118,8 +118,9 @@ func TestManySessionsInLittleMemory(t *testing.T) {
 	})
 }
 
-// X46. Caddy has few file descriptors, and more clients connect than there are. They wait
-// or get errors; who is connected is served; and when they are gone, all is as before.
+// Caddy has few file descriptors, and more clients connect than it has descriptors. New
+// clients wait or get errors, a connected client is served, and everything works again
+// once the connections are closed.
 func TestFileDescriptorsRunOut(t *testing.T) {
 	const descriptors, people = 256, 500
 	w := newWorld(t, zitadel, site{})
@@ -135,7 +136,7 @@ func TestFileDescriptorsRunOut(t *testing.T) {
 	}
 
 	var idle []net.Conn
-	for range people { // the kernel takes them; Caddy cannot take them all
+	for range people { // the kernel accepts them all; Caddy cannot
 		conn, err := net.Dial("tcp", mustParse(w.base).Host)
 		if err != nil {
 			break
@@ -154,7 +155,7 @@ func TestFileDescriptorsRunOut(t *testing.T) {
 		t.Errorf("who is connected, while there are none left: %v", err)
 	}
 
-	// Many logins at once, by clients that wait a little and then give up.
+	// Many clients begin a login at once and give up after two seconds.
 	hasty := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 2 * time.Second, CheckRedirect: client.CheckRedirect}
 	var begun, failed atomic.Int64
 	var all sync.WaitGroup
@@ -186,10 +187,10 @@ func TestFileDescriptorsRunOut(t *testing.T) {
 	}
 }
 
-// X50. The log is not read any more, and its pipe is full. Caddy writes each line before
-// it goes on, so that requests with something to log wait: refusals and logins. Those of
-// users who are signed in and of public pages, which log nothing, go on. When the log is
-// read again, so do all.
+// Nothing reads the log, and its pipe is full. Caddy writes each line before it
+// continues, so requests that log something wait: refusals and logins. Requests of
+// signed-in users and of public pages log nothing and continue. Once the log is read
+// again, the waiting requests continue too.
 func TestALogThatIsNotRead(t *testing.T) {
 	w := newWorld(t, zitadel, site{})
 	w.op.start(t)
@@ -212,7 +213,7 @@ func TestALogThatIsNotRead(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// What is in the pipe was read by no one; the test fills the rest of it.
+	// Nothing has read the pipe so far; the test fills the rest of it.
 	for chunk := bytes.Repeat([]byte{'\n'}, 512); err == nil; _, err = reader.Write(chunk) {
 		_ = reader.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
 	}

@@ -12,21 +12,21 @@ import (
 	"time"
 )
 
-// staleLock is how long a lock of Caddy's file storage counts that no process
-// refreshes, and a margin for requests that wait for it.
+// staleLock is how long a lock in Caddy's file storage stays valid if no process
+// refreshes it, plus a margin for requests that wait for it.
 const staleLock = 10*time.Second + 5*time.Second
 
-// Caddy is killed while it gets new tokens for a session, under a lock of all
-// nodes. Its successor takes the lock over.
+// Caddy is killed while it refreshes a session's tokens and holds a lock that all nodes
+// share. The restarted Caddy takes the lock over.
 func TestARefreshSurvivesAKill(t *testing.T) {
 	eachOf(t, []string{oidcProvider, zitadel}, func(t *testing.T, kind string) {
-		const life = 5 * time.Second // so it is due after four and a half
+		const life = 5 * time.Second // so a refresh is due after 4.5 seconds
 		for _, step := range []struct {
 			name     string
 			answered bool
 		}{
 			{"before the provider hears of it", false},
-			// The refresh token is spent, and the next one is lost.
+			// The refresh token is spent, and the new one is lost.
 			{"while the provider answers", true},
 		} {
 			t.Run(step.name, func(t *testing.T) {
@@ -64,7 +64,7 @@ func TestARefreshSurvivesAKill(t *testing.T) {
 					t.Errorf("the answer took %v, wanted %v at most", took, busy*staleLock)
 				}
 				if step.answered {
-					// The provider takes the old token for a stolen one.
+					// The provider treats the reused token as stolen.
 					if p.status != http.StatusUnauthorized {
 						t.Errorf("with a spent refresh token: status %d", p.status)
 					}
@@ -82,15 +82,15 @@ func TestARefreshSurvivesAKill(t *testing.T) {
 	})
 }
 
-// Caddy is killed in the middle of a logout. One that it had not yet heard of
-// has not happened, and works the second time; one that it had written down
-// has happened, whether or not the browser has an answer.
+// Caddy is killed in the middle of a logout. A logout that Caddy had not yet received did
+// not happen, and works the second time. A logout that Caddy had recorded did happen,
+// whether or not the browser got the answer.
 func TestALogoutSurvivesAKill(t *testing.T) {
 	eachProvider(t, func(t *testing.T, kind string) {
 		w := start(t, kind, site{})
 		b := w.newBrowser()
 		b.signIn("/in", "alice").isFor("alice", "/in")
-		// It stands still, so that the request waits in the kernel.
+		// Caddy is stopped, so the request waits in the kernel.
 		if err := w.caddy.process.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
@@ -120,8 +120,8 @@ func TestALogoutSurvivesAKill(t *testing.T) {
 	})
 }
 
-// Many users sign out as Caddy is killed. A user whose logout was confirmed is out, and so
-// are copies of their cookies.
+// Caddy is killed while many users sign out. A user whose logout was confirmed is signed
+// out, and so are copies of their cookies.
 func TestALogoutThatWasAnsweredStays(t *testing.T) {
 	const people = 100
 	w := newWorld(t, zitadel, site{})
@@ -137,14 +137,14 @@ func TestALogoutThatWasAnsweredStays(t *testing.T) {
 			visitors[i] = &visitor{w: w}
 			return visitors[i].signIn(client, "/in/x", "alice")
 		})
-		answered := make(chan int) // has no room: the next one signs out when this one is noted
+		answered := make(chan int) // unbuffered: the next user signs out once this one is recorded
 		go func() {
 			defer close(answered)
 			for i, v := range visitors {
 				copied := &visitor{w: w, cookies: v.cookies}
 				status, _, err := copied.load(client, http.MethodGet, logoutPath, nil)
 				if err != nil {
-					return // Caddy is gone
+					return // Caddy was killed
 				}
 				if status == http.StatusSeeOther {
 					answered <- i
@@ -180,8 +180,8 @@ func TestALogoutThatWasAnsweredStays(t *testing.T) {
 	}
 }
 
-// A Caddy that made the first keys was killed as it held their lock. The next
-// one waits for it, refuses those that come meanwhile, and then takes it over.
+// The Caddy that created the first keys was killed while it held their lock. The next one
+// refuses logins until the lock is stale, and then takes it over.
 func TestAStaleLockOfTheKeysIsTakenOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, zitadel, site{})

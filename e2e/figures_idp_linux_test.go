@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	hashMemory = 64 << 20 // of one hash of a password
-	// besideHashes is what 50 sign-ins may take of memory beside their hashes:
-	// connections, pages, sessions.
+	hashMemory = 64 << 20 // of one password hash
+	// besideHashes is how much memory 50 sign-ins may use besides their hashes, for
+	// connections, pages, and sessions.
 	besideHashes = 48 << 20
 )
 
-// Sign-ins that come at once take the memory of two hashes, however many they are.
+// However many sign-ins come at once, they take the memory of two hashes.
 func TestSignInsAtOnceTakeTheMemoryOfTwoHashes(t *testing.T) {
 	t.Parallel()
 	const people = 50
@@ -26,7 +26,7 @@ func TestSignInsAtOnceTakeTheMemoryOfTwoHashes(t *testing.T) {
 	i := newIssuer(t)
 	i.caddy.level = "INFO"
 	i.start(clientOf("wiki", port, "secret {env.CLIENT_SECRET}"))
-	i.caddy.restart(syscall.SIGTERM) // it has hashed ada's password
+	i.caddy.restart(syscall.SIGTERM) // the process has just hashed ada's password
 	asked := make([]*page, people)
 	for n := range asked {
 		b := i.newBrowser()
@@ -49,8 +49,8 @@ func TestSignInsAtOnceTakeTheMemoryOfTwoHashes(t *testing.T) {
 	}
 }
 
-// begin is a browser at the page of the password, on the way to a client. It stops
-// with a code in hand.
+// begin opens a browser at the password page, on the way to a client. The browser stops
+// once it has a code.
 func (i *issuer) begin(b *browser, port int) *page {
 	i.t.Helper()
 	b.holdAt = hasCode
@@ -58,13 +58,13 @@ func (i *issuer) begin(b *browser, port int) *page {
 	return p.send(p.formWith("username"), "username", "ada").gone()
 }
 
-// authorization is an address that begins a sign-in for the client wiki.
+// authorization returns an address that begins a sign-in for the client wiki.
 func (i *issuer) authorization(port int) string {
 	return fmt.Sprintf("%s/authorize?response_type=code&client_id=wiki&redirect_uri=http://127.0.0.1:%d/callback&scope=openid%%20offline_access"+
 		"&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256", i.url, port)
 }
 
-// memory is what Linux says of a process's memory, in bytes.
+// memory returns an entry of the process's /proc status, in bytes.
 func (n *node) memory(t *testing.T, what string) int64 {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.process.cmd.Process.Pid))
@@ -84,9 +84,9 @@ func (n *node) memory(t *testing.T, what string) int64 {
 	return 0
 }
 
-// TestFiguresOfTheIdentityProvider prints the figures of docs/performance.md that a
-// whole Caddy gives. It tests nothing but that they can be had, and takes few rounds for
-// that: E2E_LONG=1 takes as many as the figures need.
+// TestFiguresOfTheIdentityProvider prints the figures in docs/performance.md that need a
+// whole Caddy. It checks only that they can be measured, and takes few rounds for that;
+// E2E_LONG=1 takes as many as the figures need.
 func TestFiguresOfTheIdentityProvider(t *testing.T) {
 	accounts, rounds, refreshes := 1000, 3, 20
 	if long {

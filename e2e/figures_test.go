@@ -18,8 +18,8 @@ import (
 
 var figuresProgram = &program{name: "figures", dir: "cmd/caddy", pkg: "./figures"}
 
-// TestFigures prints the figures of docs/scaling.md. It tests nothing but that
-// they can be had.
+// TestFigures prints the figures in docs/scaling.md. It checks only that they can be
+// measured.
 func TestFigures(t *testing.T) {
 	if !long || runtime.GOOS != "linux" {
 		t.Skip("takes a minute, and the clocks of Linux: E2E_LONG=1")
@@ -60,9 +60,9 @@ func TestFigures(t *testing.T) {
 	t.Log("a Caddy that only answers", w.caddy.cpuOf(t, 20_000, func(int) error { return w.get(client, "/", "") }))
 }
 
-// requestCost signs users in, and returns what a request of one of them costs
-// Caddy: when its session was in use a moment ago, and when it was not for
-// longer than any copy is kept.
+// requestCost signs users in and returns what one of their requests costs Caddy: with a
+// session that was just used, and with one that was not used for longer than any copy of
+// it is cached.
 func (w *world) requestCost(t *testing.T, people int) string {
 	cookies := make([]string, people)
 	each(t, people, 4, func(i int) error {
@@ -97,8 +97,8 @@ func (w *world) get(client *http.Client, path, cookies string) error {
 	return nil
 }
 
-// cpuOf returns what each of n requests, eight at a time, costs the node's
-// process.
+// cpuOf returns the processor time per request in the node's process, for so many requests,
+// eight at a time.
 func (n *node) cpuOf(t *testing.T, times int, do func(i int) error) string {
 	t.Helper()
 	before := n.cpu(t)
@@ -115,7 +115,7 @@ func (n *node) cpuOf(t *testing.T, times int, do func(i int) error) string {
 	return fmt.Sprintf("%.1f µs CPU, %.0f/s on one core", float64(spent.Nanoseconds())/1e3/float64(times), float64(times)/spent.Seconds())
 }
 
-// cpu is the time that the process's threads have had.
+// cpu returns the processor time used by the process's threads.
 func (n *node) cpu(t *testing.T) (all time.Duration) {
 	t.Helper()
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", n.process.cmd.Process.Pid))
@@ -128,7 +128,7 @@ func (n *node) cpu(t *testing.T) (all time.Duration) {
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			continue // it has just ended
+			continue // the thread has just ended
 		}
 		ns, err := strconv.ParseInt(strings.Fields(string(text))[0], 10, 64)
 		if err != nil {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// A small reading of HTML: enough for the providers' forms and our own pages,
-// whose markup is simple.
+// This file parses just enough HTML for the providers' forms and the plugin's own simple
+// pages.
 
 var (
 	formTag   = regexp.MustCompile(`(?is)<form\b([^>]*)>(.*?)</form>`)
@@ -25,8 +25,8 @@ func attribute(tag, name string) (string, bool) {
 	return html.UnescapeString(m[2] + m[3] + m[4]), true
 }
 
-// A form as a browser would send it: with the buttons left out, as only the
-// clicked one is sent.
+// A form holds what a browser would send, without the buttons: a browser sends only the
+// clicked one.
 type form struct {
 	action *url.URL
 	method string
@@ -56,7 +56,7 @@ func (p *page) forms() (all []form) {
 	return all
 }
 
-// form is the only form of the page.
+// form returns the only form of the page.
 func (p *page) form() form {
 	p.b.t.Helper()
 	all := p.forms()
@@ -66,7 +66,7 @@ func (p *page) form() form {
 	return all[0]
 }
 
-// links are the addresses of the links whose text contains the words.
+// links returns the addresses of the links whose text contains the words.
 func (p *page) links(words string) (all []string) {
 	for _, m := range anchorTag.FindAllStringSubmatch(p.body, -1) {
 		text := html.UnescapeString(anyTag.ReplaceAllString(m[2], ""))
@@ -77,7 +77,7 @@ func (p *page) links(words string) (all []string) {
 	return all
 }
 
-// text is what a person reads on the page.
+// text returns what a person reads on the page.
 func (p *page) text() string {
 	body := regexp.MustCompile(`(?is)<(style|title|head)\b.*?</(style|title|head)>`).ReplaceAllString(p.body, "")
 	return strings.Join(strings.Fields(html.UnescapeString(anyTag.ReplaceAllString(body, " "))), " ")

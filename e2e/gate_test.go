@@ -15,35 +15,35 @@ import (
 	"time"
 )
 
-// A gate stands between Caddy and a provider's endpoints, where browsers do
-// not come. It can hold a call before the provider sees it, or with the
-// provider's answer in its hands.
+// A gate is a proxy between Caddy and the provider's endpoints that browsers don't visit.
+// It can hold a request before the provider sees it, or after the provider has answered
+// it.
 type gate struct {
 	t        testing.TB
 	provider *provider
 	server   *httptest.Server
 	onward   *http.Client
-	paths    map[string]string // endpoint as in the metadata → path
+	paths    map[string]string // from the endpoint's name in the metadata to its path
 
 	mu    sync.Mutex
 	holds []*hold
 }
 
-// A hold is on every call of one endpoint until it is released.
+// A hold applies to every request to one endpoint until it is released.
 type hold struct {
 	path     string
-	answered bool // with the answer, not before the call
+	answered bool // hold the answer, not the request
 	waiting  chan struct{}
 	open     chan struct{}
-	gone     atomic.Int64 // callers that left while they were held
+	gone     atomic.Int64 // clients that disconnected while held
 	once     sync.Once
 }
 
-// newGate reads the provider's metadata; the provider is running.
+// newGate reads the metadata of the running provider.
 func newGate(t testing.TB, p *provider) *gate {
 	t.Helper()
 	g := &gate{t: t, provider: p, paths: map[string]string{}, onward: &http.Client{Transport: &http.Transport{
-		// What was held goes on in an orderly queue.
+		// After a release, the held requests queue up.
 		MaxConnsPerHost: 16, MaxIdleConnsPerHost: 16,
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, fmt.Sprintf("127.0.0.1:%d", p.port))
@@ -71,7 +71,7 @@ func newGate(t testing.TB, p *provider) *gate {
 	return g
 }
 
-// options are those of a provider that is spoken to through the gate.
+// options returns the options for a provider reached through the gate.
 func (g *gate) options() string {
 	var lines strings.Builder
 	for endpoint, path := range g.paths {
@@ -80,8 +80,8 @@ func (g *gate) options() string {
 	return lines.String()
 }
 
-// hold stops every call of an endpoint from now on: before the provider is
-// asked, or once it has answered.
+// hold stops every request to an endpoint from now on, either before the provider gets it
+// or once the provider has answered.
 func (g *gate) hold(endpoint string, answered bool) *hold {
 	g.t.Helper()
 	path, ok := g.paths[endpoint]
@@ -95,23 +95,23 @@ func (g *gate) hold(endpoint string, answered bool) *hold {
 	return h
 }
 
-// release lets all go on, and those that come later.
+// release lets all held and later requests continue.
 func (h *hold) release() { h.once.Do(func() { close(h.open) }) }
 
-// caught waits until so many calls are held.
+// caught waits until this many requests are held.
 func (h *hold) caught(t testing.TB, calls int) {
 	t.Helper()
 	eventually(t, 30*time.Second, fmt.Sprintf("%d calls are held", calls), func() bool { return len(h.waiting) >= calls })
 }
 
-// left waits until so many held callers are known to have gone: only then is it
-// certain that a release lets nothing of theirs go on.
+// left waits until this many held clients are known to have disconnected. Only then is it
+// certain that a release continues none of their requests.
 func (h *hold) left(t testing.TB, calls int64) {
 	t.Helper()
 	eventually(t, 30*time.Second, fmt.Sprintf("%d callers have gone", calls), func() bool { return h.gone.Load() >= calls })
 }
 
-// pass waits where a call is held. It is false when the caller is gone.
+// pass waits while a request is held. It returns false if the client has disconnected.
 func (g *gate) pass(r *http.Request, answered bool) bool {
 	g.mu.Lock()
 	var mine []*hold
@@ -143,7 +143,7 @@ func (g *gate) serve(w http.ResponseWriter, r *http.Request) {
 	if err != nil || !g.pass(r, false) {
 		return
 	}
-	// The provider finishes what it has begun, whether or not a client waits.
+	// The provider finishes what it has begun, even if no client waits for it.
 	onward, err := http.NewRequestWithContext(context.WithoutCancel(r.Context()), r.Method, g.provider.origin()+r.URL.RequestURI(), bytes.NewReader(body))
 	if err != nil {
 		w.WriteHeader(http.StatusBadGateway)
@@ -169,7 +169,7 @@ func (g *gate) serve(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(text)
 }
 
-// gated is a world whose Caddy speaks to the provider through a gate.
+// gated returns a world whose Caddy reaches the provider through a gate.
 func gated(t testing.TB, kind string, s site, env ...string) (*world, *gate, site) {
 	t.Helper()
 	w := newWorld(t, kind, s)

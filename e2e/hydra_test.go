@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Hydra leaves login, consent and logout to an application: this is one, on
-// the issuer's own origin. Consent and logout are given at once.
+// Hydra leaves login, consent, and logout to an application. hydraApp is one, on the
+// issuer's own origin. It accepts consent and logout at once.
 
 var hydraUsers = map[string]object{
 	"alice": {"name": "Alice Example", "preferred_username": "alice", "email": "alice@example.test", "email_verified": true, "groups": []string{"admins", "staff"}},
@@ -24,10 +24,10 @@ var hydraScopes = map[string][]string{
 }
 
 type hydraApp struct {
-	admin string // address of the admin API
+	admin string // URL of the admin API
 }
 
-// startHydra starts the server, and registers the clients once it is up.
+// startHydra starts the server and registers the clients once it is up.
 func (p *provider) startHydra(t testing.TB, port int, pages *http.ServeMux) *process {
 	t.Helper()
 	app := hydraApp{admin: fmt.Sprintf("http://127.0.0.1:%d", freePort(t))}
@@ -111,12 +111,12 @@ func (a hydraApp) ask(method, path string, body any) (answer object, err error) 
 	return answer, nil
 }
 
-// request is the login, consent or logout that a challenge stands for.
+// request returns the login, consent, or logout request of a challenge.
 func (a hydraApp) request(kind, challenge string) (object, error) {
 	return a.ask("GET", "/admin/oauth2/auth/requests/"+kind+"?"+kind+"_challenge="+url.QueryEscape(challenge), nil)
 }
 
-// accept accepts it, and sends the browser on.
+// accept accepts the request and redirects the browser.
 func (a hydraApp) accept(w http.ResponseWriter, r *http.Request, kind, challenge string, body object) {
 	answer, err := a.ask("PUT", "/admin/oauth2/auth/requests/"+kind+"/accept?"+kind+"_challenge="+url.QueryEscape(challenge), body)
 	to, ok := answer["redirect_to"].(string)

@@ -17,9 +17,9 @@ import (
 	"time"
 )
 
-// An idpCluster is three Caddys that are one identity provider and one site that uses
-// it, on one PostgreSQL and one storage. Browsers know one address of each; which node
-// a connection goes to is the test's choice.
+// An idpCluster is three Caddys that together are one identity provider and one site that
+// uses it, with one PostgreSQL and one storage. Browsers know one address for each; the
+// test chooses which node a connection goes to.
 type idpCluster struct {
 	*issuer
 	site     string
@@ -27,7 +27,7 @@ type idpCluster struct {
 	nodes    []*idpNode
 }
 
-// An idpNode is one of the three.
+// An idpNode is one of the three Caddys.
 type idpNode struct {
 	*node
 	login, app int // its ports
@@ -77,14 +77,14 @@ http://127.0.0.1:%d {
 `, n.login, n.app, c.site, c.app.addr()))
 }
 
-// in is the cluster for a subtest.
+// in returns the cluster for a subtest.
 func (c *idpCluster) in(t *testing.T) *idpCluster {
 	w, i, copied := *c.world, *c.issuer, *c
 	w.t, i.world, copied.issuer = t, &w, &i
 	return &copied
 }
 
-// clusterBrowser is a browser that may be moved from one node to another.
+// A clusterBrowser is a browser that a test can move from one node to another.
 type clusterBrowser struct {
 	*browser
 	c  *idpCluster
@@ -94,7 +94,7 @@ type clusterBrowser struct {
 
 func (c *idpCluster) browserAt(n *idpNode) *clusterBrowser {
 	b := &clusterBrowser{browser: c.newBrowser(), c: c, at: n}
-	b.http.Timeout = 5 * time.Minute // what waits for its turn is not what is measured
+	b.http.Timeout = 5 * time.Minute // the tests don't measure how long a request waits for its turn
 	b.http.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, fmt.Sprintf("127.0.0.1:%d", b.portOf(addr)))
 	}
@@ -113,14 +113,14 @@ func (b *clusterBrowser) portOf(addr string) int {
 	return 0
 }
 
-// move lets the next connection go to a node.
+// move sends the next connections to a node.
 func (b *clusterBrowser) move(n *idpNode) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.at = n
 }
 
-// asked opens the site and types a name.
+// asked opens the site and enters a username.
 func (b *clusterBrowser) asked(name string) *page {
 	b.t.Helper()
 	p := b.open(b.c.site + "/docs")
@@ -137,7 +137,8 @@ func (b *clusterBrowser) signedIn(name, password string) *page {
 	return p.send(p.formWith("password"), "password", password).gone()
 }
 
-// userAt is whose page of the application a page is, "" if it is none.
+// userAt returns the user that the application's page is for, or "" if it is not a page
+// of the application.
 func userAt(p *page) string {
 	var s seen
 	if json.Unmarshal([]byte(p.body), &s) != nil {
@@ -146,14 +147,13 @@ func userAt(p *page) string {
 	return s.Headers.Get("X-User")
 }
 
-// addUser adds one with the password of all journeys.
+// addUser adds a user with the password of all journeys.
 func (c *idpCluster) addUser(name string) {
 	c.t.Helper()
 	c.operate(issuerPassword, "user", "add", name, "--password-stdin")
 }
 
-// events counts the lines of the log of all nodes that have an event about a user, by
-// its reason.
+// events counts, by reason, the events about a user in the logs of all nodes.
 func (c *idpCluster) events(event, subject string) map[string]int {
 	all := make(map[string]int)
 	for _, n := range c.nodes {
@@ -167,7 +167,7 @@ func (c *idpCluster) events(event, subject string) map[string]int {
 	return all
 }
 
-// subject is a user's sub.
+// subject returns a user's sub.
 func (c *idpCluster) subject(name string) string {
 	c.t.Helper()
 	var user struct{ Subject string }
@@ -178,7 +178,7 @@ func (c *idpCluster) subject(name string) string {
 	return user.Subject
 }
 
-// hardwareToken shows codes by counter, RFC 4226.
+// A hardwareToken computes codes from a counter (RFC 4226).
 type hardwareToken struct{ seed []byte }
 
 var secretTag = regexp.MustCompile(`<code class="secret">([A-Z2-7 ]+)</code>`)
@@ -191,7 +191,7 @@ func (h hardwareToken) code(counter uint64) string {
 	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[at:])&0x7fffffff%1e6)
 }
 
-// enrolToken gives a user a token by the account page; its counter is at 1 then.
+// enrolToken adds a token to a user on the account page. Its counter is then at 1.
 func (b *clusterBrowser) enrolToken(name string) hardwareToken {
 	b.t.Helper()
 	p := b.open(b.c.url + "/account")

@@ -14,12 +14,12 @@ import (
 	"time"
 )
 
-// Caddy with the identity provider.
+// idpCaddy is Caddy with the identity provider.
 var idpCaddy = &program{name: "caddy-idp", dir: "cmd/caddy", pkg: "./idp", race: true, made: "E2E_CADDY_IDP"}
 
 // An issuer is a Caddy with the identity provider whose relying parties are other
-// programs. It is called localhost and speaks plain HTTP; they are at 127.0.0.1, which
-// is another site to browsers.
+// programs. Its host is localhost, over plain HTTP; the relying parties are at 127.0.0.1,
+// which is another site to browsers.
 type issuer struct {
 	*world
 	url string
@@ -30,8 +30,8 @@ const (
 	clientSecret   = "wiki-secret-0123456789abcdef0123456789abcdef"
 )
 
-// startIssuer starts one with the user ada of the groups staff and wiki; options are
-// lines of the global option oidc_idp.
+// startIssuer starts an issuer with the user ada, who is in the groups staff and wiki.
+// options are lines of the global option oidc_idp.
 func startIssuer(t *testing.T, options string) *issuer {
 	t.Helper()
 	i := newIssuer(t)
@@ -39,7 +39,7 @@ func startIssuer(t *testing.T, options string) *issuer {
 	return i
 }
 
-// newIssuer reserves the port.
+// newIssuer reserves the port; start starts Caddy.
 func newIssuer(t *testing.T) *issuer {
 	t.Helper()
 	i := &issuer{url: fmt.Sprintf("http://localhost:%d", freePort(t))}
@@ -74,12 +74,12 @@ func (i *issuer) addAda() {
 	i.operate(issuerPassword, "user", "add", "ada", "--password-stdin", "--email", "ada@example.com", "--email-verified", "--display-name", "Ada L.", "--groups", "staff,wiki")
 }
 
-// operate runs a command of operators on a node, with a line on its standard input.
+// operate runs an operator's command on a node, with one line on its standard input.
 func (n *node) operate(line string, args ...string) string {
 	n.t.Helper()
 	var output []byte
 	var err error
-	// Caddy answers before the provider in it can serve.
+	// Caddy answers before its identity provider can serve.
 	eventually(n.t, 30*time.Second, "the identity provider is open", func() bool {
 		command := exec.Command(n.program.path(n.t), append(append([]string{"oidc-idp"}, args...), "--address", fmt.Sprintf("127.0.0.1:%d", n.admin))...)
 		command.Env = append(os.Environ(), n.env...)
@@ -98,11 +98,11 @@ func (i *issuer) operate(line string, args ...string) string {
 	return i.caddy.operate(line, args...)
 }
 
-// refreshTag is how a form leads to another site: a redirect would have to be named
-// in the page's policy.
+// refreshTag is how a page after a form leads to another site. The page's policy would
+// have to name the target of a redirect.
 var refreshTag = regexp.MustCompile(`<meta http-equiv="refresh" content="0; url=([^"]*)">`)
 
-// gone goes where the page leads by itself.
+// gone follows the pages that lead on by themselves.
 func (p *page) gone() *page {
 	p.b.t.Helper()
 	for range 5 {
@@ -116,7 +116,7 @@ func (p *page) gone() *page {
 	return nil
 }
 
-// formWith is the form with this field.
+// formWith returns the form with this field.
 func (p *page) formWith(field string) form {
 	p.b.t.Helper()
 	for _, f := range p.forms() {
@@ -133,8 +133,7 @@ func (form) hasButton(p *page, name string) bool {
 	return strings.Contains(p.body, `type="submit" name="`+name+`"`)
 }
 
-// proves signs in at the issuer with name and password, and goes on to where that
-// leads.
+// proves signs in at the issuer with name and password, and follows the pages after it.
 func (i *issuer) proves(p *page, name, password string) *page {
 	i.t.Helper()
 	if !strings.HasPrefix(p.url.String(), i.url+"/signin") {
@@ -144,7 +143,7 @@ func (i *issuer) proves(p *page, name, password string) *page {
 	return p.send(p.formWith("password"), "password", password).gone()
 }
 
-// tokens makes a token request as the client wiki, and returns the refresh token.
+// tokens sends a token request as the client wiki and returns the refresh token.
 func (i *issuer) tokens(t *testing.T, client *http.Client, fields string) (refresh string) {
 	t.Helper()
 	r := must(http.NewRequest("POST", i.url+"/token", strings.NewReader(fields)))

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// A postgresServer is a private PostgreSQL that may be ended and started again
-// on what it has kept.
+// A postgresServer is a private PostgreSQL server that a test can stop and start again
+// with its data.
 type postgresServer struct {
 	t       testing.TB
 	folder  string
@@ -21,10 +21,10 @@ type postgresServer struct {
 	process *process
 }
 
-// newPostgres reserves the port; the options are those of postgres.
+// newPostgres reserves the port. options are options of the program postgres.
 func newPostgres(t testing.TB, options ...string) *postgresServer {
 	t.Helper()
-	folder, err := os.MkdirTemp("", "postgres") // t.TempDir is in a folder that the server's user cannot enter
+	folder, err := os.MkdirTemp("", "postgres") // the server's user cannot enter the folder of t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,10 +46,10 @@ func (p *postgresServer) start() {
 	})
 }
 
-// stop ends it at once; the data stays.
+// stop stops the server at once. The data stays.
 func (p *postgresServer) stop() { p.process.stop(p.t, syscall.SIGINT) }
 
-// url is the address, with the password.
+// url returns the database URL, with the password.
 func (p *postgresServer) url() string {
 	p.t.Helper()
 	url, err := os.ReadFile(filepath.Join(p.folder, "url"))

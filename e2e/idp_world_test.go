@@ -17,10 +17,10 @@ import (
 	"time"
 )
 
-// Caddy with the identity provider.
+// idpProgram is Caddy with the identity provider.
 var idpProgram = &program{name: "caddy-idp", dir: "cmd/caddy", pkg: "./idp", race: true}
 
-// idpWorld is a Caddy that has the identity provider and a site that uses it, a mail
+// An idpWorld is a Caddy with the identity provider and a site that uses it, a mail
 // server, and an application.
 type idpWorld struct {
 	t       *testing.T
@@ -32,14 +32,14 @@ type idpWorld struct {
 	secrets *canaries
 }
 
-// idpSite says what differs from the least that works.
+// An idpSite holds what differs from the smallest configuration that works.
 type idpSite struct {
 	global string // more lines of the option oidc_idp
 	site   string // more lines of the directive oidc_rp
 	more   string // more sites
 }
 
-// startIDP is the usual beginning.
+// startIDP creates a world and starts it.
 func startIDP(t *testing.T, s idpSite) *idpWorld {
 	t.Helper()
 	w := newIDPWorld(t)
@@ -53,7 +53,7 @@ func newIDPWorld(t *testing.T) *idpWorld {
 	w := &idpWorld{t: t, mail: startMailServer(t), app: newUpstream(t), secrets: &canaries{}}
 	w.login = fmt.Sprintf("https://login.localhost:%d", freePort(t))
 	w.site = fmt.Sprintf("https://app.localhost:%d", freePort(t))
-	// The mail server's certificate is of the test's authority.
+	// The mail server's certificate is from the test's own authority.
 	w.caddy = newNode(t, t.TempDir(), "SSL_CERT_FILE="+w.mail.authority.file, "SMTP_PASSWORD=smtp-password-0123456789")
 	w.caddy.program = idpProgram
 	w.secrets.add("password of the mail server", "smtp-password-0123456789")
@@ -61,7 +61,7 @@ func newIDPWorld(t *testing.T) *idpWorld {
 	return w
 }
 
-// start starts Caddy with the identity provider, at hosts with certificates of Caddy's
+// start starts Caddy with the identity provider, on hosts with certificates from Caddy's
 // own authority. The database is empty.
 func (w *idpWorld) start(s idpSite) {
 	w.t.Helper()
@@ -72,12 +72,12 @@ func (w *idpWorld) start(s idpSite) {
 	})
 }
 
-// status is what an address of the world answers to a program that knows no
-// authority, 0 if nothing does.
+// status returns the status that an address of the world answers, or 0 without an answer.
+// It does not verify the certificate.
 func (w *idpWorld) status(address string) int {
 	client := &http.Client{Timeout: busy * 10 * time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true,
-		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, // Caddy has just made it
+		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, // Caddy has just created its authority
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			_, port, err := net.SplitHostPort(addr)
 			if err != nil {
@@ -130,7 +130,7 @@ func (w *idpWorld) sites(s idpSite) string {
 `, w.login, w.site, s.site, w.app.addr())
 }
 
-// addUser adds a user with idpPassword and a known address, as operators do.
+// addUser adds a user with idpPassword and an email address, as operators do.
 func (w *idpWorld) addUser(name string) {
 	w.t.Helper()
 	w.secrets.add("password", idpPassword)
@@ -141,7 +141,7 @@ func (w *idpWorld) addUser(name string) {
 	}
 }
 
-// command runs a command of operators, and returns what it prints.
+// command runs an operator's command and returns its output.
 func (w *idpWorld) command(args ...string) (string, error) {
 	w.t.Helper()
 	text, err := w.operator(args...).CombinedOutput()
@@ -154,11 +154,11 @@ func (w *idpWorld) operator(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Journeys in Chromium need things done outside of it. They ask a server of the test
-// for them.
+// A hand does something outside of Chromium for a journey in Chromium. The journey
+// requests it from a server of the test.
 type hand func(arg string) (string, error)
 
-// hands serves the journey's requests, one at a time.
+// hands serves the journey's requests for hands, one at a time.
 func (w *idpWorld) hands(hands map[string]hand) string {
 	w.t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -178,8 +178,8 @@ func (w *idpWorld) hands(hands map[string]hand) string {
 	return server.URL
 }
 
-// inIDP runs a journey of the folder browser at the identity provider, and returns
-// its steps by name.
+// inIDP runs a journey from the folder browser at the identity provider and returns its
+// steps by name.
 func (w *idpWorld) inIDP(name string, order map[string]any) (chromiumSaw, map[string]chromiumStep) {
 	w.t.Helper()
 	all := map[string]any{"site": w.login, "app": w.site, "shots": shotsOf(w.t, name)}
@@ -194,7 +194,7 @@ func (w *idpWorld) inIDP(name string, order map[string]any) (chromiumSaw, map[st
 	return saw, steps
 }
 
-// user is whose page of the application a step shows, "" if it shows none.
+// user returns the user whose page of the application a step shows, or "".
 func (s chromiumStep) user() string {
 	var was seen
 	if json.Unmarshal([]byte(s.Text), &was) != nil {
@@ -203,7 +203,7 @@ func (s chromiumStep) user() string {
 	return cmp.Or(was.Headers.Get("X-User"), "no user")
 }
 
-// at is the path of the page that a step shows, at the site or at the identity
+// at returns the path of the page that a step shows, at the site or at the identity
 // provider.
 func (w *idpWorld) at(s chromiumStep) string {
 	u := mustParse(s.URL)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// What a refused user, and one whose sign-in is too weak, see and do in Chromium:
-// the pages on a desktop and a phone, in light and dark, and the way out by keyboard.
+// Chromium shows the pages for a refused user and for one whose sign-in is too weak: on a
+// desktop and a phone, in light and dark. The user gets on by keyboard.
 func TestChromiumShowsRefusals(t *testing.T) {
 	t.Parallel()
 	w := start(t, oidcProvider, site{tls: true, options: scopeGroups + `
@@ -28,9 +28,9 @@ func TestChromiumShowsRefusals(t *testing.T) {
 		return "", ""
 	}
 	want := map[string]struct {
-		words []string // of a page of ours
-		uri   string   // that the application answered
-		op    bool     // a page of the provider
+		words []string // on a page of the plugin
+		uri   string   // that the application received
+		op    bool     // it is a page of the provider
 	}{
 		"refused":            {words: []string{"You may not see this page", "signed in as bob", "require group admins", "Use another account", "Sign out"}},
 		"to another account": {words: []string{"signed in as bob"}},

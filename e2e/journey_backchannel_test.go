@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// leaveProvider signs a browser out at oidc-provider itself: the site is not
-// visited, so it learns of the logout from the provider alone.
+// leaveProvider signs a browser out at oidc-provider itself. It does not visit the site,
+// which therefore learns of the logout only from the provider.
 func (b *browser) leaveProvider() {
 	b.t.Helper()
 	p := b.open(b.w.op.issuer + "/session/end")
@@ -21,7 +21,7 @@ func TestABackchannelLogoutReachesEveryNode(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		client string
-		others bool // the user's sessions in other browsers end as well
+		others bool // the user's sessions in other browsers end too
 	}{{"rp-bcl", false}, {"rp-bcl-nosid", true}} {
 		t.Run(row.client, func(t *testing.T) {
 			t.Parallel()
@@ -32,7 +32,7 @@ func TestABackchannelLogoutReachesEveryNode(t *testing.T) {
 			other.signIn("/private", "alice").isFor("alice", "/private")
 			bob.signIn("/private", "bob").isFor("bob", "/private")
 
-			// The provider knows one of three nodes.
+			// The provider notifies only one of three nodes.
 			nodes := []*world{w, w.peer(s), w.peer(s)}
 			var ends, lives, stays []*browser
 			for _, node := range nodes {
@@ -72,7 +72,7 @@ func TestABackchannelLogoutReachesEveryNode(t *testing.T) {
 	}
 }
 
-// Keycloak tells the site when an administrator ends a user's sessions there.
+// Keycloak notifies the site when an administrator ends a user's sessions there.
 func TestALogoutByAnAdministratorEndsTheSession(t *testing.T) {
 	t.Parallel()
 	w := start(t, keycloak, site{client: "rp-bcl"})
@@ -109,9 +109,9 @@ func TestAnotherSiteBeginsALogin(t *testing.T) {
 	login.signIn("alice").isFor("alice", "/page?a=b")
 }
 
-// Fault B2. A logout, a sign-in at the same session of the provider's, and within
-// a moment another logout, which names the user alone: what was confirmed is
-// over, and the sign-in after it is not touched.
+// A user's sessions are ended, the user signs in again in the same session at the
+// provider, and a moment later the provider's logout token names only the user. Every
+// session until then ends on all nodes; a sign-in afterwards is unaffected.
 func TestLogoutsAndSignInsWithinAMomentReachEveryNode(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind clusterKind) {
 		c := startCluster(t, kind, site{client: "rp-bcl-nosid"})
@@ -131,7 +131,7 @@ func TestLogoutsAndSignInsWithinAMomentReachEveryNode(t *testing.T) {
 	})
 }
 
-// The same on one node.
+// TestLogoutsAndSignInsWithinAMoment does the same on one node.
 func TestLogoutsAndSignInsWithinAMoment(t *testing.T) {
 	t.Parallel()
 	w := start(t, oidcProvider, site{client: "rp-bcl-nosid"})

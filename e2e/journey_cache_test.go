@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// What browser/cache.mjs reports.
+// cacheSaw is what browser/cache.mjs reports.
 type cacheSaw struct {
 	Steps []struct {
 		Name, URL, Text string
@@ -20,8 +20,8 @@ type cacheSaw struct {
 	Error string
 }
 
-// Fault A6: a browser may show an old file again for months without asking,
-// if nothing says otherwise, also after a logout.
+// If nothing forbids it, a browser may show a file with an old Last-Modified for months
+// without asking again, even after a logout.
 func TestChromiumShowsNoPrivatePageAfterALogout(t *testing.T) {
 	t.Parallel()
 	needFile(t, "/usr/bin/chromium")

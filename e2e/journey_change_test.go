@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// What may happen to Caddy while people are signed in and signing in.
+// Caddy reloads and restarts while people are signed in and signing in.
 func TestReloadsAndRestartsLoseNoSession(t *testing.T) {
 	eachProvider(t, func(t *testing.T, kind string) {
 		w := start(t, kind, site{})
@@ -64,7 +64,7 @@ func TestARejectedConfigurationChangesNothing(t *testing.T) {
 	pending.signIn("bob").isFor("bob", "/middle")
 }
 
-// A balancer sends each request to the node that the test names.
+// A balancer sends each request to the node that the test chooses.
 type balancer struct {
 	base string
 	node atomic.Pointer[url.URL]
@@ -95,14 +95,14 @@ func TestALoginBegunOnOneNodeIsFinishedOnAnother(t *testing.T) {
 		peer := w.peer(site{})
 		one, other := mustParse(w.base), mustParse(peer.base)
 
-		front := *w // the site as the browser knows it
+		front := *w // the site with the balancer's address
 		front.base = l.base
 		b := front.newBrowser()
 		l.node.Store(one)
 		form := b.open("/across?x=1").asks(w)
 		l.node.Store(other)
 		form.signIn("alice").isFor("alice", "/across?x=1")
-		for range 2 { // and the session is one on both
+		for range 2 { // both nodes accept the session
 			for _, node := range []*url.URL{one, other} {
 				l.node.Store(node)
 				b.script("/both").isFor("alice", "/both")
@@ -171,7 +171,7 @@ func TestAfterTheProvidersKeysChangedTheNextLoginWorks(t *testing.T) {
 		b.signIn("/stays", "alice").isFor("alice", "/stays")
 		for range 2 {
 			w.op.stop(t)
-			w.op.start(t) // with new keys under new names
+			w.op.start(t) // with new keys under new key IDs
 			w.newBrowser().signIn("/new", "bob").isFor("bob", "/new")
 			b.open("/stays").isFor("alice", "/stays")
 		}
@@ -183,7 +183,7 @@ func TestABadCallbackDoesNotKeepTheProvidersNextKeysOut(t *testing.T) {
 	w := start(t, oidcProvider, site{})
 	b := w.newBrowser()
 	form := b.open("/first").asks(w)
-	// The provider forgets the login in flight: its code is refused.
+	// The provider forgets the pending login, so it refuses the code.
 	held := w.hold(b, func() *page { return form.signIn("alice") })
 	w.op.stop(t)
 	w.op.start(t)
@@ -194,8 +194,8 @@ func TestABadCallbackDoesNotKeepTheProvidersNextKeysOut(t *testing.T) {
 	b.signIn("/second", "alice").isFor("alice", "/second")
 }
 
-// hold lets the browser go on until the provider hands back to the site, and
-// gives the address that it would load next.
+// hold lets the browser continue until the provider redirects to the callback, and
+// returns the callback's address.
 func (w *world) hold(b *browser, goOn func() *page) string {
 	w.t.Helper()
 	b.holdAt = func(u *url.URL) bool { return w.isSite(u) && strings.HasSuffix(u.Path, "/code") }

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Users choose among two providers in Chromium: by keyboard, with what screen readers
-// get of the page, on a desktop and a phone, in light and dark, and without scripts.
+// Users choose between two providers in Chromium: by keyboard, with the tree that screen
+// readers get, on a desktop and a phone, in light and dark, and without scripts.
 func TestChromiumChoosesAProvider(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, oidcProvider, site{tls: true})
@@ -40,12 +40,12 @@ func TestChromiumChoosesAProvider(t *testing.T) {
 - textbox "User name or e-mail"
 - button "Continue"`
 	want := map[string]struct {
-		at    string   // where the page is
-		tree  []string // of what screen readers get
-		stops []string // where Tab leads
+		at    string   // prefix of the page's address
+		tree  []string // lines of the accessibility tree
+		stops []string // what Tab reaches
 		focus string
 		hint  string
-		user  string // whose page it is
+		user  string // whose page of the application it is
 	}{
 		"chooser": {at: w.base + "/@app/auth/", tree: []string{
 			`- heading "Choose how to sign in" [level=1]`, `- list "Accounts":`, `- link "Corporate account":`, `- link "Partners":`, field,
@@ -76,7 +76,7 @@ func TestChromiumChoosesAProvider(t *testing.T) {
 		if !strings.HasPrefix(s.URL, step.at) {
 			t.Errorf("%s: expected a page at %s, seen %s", s.Name, step.at, s.URL)
 		}
-		tree := strings.ReplaceAll(s.Tree, "\n  ", "\n") // the page is one element
+		tree := strings.ReplaceAll(s.Tree, "\n  ", "\n") // the page is a single element
 		for _, part := range step.tree {
 			if !strings.Contains(tree, part) {
 				t.Errorf("%s: expected screen readers to get %q, seen\n%s", s.Name, part, s.Tree)
@@ -99,7 +99,7 @@ func TestChromiumChoosesAProvider(t *testing.T) {
 			t.Errorf("%s: expected Tab to lead to %q, seen %q", s.Name, step.stops, stops)
 		}
 		var was seen
-		_ = json.Unmarshal([]byte(s.Text), &was) // no JSON is no page of the application
+		_ = json.Unmarshal([]byte(s.Text), &was) // other pages are not JSON
 		if user := was.Headers.Get("X-User"); user != step.user {
 			t.Errorf("%s: expected a page of %q, seen one of %q", s.Name, step.user, user)
 		}

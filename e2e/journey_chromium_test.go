@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// What browser/journey.mjs reports.
+// chromiumSaw is what browser/journey.mjs reports.
 type chromiumSaw struct {
 	Steps      []chromiumStep
 	Violations []string
@@ -25,18 +25,19 @@ type chromiumSaw struct {
 	Error string
 }
 
-// A chromiumStep is what a page was like.
+// A chromiumStep describes one page.
 type chromiumStep struct {
 	Name, URL, Text string
 	Form, Status    int
 	Cookies         json.RawMessage
 	Stops           []tabStop
-	// Tree is the accessibility tree, Focus the text of what has the focus, and Hint
-	// the name in the provider's form.
+	// Tree is the accessibility tree, Focus the text of the focused element, and Hint the
+	// name already filled in at the provider's form.
 	Tree, Focus, Hint string
 
-	// At the identity provider: how many recovery codes were shown, the seed of an app,
-	// the passkeys on a device, and after how many milliseconds a session was over.
+	// At the identity provider: how many recovery codes the page shows, the seed of an
+	// authenticator app, the passkeys on a device, and after how many milliseconds a
+	// session ended.
 	Codes       int
 	Seed        string
 	Credentials []struct {
@@ -46,14 +47,14 @@ type chromiumStep struct {
 	Ended, After int
 }
 
-// A tabStop is where Tab led, and whether the page shows it.
+// A tabStop is an element that Tab reached, and whether the page shows the focus.
 type tabStop struct {
 	Text    string
 	Visible bool
 }
 
-// The same journey in a real browser: it knows what the tests' own client only
-// imitates (SameSite, Secure, Content-Security-Policy, redirects after a form).
+// The same journey in a real browser, which enforces what the tests' own client only
+// imitates: SameSite, Secure, Content-Security-Policy, and redirects after a form.
 func TestChromiumSignsInAndOut(t *testing.T) {
 	t.Parallel()
 	t.Run("oidc-provider over tls", func(t *testing.T) {
@@ -136,7 +137,7 @@ func chromiumJourney(t *testing.T, kind string, tls bool, cookieName string) {
 	checkLooks(t, saw, 3)
 }
 
-// shotsOf is the folder for the screenshots of a journey.
+// shotsOf returns the folder for a journey's screenshots.
 func shotsOf(t *testing.T, journey string) string {
 	t.Helper()
 	shots := os.Getenv("E2E_SHOTS")
@@ -150,7 +151,7 @@ func shotsOf(t *testing.T, journey string) string {
 	return shots
 }
 
-// inChromium runs a script of the folder browser, and reads what it saw.
+// inChromium runs a script from the folder browser and decodes its report.
 func inChromium(t *testing.T, name string, order map[string]any) (saw chromiumSaw) {
 	t.Helper()
 	needFile(t, "/usr/bin/chromium")
@@ -173,7 +174,7 @@ func inChromium(t *testing.T, name string, order map[string]any) (saw chromiumSa
 	return saw
 }
 
-// checkLooks judges what can be measured of so many of our pages.
+// checkLooks checks the measurements of this many pages of the plugin.
 func checkLooks(t *testing.T, saw chromiumSaw, pages int) {
 	t.Helper()
 	if len(saw.Shots) != pages*2*2 {

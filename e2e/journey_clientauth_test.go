@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// How the site proves who it is to a provider that holds each client to one
-// method and one algorithm.
+// The site authenticates to a provider that allows each client one method and one
+// algorithm.
 func TestAnAssertionOfEveryKindSignsIn(t *testing.T) {
 	t.Parallel()
 	keys := newKeys(t)
@@ -53,8 +53,9 @@ func TestAnAssertionOfEveryKindSignsIn(t *testing.T) {
 	}
 }
 
-// A key is replaced with no login lost: the next one is published beside the
-// present one, then signs. The provider reads our keys where we publish them.
+// A key is replaced without losing a login: the next key is first published beside the
+// current one, and then signs. The provider reads the keys from the site's published
+// JWKS.
 func TestAKeyIsRotated(t *testing.T) {
 	t.Parallel()
 	keys := newKeys(t)
@@ -107,7 +108,7 @@ func TestAPushedRequestSignsIn(t *testing.T) {
 	b.open(logoutPath).signOut()
 }
 
-// What a client must push is not taken from the browser.
+// The provider refuses an authorization request that this client did not push.
 func TestARequestThatWasNotPushedIsRefused(t *testing.T) {
 	t.Parallel()
 	w := start(t, oidcProvider, site{client: "rp-par"})
@@ -142,7 +143,8 @@ func TestACertificateSignsIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.newBrowser().signIn("/y", "alice").is(403)
-	// The provider knows one that is self-signed by what we publish.
+	// For this client, the provider checks a self-signed certificate against the
+	// published JWKS.
 	s := config(stranger, strangersKey)
 	s.client = "rp-mtls-self"
 	if err := w.caddy.reload(w.config(s)); err != nil {

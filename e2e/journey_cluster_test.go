@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// What people do on three nodes behind a balancer without stickiness.
-// Fault X43.
+// Users sign in, work, and sign out on three nodes behind a balancer without sticky
+// sessions. Nodes are killed, and secrets and Redis change, under load.
 func TestThreeNodesAreOneSite(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind clusterKind) {
 		c := startCluster(t, kind, site{client: "rp-bcl"})
@@ -31,8 +31,8 @@ func TestThreeNodesAreOneSite(t *testing.T) {
 	})
 }
 
-// loginsEndOnOtherNodes signs people in, all at once: what one node began
-// another has to end.
+// loginsEndOnOtherNodes signs people in, all at once. Many logins that begin on one node
+// end on another.
 func (c *cluster) loginsEndOnOtherNodes(number int) []person {
 	c.t.Helper()
 	people := make([]person, number)
@@ -74,7 +74,7 @@ func (c *cluster) loginsEndOnOtherNodes(number int) []person {
 	return people
 }
 
-// nodeOf is the node that answered a request of a page load.
+// nodeOf returns the node that answered a request of a page load.
 func nodeOf(p *page, part string) string {
 	for _, h := range p.hops {
 		if p.b.w.isSite(mustParse(h.url)) && strings.Contains(h.url, part) {
@@ -84,7 +84,7 @@ func nodeOf(p *page, part string) string {
 	return "anonymous"
 }
 
-// everyNodeServes asks each node directly for each session.
+// everyNodeServes sends each session's cookies to each node directly.
 func (c *cluster) everyNodeServes(people []person) {
 	c.t.Helper()
 	for _, p := range people {
@@ -98,14 +98,15 @@ func (c *cluster) logoutsReachAllNodes() {
 	b.signIn("/private", "alice").isFor("alice", "/private")
 	other.signIn("/private", "alice").isFor("alice", "/private")
 	copied := b.cookieHeader()
-	c.liveEverywhere("alice", copied) // so that they have it at hand
+	c.liveEverywhere("alice", copied) // so that the nodes cache it
 	question := b.open(logoutPath)
 	c.deadEverywhere(copied, time.Now())
 	question.signOut()
 	c.liveEverywhere("alice", other.cookieHeader())
 }
 
-// backchannelLogoutsReachAllNodes: the provider notifies the first node only.
+// backchannelLogoutsReachAllNodes ends a session by a logout token, which the provider
+// sends only to the first node.
 func (c *cluster) backchannelLogoutsReachAllNodes() {
 	c.t.Helper()
 	b, other := c.newBrowser(), c.newBrowser()
@@ -113,13 +114,13 @@ func (c *cluster) backchannelLogoutsReachAllNodes() {
 	other.signIn("/private", "alice").isFor("alice", "/private")
 	copied := b.cookieHeader()
 	c.liveEverywhere("alice", copied)
-	b.leaveProvider() // it comes back when the site has been notified
+	b.leaveProvider() // returns once the site has been notified
 	c.deadEverywhere(copied, time.Now())
 	c.liveEverywhere("alice", other.cookieHeader())
 	b.signIn("/again", "alice").isFor("alice", "/again")
 }
 
-// revocationsReachAllNodes: an operator asks one node.
+// revocationsReachAllNodes revokes a user's sessions on one node.
 func (c *cluster) revocationsReachAllNodes() {
 	c.t.Helper()
 	b, bob := c.newBrowser(), c.newBrowser()
@@ -137,11 +138,11 @@ func (c *cluster) revocationsReachAllNodes() {
 	}
 	c.deadEverywhere(copied, time.Now())
 	c.liveEverywhere("bob", bob.cookieHeader())
-	b.open("/again").isFor("alice", "/again") // it is no ban
+	b.open("/again").isFor("alice", "/again") // the user is not banned
 }
 
-// aNodeDiesUnderLoad: the balancer gives its requests to the others, and
-// no user notices.
+// aNodeDiesUnderLoad kills a node. The balancer sends its requests to the others, and no
+// user notices.
 func (c *cluster) aNodeDiesUnderLoad(people []person) {
 	c.t.Helper()
 	l := newRush(c.world, people, 20*time.Millisecond)
@@ -159,8 +160,8 @@ func (c *cluster) aNodeDiesUnderLoad(people []person) {
 	c.everyNodeServes(people)
 }
 
-// secretsRotateUnderLoad gives the nodes a new secret, one after the other: it
-// seals only when all open with it, and the old one goes last.
+// secretsRotateUnderLoad gives the nodes a new secret, one after another. The new secret
+// seals only once all nodes open with it, and then the old one is removed.
 func (c *cluster) secretsRotateUnderLoad(people []person) {
 	c.t.Helper()
 	before := people[0].cookieHeader()
@@ -176,7 +177,7 @@ func (c *cluster) secretsRotateUnderLoad(people []person) {
 				c.t.Fatal(err)
 			}
 		}
-		l.goOn(500) // everybody has come by
+		l.goOn(500) // every user has sent a request
 	}
 	l.endsWell()
 	c.kind.store = "secret " + secondSecret
@@ -188,8 +189,8 @@ func (c *cluster) secretsRotateUnderLoad(people []person) {
 	}
 }
 
-// redisRestartsUnderLoad: while it is away no user is let in, and none is sent to
-// the login either, and all are back when it is.
+// redisRestartsUnderLoad restarts Redis. Meanwhile no user is let in or sent to the
+// login; afterwards all sessions work again.
 func (c *cluster) redisRestartsUnderLoad(people []person) {
 	c.t.Helper()
 	l := newRush(c.world, people, 20*time.Millisecond)
@@ -218,7 +219,8 @@ func (c *cluster) redisRestartsUnderLoad(people []person) {
 	c.everyNodeServes(people)
 }
 
-// redisForgets: one login each, at which the provider asks for no password.
+// redisForgets empties Redis. Each user then needs one login, without a password at the
+// provider.
 func (c *cluster) redisForgets(people []person) {
 	c.t.Helper()
 	c.redis.ask("FLUSHALL")
@@ -234,8 +236,8 @@ func (c *cluster) redisForgets(people []person) {
 	c.everyNodeServes(people)
 }
 
-// The access token of one session expires while many of its requests are under
-// way on all nodes; the provider takes each refresh token once.
+// The access token of one session expires while many of its requests are in flight on all
+// nodes. The provider accepts each refresh token only once.
 func TestThreeNodesRefreshOnce(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind clusterKind) {
 		const life = 30 * time.Second
@@ -249,8 +251,8 @@ func TestThreeNodesRefreshOnce(t *testing.T) {
 	})
 }
 
-// refreshesOnce signs a user in, and makes many requests at once each time
-// when the access token has expired.
+// refreshesOnce signs a user in, and each time the access token has expired, sends many
+// requests at once.
 func (c *cluster) refreshesOnce(life time.Duration, rounds int) {
 	c.t.Helper()
 	b := c.newBrowser()
@@ -279,13 +281,13 @@ func (c *cluster) refreshesOnce(life time.Duration, rounds int) {
 		if answers["200 alice"] != 150 {
 			c.t.Errorf("round %d: the answers were %v", round, answers)
 		}
-		b.script("/after").isFor("alice", "/after") // takes a new cookie where there is one
+		b.script("/after").isFor("alice", "/after") // stores the new cookie, if there is one
 	}
 }
 
-// The keys of a storage that all nodes share, under load: a new one seals when
-// all have read it, three minutes after it was made. The short form lets them
-// pass in the storage.
+// The keys in the storage that all nodes share rotate under load. A new key seals once
+// all nodes have read it, three minutes after it was made. The short run shifts the times
+// in the storage instead of waiting.
 func TestTheStoragesKeysRotateUnderLoad(t *testing.T) {
 	eachKindOf(t, withStorage(), func(t *testing.T, kind clusterKind) {
 		c := startCluster(t, kind, site{})
@@ -315,7 +317,7 @@ func TestTheStoragesKeysRotateUnderLoad(t *testing.T) {
 		}
 		if !long {
 			balancers := c.storage
-			c.storage = c.nodes[0].storage // where the keys are
+			c.storage = c.nodes[0].storage // the keys are in the nodes' storage
 			c.pass(t, published)
 			c.storage = balancers
 		}

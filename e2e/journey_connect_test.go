@@ -13,7 +13,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// An h2Client speaks HTTP/2 frame by frame, since Go's client sends no extended
+// An h2Client speaks HTTP/2 frame by frame, because Go's client cannot send an extended
 // CONNECT (RFC 8441).
 type h2Client struct {
 	t       *testing.T
@@ -23,7 +23,7 @@ type h2Client struct {
 	block   bytes.Buffer
 	last    uint32 // the stream that was opened last
 
-	settled, connects bool // the server's settings have come, and allow an extended CONNECT
+	settled, connects bool // the server's settings have arrived; they allow an extended CONNECT
 	streams           map[uint32]*h2Stream
 }
 
@@ -47,7 +47,7 @@ func newH2Client(t *testing.T, w *world) *h2Client {
 	_, err = conn.Write([]byte(http2.ClientPreface))
 	c.sent(err)
 	c.sent(c.framer.WriteSettings())
-	c.sent(c.framer.WriteWindowUpdate(0, 1<<24)) // a stream's own window fills first
+	c.sent(c.framer.WriteWindowUpdate(0, 1<<24)) // large, so that a stream's own window fills first
 	return c
 }
 
@@ -111,8 +111,8 @@ func (c *h2Client) offersConnect() bool {
 	return c.connects
 }
 
-// open sends a header of name and value pairs, and returns the stream when its status
-// has come.
+// open sends a header of name and value pairs and returns the stream once its status has
+// arrived.
 func (c *h2Client) open(pairs ...string) (id uint32, s *h2Stream) {
 	c.t.Helper()
 	c.block.Reset()
@@ -142,13 +142,13 @@ func (c *h2Client) request(pairs ...string) int {
 	return status
 }
 
-// webSocketConnect is the header of an extended CONNECT for a WebSocket.
+// webSocketConnect returns the header of an extended CONNECT for a WebSocket.
 func webSocketConnect(w *world, path string) []string {
 	return []string{":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":path", path, ":authority", mustParse(w.base).Host, "sec-websocket-version", "13"}
 }
 
-// Fault A13: an extended CONNECT opens a WebSocket over HTTP/2. The guard judges
-// it as a GET of its path, and refuses any other CONNECT.
+// An extended CONNECT opens a WebSocket over HTTP/2. The guard treats it as a GET of its
+// path and refuses any other CONNECT.
 func TestAnExtendedConnectIsGuarded(t *testing.T) {
 	t.Parallel()
 	s := site{tls: true, options: "\t\tpublic /open"}

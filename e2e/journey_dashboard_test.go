@@ -19,10 +19,11 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/e2e/dashboard"
 )
 
-// A site with two providers, sessions in Redis, and a real Prometheus: users come and go,
-// programs call, a provider is down for a while, and so is Redis. Each query of the
-// dashboard has something to show of it, and each panel is drawn. With E2E_DASHBOARD the
-// run takes five minutes instead of one, and the picture goes to that file.
+// The test runs a site with two providers, sessions in Redis, and a real Prometheus.
+// Users come and go, programs send requests, and a provider and Redis are down for a
+// while. Each query of the dashboard returns something, and each panel is drawn. With
+// E2E_DASHBOARD the run takes five minutes instead of one, and writes the picture to that
+// file.
 func TestEveryPanelOfTheDashboardShowsSomething(t *testing.T) {
 	t.Parallel()
 	span := dashboard.Span{Scrape: time.Second}
@@ -88,14 +89,14 @@ func showsSomething(series []dashboard.Series) bool {
 	return false
 }
 
-// office is a site with all that the dashboard has panels for.
+// An office is a site with everything that the dashboard has panels for.
 type office struct {
 	*world
-	partners *world // the same, with the second provider
+	partners *world // the same site, with the second provider
 	away     bool   // whether the second provider is down
 	redis    *redisServer
 	key      accessKey
-	guests   []*browser // who is signed in, the longest first
+	guests   []*browser // signed-in users, longest first
 	waiting  []*page    // callbacks that browsers have not opened yet
 	sockets  []*websocket.Conn
 	newcomer int
@@ -150,7 +151,7 @@ func startOffice(t *testing.T) *office {
 	return o
 }
 
-// day is what happens, in 240 steps.
+// day runs the events of a day in 240 steps.
 func (o *office) day(step time.Duration) {
 	const steps = 240
 	random := rand.New(rand.NewPCG(1, 2)) // the same in every run
@@ -161,7 +162,7 @@ func (o *office) day(step time.Duration) {
 		200: o.redis.start,
 	}
 	habits := []struct {
-		every, after int // steps, on average, and the step from which on
+		every, after int // average steps between two occurrences, and the first step
 		do           func()
 	}{
 		{2, 0, func() { o.signIn(o.world, "corp", o.next("alice", "bob", "carol", "dave")) }},
@@ -169,7 +170,7 @@ func (o *office) day(step time.Duration) {
 		{4, 30, o.signOut},
 		{8, 30, o.signOutAtTheProvider},
 		{24, 30, func() { o.revoke("dave") }},
-		{8, 0, func() { o.signIn(o.world, "corp", "mallory") }}, // whom the site does not know
+		{8, 0, func() { o.signIn(o.world, "corp", "mallory") }}, // a user whom the site does not let in
 		{8, 0, o.cancel},
 		{12, 0, func() { o.newBrowser().open("/@app/auth/corp/code?code=stale&state=stale") }},
 		{6, 0, func() { o.newBrowser().open("/page") }}, // and does not come back
@@ -198,13 +199,14 @@ func (o *office) day(step time.Duration) {
 	}
 }
 
-// next takes turns.
+// next returns the names in turn.
 func (o *office) next(names ...string) string {
 	o.newcomer++
 	return names[o.newcomer%len(names)]
 }
 
-// enter is a new browser before a provider's login form, or where the site leads instead.
+// enter opens a login with a new browser. It returns the provider's login form, or the
+// page where the site leads instead.
 func (o *office) enter(w *world, id string) *page {
 	o.t.Helper()
 	b := w.newBrowser()
@@ -223,7 +225,7 @@ func (o *office) signIn(w *world, id, user string) {
 	}
 }
 
-// cancel takes back a sign-in at the provider.
+// cancel cancels a sign-in at the provider.
 func (o *office) cancel() {
 	o.t.Helper()
 	p := o.enter(o.world, "corp")
@@ -232,8 +234,8 @@ func (o *office) cancel() {
 	}
 }
 
-// partnersGoAway ends the second provider while some of its users are on their way back
-// from it, so that their codes cannot be redeemed.
+// partnersGoAway stops the second provider while some of its users are on their way back,
+// so that their codes cannot be redeemed.
 func (o *office) partnersGoAway() {
 	o.t.Helper()
 	var late []*page
@@ -252,11 +254,11 @@ func (o *office) partnersGoAway() {
 	o.waiting = late
 }
 
-// visit is a request of one of those who are signed in, in turn. One whose session has
-// ended leaves.
+// visit sends a request of one of the signed-in users, in turn. A user whose session has
+// ended is removed.
 func (o *office) visit(path string) {
 	o.t.Helper()
-	if len(o.waiting) > 0 { // come back
+	if len(o.waiting) > 0 { // a browser that was on its way back opens its callback
 		p := o.waiting[0]
 		o.waiting = o.waiting[1:]
 		p.b.load(http.MethodGet, p.url.String(), nil, p)
@@ -283,7 +285,7 @@ func (o *office) signOut() {
 	}
 }
 
-// signOutAtTheProvider has the provider end the session by the back channel.
+// signOutAtTheProvider makes the provider end the session by a back-channel logout.
 func (o *office) signOutAtTheProvider() {
 	o.t.Helper()
 	i := slices.IndexFunc(o.guests, func(b *browser) bool { return b.w == o.world })
@@ -303,13 +305,13 @@ func (o *office) revoke(user string) {
 	_ = response.Body.Close()
 }
 
-// call is a request of a program.
+// call sends a program's request.
 func (o *office) call(key string) {
 	o.t.Helper()
 	o.newBrowser().fetch(http.MethodGet, "/page", "Authorization", "Bearer "+key)
 }
 
-// openSocket opens a WebSocket of a user, and closes the first of five.
+// openSocket opens a WebSocket of a user. There are at most five; it closes the oldest.
 func (o *office) openSocket() {
 	o.t.Helper()
 	if len(o.sockets) == 5 {
@@ -324,7 +326,7 @@ func (o *office) openSocket() {
 		o.t.Fatal(err)
 	}
 	config.Header.Set("Cookie", o.guests[len(o.guests)-1].cookieHeader())
-	if conn, err := websocket.DialConfig(config); err == nil { // not while Redis is down
+	if conn, err := websocket.DialConfig(config); err == nil { // fails while Redis is down
 		o.sockets = append(o.sockets, conn)
 		o.t.Cleanup(func() { _ = conn.Close() })
 	}

@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// One part of a site asks for a recent sign-in, the other does not, and both have
-// the same provider (fault A2). A session of the one is not enough for the other,
-// whichever of them serves the callback.
+// One part of a site requires a recent sign-in, the other does not, and both use the same
+// provider. A session of the second part does not satisfy the first, whichever of them
+// serves the callback.
 func TestASessionOfOnePartIsHeldToWhatTheOtherDemands(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, oidcProvider, site{})

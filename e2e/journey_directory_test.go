@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Users join and leave a SCIM server while Caddy runs.
+// Users are added to and removed from a SCIM server while Caddy runs.
 func TestASCIMServerSaysWhoIsSignedIn(t *testing.T) {
 	people := newStaff(t)
 	token := filepath.Join(t.TempDir(), "token")
@@ -28,7 +28,7 @@ func TestASCIMServerSaysWhoIsSignedIn(t *testing.T) {
 	}
 
 	b.signIn("/page", "alice").is(403, "Your account is not known here.")
-	other := people.add("ALICE") // the server finds it, since it ignores case
+	other := people.add("ALICE") // the server ignores case, so it finds this user too
 	time.Sleep(time.Second)
 	b.signIn("/page", "alice").is(403, "Your account is not known here.")
 	people.remove(other)
@@ -46,7 +46,7 @@ func TestASCIMServerSaysWhoIsSignedIn(t *testing.T) {
 	seen("one user of the name", 200)
 
 	people.stop(true)
-	time.Sleep(1500 * time.Millisecond) // the answer is over, the grace is not
+	time.Sleep(1500 * time.Millisecond) // the cached answer has expired, the grace period has not
 	if p := b.script("/x"); p.status != 200 {
 		t.Errorf("the server is down, within the grace: expected status 200, seen %d", p.status)
 	}

@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// What an operator does whose site does not work: ask the doctor, while Caddy runs. The
-// provider zitadel looks at codes before it looks at secrets, so that a wrong one cannot
-// be found out without a user.
+// An operator whose site does not work runs the doctor while Caddy runs. The provider
+// zitadel checks codes before secrets, so the doctor cannot detect a wrong secret without
+// a user.
 func TestTheDoctorFindsAWrongSecret(t *testing.T) {
 	eachOf(t, []string{oidcProvider, keycloak, zitadel}, func(t *testing.T, kind string) {
 		w := start(t, kind, site{tls: true})
@@ -58,10 +58,10 @@ func TestTheDoctorFindsAWrongSecret(t *testing.T) {
 	})
 }
 
-// checked is what the doctor says of one thing about a provider.
+// checked is the doctor's result for one check of a provider.
 type checked struct{ Status, Message, Remedy string }
 
-// check has the doctor look at a Caddyfile on the node's storage.
+// check runs the doctor on a Caddyfile, with the node's storage.
 func (n *node) check(caddyfile string) (found map[string]checked, exit int) {
 	n.t.Helper()
 	file := filepath.Join(n.t.TempDir(), "Caddyfile")

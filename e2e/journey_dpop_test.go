@@ -10,22 +10,22 @@ import (
 	"time"
 )
 
-// The name that the application gets is a claim of userinfo alone.
+// The username for the application is a claim that only the userinfo endpoint returns.
 const nameOfUserinfo = `userinfo always
 		upstream {
 			header X-Name name
 		}`
 
-// secured is a client of the provider that is held to one way of securing requests,
-// responses or tokens, and what the site is configured with.
+// secured is a client that must secure requests, responses, or tokens in one way, and the
+// site's configuration for it.
 type secured struct {
 	name, client, options string
-	secret                string // default: that of all clients
+	secret                string // default: the secret that all clients share
 	check                 func(w *world, form, end *page)
-	bound                 bool // its tokens are bound to a key (RFC 9449), and refreshed
+	bound                 bool // the site refreshes its tokens, which are bound to a key (RFC 9449)
 }
 
-// signsInWithEach goes through the clients one after another at one provider.
+// signsInWithEach signs in as each client, one after another, at one provider.
 func signsInWithEach(t *testing.T, w *world, clients []secured) {
 	t.Helper()
 	running := false
@@ -61,7 +61,7 @@ func signsInWithEach(t *testing.T, w *world, clients []secured) {
 	}
 }
 
-// event is what the provider tells of something that happened.
+// An event is something that the provider reports.
 type event struct {
 	Type, Client, Error, Detail, Grant string
 	TokenType                          string `json:"token_type"`
@@ -73,7 +73,7 @@ func (p *provider) events(t testing.TB) (all []event) {
 	return all
 }
 
-// tokenTypes are those of the tokens that a client has got by a grant.
+// tokenTypes returns the types of the tokens that a client got with a grant.
 func (w *world) tokenTypes(client, grant string) (types []string) {
 	w.t.Helper()
 	for _, e := range w.op.events(w.t) {
@@ -84,8 +84,7 @@ func (w *world) tokenTypes(client, grant string) (types []string) {
 	return types
 }
 
-// areBound fails unless the provider takes none of the access tokens from someone who has
-// nothing else.
+// areBound fails if the provider accepts one of the access tokens without a proof.
 func (w *world) areBound(what string, tokens []token) {
 	w.t.Helper()
 	found := 0
@@ -115,11 +114,11 @@ func (w *world) areBound(what string, tokens []token) {
 	}
 }
 
-// boundFor is how long access tokens live in these journeys.
+// boundFor is the lifetime of access tokens in these journeys.
 const boundFor = 15 * time.Second
 
-// isRefreshed waits until the access token has expired, and fails unless a request then
-// leads to another one that is bound as well.
+// isRefreshed waits until the access token has expired. It fails unless a request then
+// gets another bound token.
 func (w *world) isRefreshed(c secured, b *browser) {
 	w.t.Helper()
 	time.Sleep(boundFor)
@@ -154,7 +153,7 @@ func TestTokensAreBoundToAKeyOfTheSite(t *testing.T) {
 		}
 	}
 	signsInWithEach(t, w, []secured{
-		// It comes first, when the site knows no nonce of the provider.
+		// This client is first, while the site has no nonce from the provider.
 		{name: "a nonce in each proof", client: "rp-dpop-nonce", options: refreshes + "\ndpop on", bound: true},
 		{name: "a key for each session", client: "rp-dpop", options: refreshes + "\ndpop on", bound: true, check: namesTheKey},
 		{name: "a key for all", client: "rp-dpop", options: `dpop on {
@@ -167,7 +166,7 @@ func TestTokensAreBoundToAKeyOfTheSite(t *testing.T) {
 	if events := w.op.events(t); !slices.ContainsFunc(events, demanded) {
 		t.Errorf("expected the provider to demand a nonce, seen %+v", events)
 	}
-	// A site that is not configured for it has no proof to show.
+	// Without the option dpop, the site sends no proof.
 	if err := w.caddy.reload(w.config(site{client: "rp-dpop"})); err != nil {
 		t.Fatal(err)
 	}

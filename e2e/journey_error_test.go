@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// freshStart fails unless the page offers a new login, and begins it.
+// freshStart follows the page's link to a new login, and fails without one.
 func (p *page) freshStart() *page {
 	p.b.t.Helper()
 	for _, m := range anchorTag.FindAllStringSubmatch(p.body, -1) {
@@ -18,7 +18,7 @@ func (p *page) freshStart() *page {
 	return nil
 }
 
-// errorHop fails unless the page load went through home with that code.
+// errorHop fails unless the page load went through the home page with that code.
 func (p *page) errorHop(code string) {
 	p.b.t.Helper()
 	for _, h := range p.hops {
@@ -38,7 +38,7 @@ func TestCancellingAtTheProviderEndsOnOnePage(t *testing.T) {
 			var end *page
 			if links := form.links("cancel"); len(links) == 1 {
 				end = form.follow(links[0])
-			} else { // a provider without such a link: what it would send
+			} else { // a provider without a cancel link: send what it would
 				to := form.authorization()
 				end = form.follow(to.Get("redirect_uri") + "?error=access_denied&state=" + url.QueryEscape(to.Get("state")) + w.op.issParameter(t))
 			}
@@ -54,7 +54,7 @@ func TestCancellingAtTheProviderEndsOnOnePage(t *testing.T) {
 				t.Error("the application was reached")
 			}
 			again, place := end.freshStart().asks(w).signIn("alice"), "/wanted"
-			if kind == lemonldap { // knows nothing of our cancelling, and answers the login that was begun first
+			if kind == lemonldap { // its form still belongs to the cancelled login
 				again, place = again.is(403, "state_mismatch").freshStart(), "/"
 			}
 			again.isFor("alice", place)
@@ -82,7 +82,7 @@ func TestASecondUseOfACallbackNeverLoops(t *testing.T) {
 			t.Error("going back changed the session")
 		}
 
-		// In another browser the address is worth nothing.
+		// The address is useless in another browser.
 		hits := w.app.hits()
 		stranger := w.newBrowser()
 		page := stranger.open(first.callback()).is(403, "login_expired")
@@ -105,7 +105,7 @@ func TestAnUnfinishedLoginWithoutItsCookieHasExpired(t *testing.T) {
 			b := w.newBrowser()
 			form := b.open("/@app/auth/default/login?returnto=/wanted").asks(w)
 			callback := w.hold(b, func() *page { return form.signIn("alice") })
-			for name := range b.cookies { // the browser has forgotten
+			for name := range b.cookies { // as if the cookies had expired
 				b.forget(name)
 			}
 			page := b.open(callback)
@@ -114,7 +114,7 @@ func TestAnUnfinishedLoginWithoutItsCookieHasExpired(t *testing.T) {
 				page.isFor("", "/?auth_error=login_expired")
 			} else {
 				again := page.is(403, "login_expired").freshStart()
-				if habits[kind].forgets { // the others still know her
+				if habits[kind].forgets { // other providers still have a session
 					again = again.asks(w).signIn("alice")
 				}
 				again.isFor("alice", again.url.RequestURI())
@@ -123,7 +123,7 @@ func TestAnUnfinishedLoginWithoutItsCookieHasExpired(t *testing.T) {
 	})
 }
 
-// One login in flight, and answers to it that no honest provider sends.
+// A login is pending, and its callback gets answers that no honest provider sends.
 func TestOddCallbacksAreRefusedWithTheirCode(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{oidcProvider, zitadel} {
@@ -160,7 +160,8 @@ func TestAKnownErrorNeverBeginsALogin(t *testing.T) {
 	w.newBrowser().open("/any?auth_error=access_denied").is(403, "access_denied").freshStart().asks(w)
 	w.newBrowser().open("/any?auth_error=not-one-of-ours").asks(w)
 
-	// A public site whose home is private: where its errors lead begins no login.
+	// The home page of a public site is private. An error that leads there does not begin
+	// a login.
 	w = start(t, oidcProvider, site{mode: "public", options: "private /"})
 	form := w.newBrowser().open("/").asks(w)
 	cancelled := form.follow(form.links("cancel")[0])

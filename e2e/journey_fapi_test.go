@@ -33,8 +33,9 @@ func TestRequestsAreSigned(t *testing.T) {
 	w.newBrowser().open("/x").is(403)
 }
 
-// carries fails unless the browser carried these parameters alone, besides what OpenID
-// Connect wants outside of a request object as well, which has so many parts.
+// carries fails unless the browser carried only these parameters, apart from those that
+// OpenID Connect requires outside of a request object too. parts is how many parts the
+// request object has, 0 if it does not matter.
 func carries(want string, parts int) func(*world, *page, *page) {
 	return func(w *world, form, _ *page) {
 		w.t.Helper()
@@ -51,7 +52,7 @@ func carries(want string, parts int) func(*world, *page, *page) {
 	}
 }
 
-// begun is what the browser carried to the provider to begin the login.
+// begun returns the parameters that the browser carried to the authorization endpoint.
 func (w *world) begun(form *page) url.Values {
 	w.t.Helper()
 	for _, h := range form.hops {
@@ -63,8 +64,8 @@ func (w *world) begun(form *page) url.Values {
 	return nil
 }
 
-// hides fails unless the site has asked for the mode, and the browser brought no code in an
-// address.
+// hides fails unless the site requested this response mode and the browser brought no
+// code in a URL.
 func hides(mode string) func(*world, *page, *page) {
 	return func(w *world, form, end *page) {
 		w.t.Helper()
@@ -107,7 +108,8 @@ func TestSignedResponsesComeByPost(t *testing.T) {
 	})
 }
 
-// All at once: a key for the client and one for the tokens, and requests that are pushed.
+// The client combines everything: a key for the client, one for the tokens, and pushed
+// requests.
 func TestAProfileOfFAPISignsIn(t *testing.T) {
 	t.Parallel()
 	keys := newKeys(t)

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// What browser/form_post.mjs reports.
+// formPostSaw is what browser/form_post.mjs reports.
 type formPostSaw struct {
 	Steps []struct {
 		Name, URL, Text string
@@ -28,7 +28,7 @@ type formPostSaw struct {
 	Error string
 }
 
-// Only a real browser knows which cookies go along with a form of another site.
+// Only a real browser shows which cookies it sends with a form from another site.
 func TestChromiumAnswersByPost(t *testing.T) {
 	t.Parallel()
 	for name, tls := range map[string]bool{"over tls": true, "on loopback": false} {
@@ -111,7 +111,7 @@ func formPostJourney(t *testing.T, tls bool) {
 			}
 		}
 	}
-	// The provider's POST, our GET, and the same twice again.
+	// The provider's POST, the site's GET, and both again.
 	if len(saw.Answers) != 6 {
 		t.Fatalf("%d requests of the redirect URI: %+v", len(saw.Answers), saw.Answers)
 	}

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// setGroups says in which groups a user of the provider is from now on.
+// setGroups sets the groups of a user at the provider.
 func (p *provider) setGroups(t testing.TB, user string, groups ...string) {
 	t.Helper()
 	if p.kind == keycloak {
@@ -27,11 +27,11 @@ func (p *provider) setGroups(t testing.TB, user string, groups ...string) {
 	}
 }
 
-// A user whom the provider takes out of a group is refused within the time of
-// recheck, and let in again as soon.
+// A user who is removed from a group at the provider is refused within the time of
+// recheck, and let in again as quickly.
 func TestALeftGroupIsGoneWithinTheRecheck(t *testing.T) {
 	eachOf(t, withGroups, func(t *testing.T, kind string) {
-		const recheck = 10 * time.Second // the least that may be set
+		const recheck = 10 * time.Second // the shortest time that the option allows
 		w := start(t, kind, site{options: scopeGroups + fmt.Sprintf(`session {
 			recheck %v
 		}
@@ -69,8 +69,8 @@ func TestALeftGroupIsGoneWithinTheRecheck(t *testing.T) {
 	})
 }
 
-// A user who is removed from the file of known users is signed out in effect, and
-// cannot sign in again; others are not affected.
+// A user who is removed from the file of known users is in effect signed out and cannot
+// sign in again. Other users are unaffected.
 func TestAUserWhoIsRemovedFromTheFileIsGone(t *testing.T) {
 	t.Parallel()
 	people := filepath.Join(t.TempDir(), "users.txt")
@@ -93,7 +93,7 @@ func TestAUserWhoIsRemovedFromTheFileIsGone(t *testing.T) {
 	write("bob")
 	eventually(t, 10*time.Second, "alice is not known", func() bool { return alice.script("/x").status == 401 })
 	bob.open("/x").isFor("bob", "/x")
-	alice.open("/x").is(403, "not known here") // the provider signs her in without questions
+	alice.open("/x").is(403, "not known here") // the provider signs her in without a prompt
 	w.newBrowser().signIn("/x", "alice").is(403, "not known here")
 	if p := alice.script("/x"); p.status != 401 {
 		t.Errorf("alice, afterwards: expected status 401, seen %d", p.status)
@@ -104,16 +104,15 @@ func TestAUserWhoIsRemovedFromTheFileIsGone(t *testing.T) {
 	bob.open("/x").isFor("bob", "/x")
 }
 
-// A rule that a reload adds holds at once for a hundred sessions that were there
-// before: users whom it lets in lose no request, and no other request of the rest
-// reaches the application.
+// A reload adds a rule, which applies at once to a hundred existing sessions. Users whom
+// it allows lose no request. No further request of the others reaches the application.
 func TestARuleThatAReloadAddsHoldsForEverySession(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name, options, rule string
 
-		// quietly is whether the sessions lack the claim, so that a page load begins a
-		// login without questions.
+		// quietly reports whether the sessions lack the claim, so that a page load begins
+		// a login without a prompt.
 		quietly bool
 	}{
 		{"a group", "", "require group insiders", false},
@@ -151,7 +150,7 @@ func TestARuleThatAReloadAddsHoldsForEverySession(t *testing.T) {
 				return nil
 			})
 
-			// All go on asking while the configuration changes.
+			// All users keep sending requests while the configuration changes.
 			var loaded, over atomic.Bool
 			var asked atomic.Int64
 			done := make(chan error, 1)

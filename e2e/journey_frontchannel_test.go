@@ -17,10 +17,10 @@ import (
 
 const frontchannelPath = "/@app/auth/default/frontchannel-logout"
 
-// What browser/frontchannel.mjs reports.
+// frontchannelSaw is what browser/frontchannel.mjs reports.
 type frontchannelSaw struct {
 	Steps []frontchannelStep
-	// The answers of our endpoint in the frame.
+	// The answers of the front-channel logout endpoint in the frame.
 	Frames []struct {
 		URL, Dest, From string
 		Status          int
@@ -30,16 +30,17 @@ type frontchannelSaw struct {
 	Error    string
 }
 
-// A step is a page, and what the browser and a thief of its cookie are given.
+// A frontchannelStep is a page, with the statuses that the browser and a thief of its
+// cookie get.
 type frontchannelStep struct {
 	Name, URL, Text   string
 	Form, User, Thief int
 	Cookies           []string
 }
 
-// Only a real browser knows whether it shows our answer in another site's
-// frame, and which cookies go along. oidc-provider has no front-channel logout:
-// the page with the frame is the test's own.
+// Only a real browser shows whether it loads the site's answer in another site's frame,
+// and which cookies it sends. oidc-provider has no front-channel logout, so the test
+// serves the page with the frame itself.
 func TestChromiumSignsOutInAFrame(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
@@ -71,7 +72,7 @@ func TestChromiumSignsOutInAFrame(t *testing.T) {
 					if !row.sid && slices.Contains(s.Cookies, "oidc_rp") {
 						t.Error("a frame with the cookie has not cleared it")
 					}
-				case "again": // the provider's session lives, so it signs in by itself
+				case "again": // the provider still has a session, so it needs no password
 					if !s.isAlices() {
 						t.Errorf("the next visit: expected alice's page, seen %+v", s)
 					}
@@ -85,7 +86,7 @@ func TestChromiumSignsOutInAFrame(t *testing.T) {
 	}
 }
 
-// The same with providers that load the frame in their own page.
+// This is the same with a provider that loads the frame in its own page.
 func TestAFrontchannelLogoutOfTheProvidersEndsTheSession(t *testing.T) {
 	eachOf(t, asked(hydra), func(t *testing.T, _ string) {
 		w := start(t, hydra, site{client: "rp-fcl"})
@@ -107,9 +108,9 @@ func TestAFrontchannelLogoutOfTheProvidersEndsTheSession(t *testing.T) {
 	})
 }
 
-// LemonLDAP::NG names the user as sid, and no sid in its ID tokens: its frame
-// is taken and names no session. Only a frame without iss and sid, from a page
-// of the same site, ends one: that is in TestChromiumSignsOutInAFrame.
+// LemonLDAP::NG sends the username as sid and has no sid in its ID tokens. Its frame is
+// accepted but identifies no session. Only a frame without iss and sid, from a page of
+// the same site, ends one; see TestChromiumSignsOutInAFrame.
 func TestAFrontchannelLogoutThatNamesNoSessionEndsNone(t *testing.T) {
 	eachOf(t, asked(lemonldap), func(t *testing.T, _ string) {
 		recordsAs(t, lemonldap, "TestAFrontchannelLogoutOfTheProvidersEndsTheSession")
@@ -131,7 +132,7 @@ func TestAFrontchannelLogoutThatNamesNoSessionEndsNone(t *testing.T) {
 	})
 }
 
-// Hydra's logout tokens have neither exp nor sub, and the type of any JWT.
+// Hydra's logout tokens have no exp and no sub, and their typ is that of any JWT.
 func TestABackchannelLogoutOfAnotherProvidersEndsTheSession(t *testing.T) {
 	eachOf(t, asked(hydra), func(t *testing.T, _ string) {
 		s := site{client: "rp-bcl"}
@@ -154,13 +155,13 @@ func TestABackchannelLogoutOfAnotherProvidersEndsTheSession(t *testing.T) {
 	})
 }
 
-// asked are those of the providers that E2E_IDPS names.
+// asked returns those of the kinds that E2E_IDPS names.
 func asked(kinds ...string) []string {
 	return slices.DeleteFunc(kinds, func(kind string) bool { return !slices.Contains(alsoAsked(), kind) })
 }
 
-// leaveInAFrame signs in at the site in Chromium, opens a page that loads our
-// frame, and comes back.
+// leaveInAFrame signs in at the site in Chromium, opens a page that loads the
+// front-channel logout frame, and comes back.
 func (w *world) leaveInAFrame(leave string, tls bool) (saw frontchannelSaw) {
 	t := w.t
 	t.Helper()
@@ -209,8 +210,8 @@ func (s frontchannelStep) isAlices() bool {
 	return json.Unmarshal([]byte(s.Text), &application) == nil && application.Headers.Get("X-User") == "alice"
 }
 
-// checkFrame judges that our answer was taken where it was loaded: from
-// another site without cookies.
+// checkFrame checks that the site answered in the frame. A frame on another site sends no
+// cookies.
 func (w *world) checkFrame(saw frontchannelSaw, crossSite bool) {
 	w.t.Helper()
 	for _, refusal := range saw.Refusals {
@@ -246,7 +247,7 @@ func (w *world) checkFrame(saw frontchannelSaw, crossSite bool) {
 	})
 }
 
-// idTokenClaim is a claim of the ID token that was handed out last, as a text.
+// idTokenClaim returns a claim of the last issued ID token as text.
 func (p *provider) idTokenClaim(t testing.TB, name string) string {
 	t.Helper()
 	for _, issued := range slices.Backward(p.handedOut(t)) {

@@ -33,7 +33,7 @@ func TestOnlyAPageLoadBeginsALogin(t *testing.T) {
 			t.Errorf("%s: status %d, wanted 401", name, p.status)
 			continue
 		}
-		if name == "frame" || name == "form" { // people see these
+		if name == "frame" || name == "form" { // people see these answers
 			if got := p.header.Get("Content-Type"); !strings.HasPrefix(got, "text/html") {
 				t.Errorf("%s: expected a page, seen %q", name, got)
 			}
@@ -59,7 +59,7 @@ func TestOnlyAPageLoadBeginsALogin(t *testing.T) {
 		if ct := p.header.Get("Content-Type"); !strings.HasPrefix(ct, "application/problem+json") {
 			t.Errorf("%s: Content-Type is %q", name, ct)
 		}
-		if challenge := p.header.Get("WWW-Authenticate"); challenge != "" { // fault D7
+		if challenge := p.header.Get("WWW-Authenticate"); challenge != "" { // it would ask for credentials
 			t.Errorf("%s: WWW-Authenticate is %q, where no credentials are accepted", name, challenge)
 		}
 		for _, cookie := range p.header.Values("Set-Cookie") {
@@ -125,8 +125,8 @@ func TestNoHeaderOfTheClientNamesAUser(t *testing.T) {
 	}
 }
 
-// Caddy matches a cleaned path and forwards the raw one: what any reading of
-// it makes private is private.
+// Caddy matches the cleaned path and forwards the raw one. A path is private if any
+// reading of it is private.
 func TestNoSpellingOfAPathOpensAPrivatePage(t *testing.T) {
 	t.Parallel()
 	w := start(t, zitadel, site{mode: "public", options: "private /account/*"})

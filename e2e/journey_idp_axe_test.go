@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// Serves the built-in pages of the identity provider with contents made up.
+// pagesProgram serves the identity provider's built-in pages with made-up contents.
 var pagesProgram = &program{name: "idp-pages", dir: "../idp", pkg: "./internal/pages/preview"}
 
-// axe-core finds nothing that keeps people from using a built-in page: by the rules of
-// WCAG 2.2 AA and by good practice, on a phone and on a desktop, in light and in dark.
+// axe-core finds no barrier on a built-in page, by the rules of WCAG 2.2 AA and by its
+// best practices, on a phone and on a desktop, in light and in dark.
 func TestPagesOfTheIdentityProviderAreAccessible(t *testing.T) {
 	t.Parallel()
 	needFile(t, "/usr/bin/chromium")

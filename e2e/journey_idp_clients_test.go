@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// openidClient is a relying party on openid-client of npm.
+// An openidClient is a relying party that uses the npm package openid-client.
 type openidClient struct {
 	t    *testing.T
 	base string
@@ -34,7 +34,7 @@ func startOpenidClient(i *issuer, port int, id, secret string) *openidClient {
 	return &openidClient{t: i.t.(*testing.T), base: fmt.Sprintf("http://127.0.0.1:%d", port)}
 }
 
-// read is what a page of the relying party says.
+// read decodes a page of the relying party.
 func (c *openidClient) read(p *page) (answer map[string]any) {
 	c.t.Helper()
 	if !strings.HasPrefix(p.url.String(), c.base) {
@@ -46,7 +46,7 @@ func (c *openidClient) read(p *page) (answer map[string]any) {
 	return answer
 }
 
-// does has it do something.
+// does makes the relying party do something.
 func (c *openidClient) does(b *browser, what string) map[string]any {
 	c.t.Helper()
 	p := b.open(c.base + "/" + what)
@@ -56,7 +56,7 @@ func (c *openidClient) does(b *browser, what string) map[string]any {
 	return c.read(p)
 }
 
-// fails has it do something that must not work, and returns the error.
+// fails makes the relying party do something that must fail, and returns the error.
 func (c *openidClient) fails(b *browser, what string) string {
 	c.t.Helper()
 	p := b.open(c.base + "/" + what)
@@ -66,7 +66,7 @@ func (c *openidClient) fails(b *browser, what string) string {
 	return fmt.Sprint(c.read(p)["error"])
 }
 
-// noteSecrets lets Caddy's log be searched for what the relying party has got.
+// noteSecrets adds the relying party's secrets to those that must not be in Caddy's log.
 func (c *openidClient) noteSecrets(i *issuer, b *browser) {
 	c.t.Helper()
 	var secrets []string
@@ -79,7 +79,7 @@ func (c *openidClient) noteSecrets(i *issuer, b *browser) {
 	}
 }
 
-// clientOf are the lines of a client.
+// clientOf returns the configuration lines of a client.
 func clientOf(id string, port int, kind string) string {
 	return fmt.Sprintf(`
 		client %s {
@@ -131,7 +131,7 @@ func TestOpenidClientSignsInAndOut(t *testing.T) {
 	}
 	c.fails(b, "introspect")
 
-	// The session lasts: no question is asked, and prompt=none is answered.
+	// The session still exists: prompt=none succeeds without a prompt.
 	silent := c.read(b.open(c.base + "/login?prompt=none"))
 	if again, _ := silent["claims"].(map[string]any); again["auth_time"] != claims["auth_time"] {
 		t.Errorf("expected the same authentication, seen %v and %v", again["auth_time"], claims["auth_time"])
@@ -146,8 +146,8 @@ func TestOpenidClientSignsInAndOut(t *testing.T) {
 	}
 }
 
-// A refresh token that comes again ends its family, and a code that comes again what
-// it gave.
+// Reuse of a refresh token revokes its family. Reuse of a code revokes the tokens that
+// the code gave.
 func TestOpenidClientMeetsReuse(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -181,7 +181,7 @@ func TestOpenidClientMeetsReuse(t *testing.T) {
 			c.read(b.open(c.base + "/login"))
 			c.noteSecrets(i, b)
 			c.does(b, "userinfo")
-			time.Sleep(5500 * time.Millisecond) // a second use within five seconds is a retry
+			time.Sleep(5500 * time.Millisecond) // a second use within five seconds counts as a retry
 			if seen := c.fails(b, "again"); seen != "invalid_grant" {
 				t.Errorf("the code again: expected invalid_grant, seen %s", seen)
 			}
@@ -200,10 +200,10 @@ func TestOpenidClientMeetsReuse(t *testing.T) {
 	}
 }
 
-// oauth2Proxy is the relying party of many, from its Go module.
+// oauth2Proxy is a widely used relying party, built from its Go module.
 var oauth2Proxy = &program{name: "oauth2-proxy", dir: "idp/oauth2-proxy", pkg: "github.com/oauth2-proxy/oauth2-proxy/v7"}
 
-// startOauth2Proxy protects the application, and lets the group staff in.
+// startOauth2Proxy protects the application and lets the group in.
 func startOauth2Proxy(i *issuer, port int, group string) (base string) {
 	i.t.Helper()
 	base = fmt.Sprintf("http://127.0.0.1:%d", port)
@@ -263,7 +263,8 @@ func TestOauth2ProxySignsInAndOut(t *testing.T) {
 		t.Errorf("expected a user of another group to be refused, seen:%s", p)
 	}
 
-	// The proxy ends its session, and the provider's with the ID token as a hint.
+	// oauth2-proxy ends its session, and then the provider's, with the ID token as a
+	// hint.
 	p = b.open(base + "/oauth2/sign_out?rd=" + url.QueryEscape(i.url+"/end_session")).gone()
 	if !strings.HasPrefix(p.url.String(), i.url) {
 		t.Fatalf("expected the provider's page, seen:%s", p)

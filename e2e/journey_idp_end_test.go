@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-// endsWithin is how long a session may live on after it was ended, in milliseconds.
+// endsWithin is how many milliseconds a session may continue after it was ended.
 const endsWithin = 5000
 
-// Two browsers of a user at two sites: what ends sessions ends them everywhere, and at
-// once.
+// A user is signed in with two browsers at two sites. Whatever ends the sessions ends
+// them everywhere and at once.
 func TestChromiumIsSignedOutEverywhere(t *testing.T) {
 	t.Parallel()
 	w := newIDPWorld(t)

@@ -8,7 +8,7 @@ import (
 
 var mailedCode = regexp.MustCompile(`(?m)^\s*(\d{6,8})\s*$`)
 
-// mailedCode is the code of the first letter to a user.
+// mailedCode returns the code in the first mail to a user.
 func (w *idpWorld) mailedCode(string) (string, error) {
 	l := w.mail.await(ada["email"], 1)
 	w.checkLetter(l)
@@ -19,8 +19,8 @@ func (w *idpWorld) mailedCode(string) (string, error) {
 	return code[1], nil
 }
 
-// Everyone has to have a second factor: it is added at the next sign-in, with a code
-// from the mailbox.
+// Every user must have a second factor. A user without one adds it at the next sign-in,
+// with a code from the mailbox.
 func TestChromiumAddsTheFactorThatIsRequired(t *testing.T) {
 	t.Parallel()
 	w := startIDP(t, idpSite{global: `

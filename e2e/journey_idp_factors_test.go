@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A user adds an authenticator app, signs in with it, loses it, and goes on with a
+// A user adds an authenticator app, signs in with it, loses it, and continues with a
 // recovery code.
 func TestChromiumSignsInWithCodes(t *testing.T) {
 	t.Parallel()
@@ -37,7 +37,7 @@ func TestChromiumSignsInWithCodes(t *testing.T) {
 			t.Errorf("%s: expected ten recovery codes, seen %d", step, seen)
 		}
 	}
-	// What is wrong must not show.
+	// The page must not show whether the code or the password is wrong.
 	if a, b := steps["the code is wrong"].Text, steps["the password is wrong"].Text; a != b {
 		t.Errorf("expected the same page for a wrong code and a wrong password, seen\n%s\nand\n%s", a, b)
 	}
@@ -56,7 +56,7 @@ func TestChromiumSignsInWithCodes(t *testing.T) {
 	checkLooks(t, saw, 2)
 }
 
-// checkLetter checks what holds for every mail.
+// checkLetter checks what every mail must have.
 func (w *idpWorld) checkLetter(l letter) {
 	w.t.Helper()
 	if l.From.Address != "login@example.com" {

@@ -15,7 +15,7 @@ var ada = map[string]string{"name": "ada", "email": "ada@example.com", "password
 
 var linkPattern = regexp.MustCompile(`https://login\.localhost:\d+/[a-z/-]+#[0-9A-Z-]+`)
 
-// linkOf finds the link in what a command prints, or in a letter.
+// linkOf finds the link in a command's output or in a mail.
 func (w *idpWorld) linkOf(text string) (string, error) {
 	link := linkPattern.FindString(text)
 	if link == "" {
@@ -26,7 +26,7 @@ func (w *idpWorld) linkOf(text string) (string, error) {
 	return link, nil
 }
 
-// firstUser makes the link to the first account.
+// firstUser creates the link to the first account.
 func (w *idpWorld) firstUser(string) (string, error) {
 	text, err := w.command("first-user")
 	if err != nil {
@@ -35,8 +35,8 @@ func (w *idpWorld) firstUser(string) (string, error) {
 	return w.linkOf(text)
 }
 
-// From an empty database to a page of a protected site, with the configuration of the
-// documentation's first example.
+// The journey leads from an empty database to a page of a protected site, with the
+// configuration of the first example in the documentation.
 func TestChromiumMakesTheFirstAccount(t *testing.T) {
 	t.Parallel()
 	w := startIDP(t, idpSite{})
@@ -70,8 +70,8 @@ func TestChromiumMakesTheFirstAccount(t *testing.T) {
 	checkLooks(t, saw, 4)
 }
 
-// judge checks where a step was, whose page of the application it showed, and what it
-// said.
+// judge checks the address of a step, the user whose page of the application it shows,
+// and its text.
 func (w *idpWorld) judge(steps map[string]chromiumStep, name, at, user string, says ...string) {
 	w.t.Helper()
 	s, ok := steps[name]
@@ -92,7 +92,7 @@ func (w *idpWorld) judge(steps map[string]chromiumStep, name, at, user string, s
 	}
 }
 
-// checkCookies checks that all cookies of both sites are theirs alone.
+// checkCookies checks that neither site shares its cookies with other hosts.
 func (w *idpWorld) checkCookies(s chromiumStep) {
 	w.t.Helper()
 	var cookies []struct {

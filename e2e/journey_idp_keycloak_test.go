@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// Keycloak is a relying party of the identity provider that its own applications sign
-// in by. It implements OpenID Connect Back-Channel Logout 1.0: its sessions end with
-// ours, in a browser that does nothing.
+// Keycloak is a relying party of the identity provider, for the sign-in to Keycloak's own
+// applications. It supports OpenID Connect Back-Channel Logout 1.0: its sessions end with
+// the identity provider's, without a request of the browser.
 func TestKeycloakHearsOfLogouts(t *testing.T) {
 	t.Parallel()
-	realm := newSAMLRealm(t, "broker") // its users and keys serve
+	realm := newSAMLRealm(t, "broker") // this realm has the users and keys that the test needs
 	i := startIssuer(t, fmt.Sprintf(`
 		client keycloak {
 			name Keycloak
@@ -25,7 +25,7 @@ func TestKeycloakHearsOfLogouts(t *testing.T) {
 			backchannel_logout_uri %[1]s/protocol/openid-connect/logout/backchannel-logout
 			secret {env.CLIENT_SECRET}
 		}`, realm.issuer()))
-	// Keycloak asks its users for names that it is not given.
+	// Without these names, Keycloak would ask users for them.
 	i.operate("", "user", "set", "ada", "--given-name", "Ada", "--family-name", "Lovelace")
 	realm.brokers(i)
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("the application")) }))
@@ -95,10 +95,10 @@ func TestKeycloakHearsOfLogouts(t *testing.T) {
 	}
 }
 
-// brokerLink leads from Keycloak's page to the identity provider.
+// brokerLink is the link from Keycloak's page to the identity provider.
 var brokerLink = regexp.MustCompile(`href="([^"]*/broker/ours/login[^"]*)"`)
 
-// brokers makes the identity provider one that the realm's users sign in at.
+// brokers lets the realm's users sign in at the identity provider.
 func (r *samlRealm) brokers(i *issuer) {
 	r.t.Helper()
 	r.ask(http.MethodPost, "/realms/"+r.name+"/identity-provider/instances", object{

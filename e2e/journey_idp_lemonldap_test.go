@@ -7,16 +7,17 @@ import (
 	"testing"
 )
 
-// The identity provider brokers LemonLDAP::NG by SAML 2.0, for a site of the same Caddy.
+// In this file, the identity provider brokers LemonLDAP::NG by SAML 2.0, for a site of
+// the same Caddy.
 
-// atLemonLDAP signs alice in there.
+// atLemonLDAP signs alice in at LemonLDAP::NG.
 func (b *wanderer) atLemonLDAP() *wanderer {
 	b.t.Helper()
 	return b.submit("user", "alice", "password", "alice")
 }
 
-// expectRefusal expects the one page that all failures of a response have, and the cause
-// in the log.
+// expectRefusal expects the page that every refused response leads to, and the cause in
+// the log.
 func (b *wanderer) expectRefusal(cause string) {
 	b.t.Helper()
 	if b.status != http.StatusBadRequest || !strings.HasPrefix(b.at.String(), b.w.login) {
@@ -27,8 +28,9 @@ func (b *wanderer) expectRefusal(cause string) {
 	})
 }
 
-// From a page of a site to LemonLDAP::NG and back, with what it can sign and encrypt. It
-// signs assertions always, and responses unless it is forbidden; it encrypts with AES-CBC.
+// A user signs in at LemonLDAP::NG from a page of a site, with each way in which
+// LemonLDAP::NG can sign and encrypt. It always signs assertions, signs responses unless
+// configured not to, and encrypts with AES-CBC.
 func TestSAMLSignInAtLemonLDAP(t *testing.T) {
 	eachOf(t, asked(lemonldap), func(t *testing.T, _ string) {
 		const message, format, encryption = "samlSPMetaDataOptionsSignSSOMessage", "samlSPMetaDataOptionsNameIDFormat", "samlSPMetaDataOptionsEncryptionMode"
@@ -86,7 +88,8 @@ func TestSAMLSignInAtLemonLDAP(t *testing.T) {
 	})
 }
 
-// LemonLDAP::NG begins a sign-in for one site: the user is asked, and led to that site.
+// LemonLDAP::NG begins a sign-in for one site. The user confirms it and gets to that
+// site.
 func TestSAMLSignInThatLemonLDAPBegins(t *testing.T) {
 	eachOf(t, asked(lemonldap), func(t *testing.T, _ string) {
 		begins, closed := newSAMLPortal(t), newSAMLPortal(t)
@@ -113,9 +116,9 @@ func TestSAMLSignInThatLemonLDAPBegins(t *testing.T) {
 		}
 		b.submit("choice", "continue").expectUser("partners%2Falice")
 
-		b.open(begins.begins()).expectUser("partners%2Falice") // without a question: the same user is signed in
+		b.open(begins.begins()).expectUser("partners%2Falice") // no question: the same user is signed in
 
-		ours := w.browser(t) // the same account as by a sign-in that the site begins
+		ours := w.browser(t) // a sign-in that the site begins leads to the same account
 		ours.open(w.site+"/page").submit("external", "partners").atLemonLDAP().expectUser("partners%2Falice")
 
 		closed.start(t, w, "closed", allowed)
@@ -127,8 +130,8 @@ func TestSAMLSignInThatLemonLDAPBegins(t *testing.T) {
 	})
 }
 
-// Users of LemonLDAP::NG who have an account here: joined by their address, and by hand.
-// Without one they are let in nowhere.
+// Users of LemonLDAP::NG have local accounts, linked by their email address or by an
+// operator. A user without an account is let in nowhere.
 func TestLemonLDAPUsersAndTheirAccounts(t *testing.T) {
 	eachOf(t, asked(lemonldap), func(t *testing.T, _ string) {
 		partners, hand := newSAMLPortal(t), newSAMLPortal(t)
@@ -154,7 +157,7 @@ func TestLemonLDAPUsersAndTheirAccounts(t *testing.T) {
 		b := w.browser(t)
 		b.open(w.site+"/page").submit("username", "alice@example.test").atLemonLDAP()
 		b.submit("choice", "continue").submit("username", "alice@example.test").submit("password", issuerPassword).expectUser("ada")
-		again := w.browser(t) // joined for good: the password is asked for once
+		again := w.browser(t) // the link is permanent: it needs the password only once
 		again.open(w.site+"/page").submit("username", "alice@example.test").atLemonLDAP().expectUser("ada")
 
 		hand.start(t, w, "hand", object{})

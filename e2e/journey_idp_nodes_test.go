@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// The identity provider on three nodes: what one of them does holds at all of them.
+// The identity provider runs on three nodes. What one of them does takes effect on all of
+// them.
 func TestThreeNodesAreOneIdentityProvider(t *testing.T) {
 	t.Parallel()
 	c := startIDPCluster(t, `authenticator default {
@@ -36,7 +37,7 @@ func TestThreeNodesAreOneIdentityProvider(t *testing.T) {
 			t.Fatalf("expected the way back to the site, seen:%s", p)
 		}
 		b.holdAt = nil
-		b.move(west) // which redeems the code that south has given
+		b.move(west) // west redeems the code that south has issued
 		if seen := userAt(b.open(p.url.String())); seen != "ada" {
 			t.Errorf("expected ada's page, seen that of %q", seen)
 		}
@@ -116,7 +117,7 @@ func TestThreeNodesAreOneIdentityProvider(t *testing.T) {
 		if won != 1 {
 			t.Errorf("expected one sign-in, seen %d:%s%s%s", won, pages[0], pages[1], pages[2])
 		}
-		// The next code works at a node that has lost.
+		// The next code works on a node whose sign-in was refused.
 		b := browsers[0]
 		b.move(west)
 		p := c.browserAt(west).asked("carl")
@@ -218,10 +219,10 @@ func TestThreeNodesAreOneIdentityProvider(t *testing.T) {
 	})
 }
 
-// hasCode is where a browser is stopped with a code in hand.
+// hasCode stops a browser once it has a code.
 func hasCode(u *url.URL) bool { return u.Query().Has("code") }
 
-// atOnce does something so often in parallel.
+// atOnce runs do this many times in parallel.
 func atOnce[T any](times int, do func(n int) T) []T {
 	all := make([]T, times)
 	var wg sync.WaitGroup

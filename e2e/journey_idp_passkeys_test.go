@@ -2,7 +2,8 @@ package e2e
 
 import "testing"
 
-// Passkeys of two devices, by autofill and by the button; one is removed.
+// A user has passkeys on two devices, signs in by autofill and by the button, and removes
+// one passkey.
 func TestChromiumSignsInWithPasskeys(t *testing.T) {
 	t.Parallel()
 	w := startIDP(t, idpSite{site: "require amr hwk"})

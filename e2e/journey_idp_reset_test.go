@@ -2,8 +2,8 @@ package e2e
 
 import "testing"
 
-// A forgotten password: the mail's link sets a new one and ends all sessions, and the
-// factor is still asked for.
+// A user has forgotten their password. The link in the mail sets a new password and ends
+// all sessions; the second factor is still required.
 func TestChromiumResetsAPassword(t *testing.T) {
 	t.Parallel()
 	const password = "another sentence for ada 42"
@@ -17,7 +17,7 @@ func TestChromiumResetsAPassword(t *testing.T) {
 	w.secrets.add("new password", password)
 	saw, steps := w.inIDP("idp_reset", map[string]any{"user": ada, "password": password, "hands": w.hands(map[string]hand{
 		"reset-link": func(string) (string, error) {
-			l := w.mail.await(ada["email"], 2) // the first one is about the factor
+			l := w.mail.await(ada["email"], 2) // the first mail is about the factor
 			w.checkLetter(l)
 			return w.linkOf(l.Text)
 		},

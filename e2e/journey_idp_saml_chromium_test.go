@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// In Chromium a response is posted from Keycloak's site, without our cookies, and what
-// follows our forms leaves our site. Neither may depend on what other clients let
-// through.
+// In Chromium, Keycloak's site posts a response without the identity provider's cookies,
+// and the provider's forms lead to other sites. Neither may depend on leniency that only
+// other clients have.
 func TestChromiumSAMLSignInAtKeycloak(t *testing.T) {
 	t.Parallel()
 	realm := newRealms(t, "chromium")["chromium"]

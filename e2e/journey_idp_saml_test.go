@@ -17,10 +17,10 @@ import (
 	"time"
 )
 
-// The identity provider brokers Keycloak by SAML 2.0 and by OpenID Connect, for a site
-// of the same Caddy.
+// In this file, the identity provider brokers Keycloak by SAML 2.0 and by OpenID Connect,
+// for a site of the same Caddy.
 
-// brokerWorld is a Caddy with the identity provider, external providers, and a site.
+// A brokerWorld is a Caddy with the identity provider, external providers, and a site.
 type brokerWorld struct {
 	t           *testing.T
 	caddy       *node
@@ -28,7 +28,7 @@ type brokerWorld struct {
 	login, site string
 }
 
-// startBroker starts Caddy with lines of the option oidc_idp.
+// startBroker starts Caddy with these lines of the option oidc_idp.
 func startBroker(t *testing.T, options func(w *brokerWorld) string) *brokerWorld {
 	t.Helper()
 	w := &brokerWorld{t: t, app: newUpstream(t), caddy: newNode(t, t.TempDir())}
@@ -69,13 +69,13 @@ func (w *brokerWorld) fetch(address string) (status int, body []byte) {
 	return answer.StatusCode, body
 }
 
-// transport is a client without cookies that leads every name to this machine.
+// transport returns a client without cookies that resolves every name to this machine.
 func (w *brokerWorld) transport() *http.Client {
 	return &http.Client{
 		Timeout:       busy * time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // of Caddy's own authority, which it has just made
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // Caddy has just created its authority
 			DialContext: func(ctx context.Context, network, at string) (net.Conn, error) {
 				_, port, err := net.SplitHostPort(at)
 				if err != nil {
@@ -87,9 +87,9 @@ func (w *brokerWorld) transport() *http.Client {
 	}
 }
 
-// A wanderer is a browser that goes where pages lead it. It keeps cookies, and leaves
-// those of the identity provider out of a form that another site posts there, since
-// they are SameSite=Lax.
+// A wanderer is a browser that goes where pages lead. It keeps cookies. When another site
+// posts a form to the identity provider, it omits that provider's cookies, because they
+// are SameSite=Lax.
 type wanderer struct {
 	t      *testing.T
 	w      *brokerWorld
@@ -127,8 +127,8 @@ func attributesOf(tag string) map[string]string {
 	return all
 }
 
-// load sends a request and goes on: by redirects, by pages that lead on at once, and
-// by forms that a script submits.
+// load sends a request and continues through redirects, pages that lead on at once, and
+// forms that a script submits.
 func (b *wanderer) load(method, address string, form url.Values) *wanderer {
 	b.t.Helper()
 	for range 30 {
@@ -183,7 +183,7 @@ func (b *wanderer) send(method, address string, form url.Values) {
 	}
 }
 
-// next is where the page leads at once, or nothing.
+// next returns where the page leads at once, or "".
 func (b *wanderer) next() string {
 	found := wanderLeads.FindStringSubmatch(b.body)
 	if found == nil {
@@ -197,7 +197,8 @@ func (b *wanderer) next() string {
 	return to.String()
 }
 
-// form is the first form of the page that has a field, nil if none has.
+// form returns the first form of the page that has the field. fields is nil if there is
+// none.
 func (b *wanderer) form(field string) (action string, fields url.Values) {
 	for _, found := range wanderForm.FindAllStringSubmatch(b.body, -1) {
 		fields := make(url.Values)
@@ -220,7 +221,7 @@ func (b *wanderer) form(field string) (action string, fields url.Values) {
 	return "", nil
 }
 
-// submit sends the form that has the first field.
+// submit sends the form that has the first of these fields.
 func (b *wanderer) submit(pairs ...string) *wanderer {
 	b.t.Helper()
 	action, fields := b.form(pairs[0])
@@ -233,9 +234,9 @@ func (b *wanderer) submit(pairs ...string) *wanderer {
 	return b.load(http.MethodPost, action, fields)
 }
 
-// user is whom the application sees, or nothing if it is not the application's page.
-// The relying party writes a slash in a name as %2F, so that no name looks like one of
-// a provider of its own.
+// user returns the user that the application sees, or "" on other pages. The relying
+// party writes a slash in a username as %2F, so that no username looks like one of
+// another provider.
 func (b *wanderer) user() string {
 	var was seen
 	if b.status != http.StatusOK || !strings.HasPrefix(b.at.String(), b.w.site) || json.Unmarshal([]byte(b.body), &was) != nil {
@@ -251,13 +252,13 @@ func (b *wanderer) expectUser(want string) {
 	}
 }
 
-// atKeycloak signs alice in there.
+// atKeycloak signs alice in at Keycloak.
 func (b *wanderer) atKeycloak() *wanderer {
 	b.t.Helper()
 	return b.submit("password", "alice-pw", "username", "alice")
 }
 
-// newRealms makes the realms of a test, whose names no other test has.
+// newRealms creates realms whose names no other test uses.
 func newRealms(t *testing.T, names ...string) map[string]*samlRealm {
 	t.Helper()
 	realms := make(map[string]*samlRealm)
@@ -267,7 +268,7 @@ func newRealms(t *testing.T, names ...string) map[string]*samlRealm {
 	return realms
 }
 
-// connect has a realm know us by our metadata.
+// connect registers the identity provider at a realm by its metadata.
 func (w *brokerWorld) connect(r *samlRealm, id string, attributes object) {
 	w.t.Helper()
 	status, metadata := w.fetch(w.login + "/saml/" + id + "/metadata")
@@ -279,8 +280,8 @@ func (w *brokerWorld) connect(r *samlRealm, id string, attributes object) {
 
 const gcm = "http://www.w3.org/2009/xmlenc11#aes256-gcm"
 
-// From a page of a site to Keycloak and back, with each way in which it can sign and
-// encrypt.
+// A user signs in at Keycloak from a page of a site, with each way in which Keycloak can
+// sign and encrypt.
 func TestSAMLSignInAtKeycloak(t *testing.T) {
 	t.Parallel()
 	variants := map[string]struct {
@@ -333,7 +334,7 @@ func TestSAMLSignInAtKeycloak(t *testing.T) {
 	}
 }
 
-// Keycloak begins a sign-in for one site: the user is asked, and led to that site.
+// Keycloak begins a sign-in for one site. The user confirms it and gets to that site.
 func TestSAMLSignInThatKeycloakBegins(t *testing.T) {
 	t.Parallel()
 	realms := newRealms(t, "begins", "closed")
@@ -365,7 +366,7 @@ func TestSAMLSignInThatKeycloakBegins(t *testing.T) {
 	b.submit("choice", "continue").expectUser("partners%2Falice")
 
 	b.open(realms["begins"].issuer() + "/protocol/saml/clients/app")
-	b.expectUser("partners%2Falice") // without a question: the same user is signed in
+	b.expectUser("partners%2Falice") // no question: the same user is signed in
 
 	stranger := w.browser(t)
 	stranger.open(realms["closed"].issuer() + "/protocol/saml/clients/app").atKeycloak()
@@ -374,7 +375,7 @@ func TestSAMLSignInThatKeycloakBegins(t *testing.T) {
 	}
 }
 
-// Users who have no account here, and no way to get one, are let in nowhere.
+// Users without a local account who cannot get one are let in nowhere.
 func TestKeycloakUsersWithoutAnAccount(t *testing.T) {
 	t.Parallel()
 	realms := newRealms(t, "saml", "oidc")

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A page needs two factors, another one a recent sign-in: what is missing is asked for
-// once.
+// One page requires two factors, another a recent sign-in. The user is asked once for
+// what is missing.
 func TestChromiumGivesTheFactorThatAPageNeeds(t *testing.T) {
 	t.Parallel()
 	w := startIDP(t, idpSite{site: `

@@ -42,7 +42,7 @@ func TestAWideSessionIsSpreadOverCookies(t *testing.T) {
 			t.Errorf("cookie %s is left after the logout", name)
 		}
 	}
-	// A narrow session in the same browser leaves no piece of the wide one.
+	// A small session in the same browser replaces all cookies of the large one.
 	b.signIn("/narrow", "alice").isFor("alice", "/narrow")
 	b.open("/narrow").isFor("alice", "/narrow")
 }
@@ -63,7 +63,7 @@ func TestATooLargeSessionIsAClearError(t *testing.T) {
 		return strings.Contains(line, "session_too_large") && strings.Contains(line, "groups")
 	})
 
-	// It fits when only what is needed is kept.
+	// The session fits if it keeps only the claims that the site needs.
 	if err := w.caddy.reload(w.config(site{options: `scopes openid profile email groups
 	session {
 		claims preferred_username
@@ -73,7 +73,7 @@ func TestATooLargeSessionIsAClearError(t *testing.T) {
 	w.newBrowser().signIn("/huge", "huge").isFor("huge", "/huge")
 }
 
-// Nodes that start at once on an empty storage agree on its keys.
+// Nodes that start at the same time with an empty storage agree on its keys.
 func TestNodesThatStartTogetherShareTheirSessions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, zitadel, site{})
@@ -94,7 +94,7 @@ func TestNodesThatStartTogetherShareTheirSessions(t *testing.T) {
 	for i, n := range nodes {
 		browsers[i] = n.newBrowser()
 		all.Add(1)
-		go func() { // the keys are made at the first use, on all at once
+		go func() { // the first use creates the keys, on all nodes at once
 			defer all.Done()
 			browsers[i].script("/first")
 		}()
@@ -112,20 +112,21 @@ func TestNodesThatStartTogetherShareTheirSessions(t *testing.T) {
 	}
 }
 
-// When the logout cannot be written down, users see an error, and are out here.
+// If a logout cannot be recorded, users see an error, and their browser is still signed
+// out.
 func TestALogoutThatCannotBeKeptSaysSo(t *testing.T) {
 	t.Parallel()
 	w := start(t, zitadel, site{mode: "public", options: "private /in"})
 	b := w.newBrowser()
 	b.signIn("/in", "alice").isFor("alice", "/in")
-	// The storage is gone: a file stands in its place.
+	// The storage is unusable: a file is in its place.
 	if err := os.Rename(w.storage, w.storage+".away"); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(w.storage, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b.open("/in").isFor("alice", "/in") // a user who is signed in stays so
+	b.open("/in").isFor("alice", "/in") // a signed-in user stays signed in
 	b.open(logoutPath).isFor("", "/?auth_error=logout_failed")
 	if b.cookie("oidc_rp") != "" {
 		t.Error("the cookie is still there")
@@ -133,7 +134,7 @@ func TestALogoutThatCannotBeKeptSaysSo(t *testing.T) {
 	b.open("/in").asks(w)
 }
 
-// Session and transaction cookies over plain HTTP are for loopback alone.
+// Over plain HTTP, session and transaction cookies are only for loopback hosts.
 func TestAPlainSiteElsewhereBeginsNoLogin(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, zitadel, site{})
@@ -164,7 +165,7 @@ func TestAPlainSiteElsewhereBeginsNoLogin(t *testing.T) {
 	}
 	w.newBrowser().signIn("/private", "alice").isFor("alice", "/private")
 
-	// A cookie of one site is nothing on another that shares the keys.
+	// A cookie of one site is invalid on another site that shares the keys.
 	stolen := w.newBrowser()
 	stolen.signIn("/private", "alice").isFor("alice", "/private")
 	other := w.peer(site{})

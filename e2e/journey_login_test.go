@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Everything in it is legal in a request line, and easy to lose on the way.
+// oddPath is valid in a request line, but its parts are easily lost.
 const oddPath = "/docs/a%2Fb/%C3%A9;v=1?x=1&y=%20+%2B&z=%E2%82%AC&q=a;b&empty=&[k]=~"
 
 func TestAPrivatePageComesBackAfterLoginByteForByte(t *testing.T) {
@@ -42,7 +42,7 @@ func TestAPrivatePageComesBackAfterLoginByteForByte(t *testing.T) {
 	}
 }
 
-// checkAuthorizationRequest looks at what the site asked of the provider.
+// checkAuthorizationRequest checks the site's authorization request.
 func checkAuthorizationRequest(t *testing.T, w *world, login *page) {
 	t.Helper()
 	q := login.authorization()
@@ -134,12 +134,12 @@ func TestTwoTabsSignInAtOnceInEitherOrder(t *testing.T) {
 				switch {
 				case !habits[kind].oneLogin:
 					page.isFor("alice", paths[i])
-				case page.status == 403: // the provider has forgotten this one
+				case page.status == 403: // the provider has forgotten this login
 					if page = page.freshStart(); page.asksPassword() {
 						page = page.signIn("alice")
 					}
 					page.isFor("alice", paths[i])
-				default: // the provider has answered the other one
+				default: // the provider has answered the other login
 					page.isFor("alice", page.url.RequestURI())
 				}
 			}
@@ -155,7 +155,7 @@ func TestALoginBesideManyUnfinishedOnesWorks(t *testing.T) {
 	w := start(t, zitadel, site{})
 	b := w.newBrowser()
 	var last *page
-	for range 8 { // more than are remembered
+	for range 8 { // more than the site keeps
 		last = b.open("/busy").asks(w)
 	}
 	pending := 0
@@ -170,8 +170,8 @@ func TestALoginBesideManyUnfinishedOnesWorks(t *testing.T) {
 	last.signIn("alice").isFor("alice", "/busy")
 }
 
-// The name is read where the provider has it: both have preferred_username in
-// userinfo only.
+// The username comes from userinfo if the ID token does not have it. Both providers
+// return preferred_username only from userinfo.
 func TestTheNameComesFromUserinfoWhereTheIDTokenHasNone(t *testing.T) {
 	eachOf(t, []string{oidcProvider, zitadel}, func(t *testing.T, kind string) {
 		cases := []struct {
@@ -211,7 +211,7 @@ func TestEveryClientAuthenticationSignsIn(t *testing.T) {
 		{oidcProvider, site{client: "rp", options: "client_auth client_secret_basic"}},
 		{oidcProvider, site{client: "rp-post", options: "client_auth client_secret_post"}},
 		{oidcProvider, site{client: "rp-public", secret: "-", options: "client_auth none"}},
-		{oidcProvider, site{client: "rp-special", secret: `"p@ss:w%rd +&=/?#~0123456789abcdef"`}}, // Basic, form-encoded first
+		{oidcProvider, site{client: "rp-special", secret: `"p@ss:w%rd +&=/?#~0123456789abcdef"`}}, // form-encoded before Basic
 		{oidcProvider, site{client: "rp-es256"}},
 		{zitadel, site{client: "rp", options: "client_auth client_secret_basic"}},
 		{zitadel, site{client: "rp-post", options: "client_auth client_secret_post"}},

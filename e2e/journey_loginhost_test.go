@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// One login host for sites on other domains, in a browser that keeps third-party cookies
-// out and in one that does not: everything happens in the address bar.
+// One login host serves sites on other domains. The login works in a browser that blocks
+// third-party cookies and in one that does not, because everything happens in the address
+// bar.
 func TestChromiumAtALoginHost(t *testing.T) {
 	t.Parallel()
 	for name, blocked := range map[string]bool{"third-party cookies": false, "no third-party cookies": true} {

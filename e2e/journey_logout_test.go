@@ -11,12 +11,12 @@ import (
 
 const (
 	logoutPath = "/Special:UserLogout"
-	logDelay   = 20 * time.Second // for a log line to arrive
-	factDelay  = 5 * time.Second  // for a logout to reach the other nodes, as promised
+	logDelay   = 20 * time.Second // for a log line to appear
+	factDelay  = 5 * time.Second  // for a logout to reach the other nodes, as documented
 )
 
-// signOut goes on from where the site sends a browser to end its session at
-// the provider: oidc-provider asks, the others do not.
+// signOut continues from where the site sends a browser to end its session at the
+// provider. oidc-provider asks for confirmation, the others do not.
 func (p *page) signOut() *page {
 	p.b.t.Helper()
 	if p.b.w.op.kind == oidcProvider {
@@ -28,7 +28,7 @@ func (p *page) signOut() *page {
 	return p.is(200, "signed out")
 }
 
-// endSession is the request for a logout that the site sent to the provider.
+// endSession returns the parameters of the site's logout request to the provider.
 func (p *page) endSession() url.Values {
 	p.b.t.Helper()
 	for _, h := range p.hops {
@@ -71,7 +71,7 @@ func TestLogoutEndsTheSessionHereAndAtTheProvider(t *testing.T) {
 		}
 
 		hits := w.app.hits()
-		// The provider asks again: it would sign in by itself if its session lived.
+		// The provider asks for the password: its session has ended too.
 		b.open("/private").asks(w)
 		if w.app.hits() != hits {
 			t.Error("the application was reached after the logout")
@@ -101,7 +101,7 @@ func TestACopiedCookieIsDeadAfterLogoutOnEveryNode(t *testing.T) {
 		thief.script("/stolen").isFor("alice", "/stolen")
 		away.script("/stolen").isFor("alice", "/stolen")
 
-		// The logout of one session leaves the user's others alone.
+		// The logout of one session does not affect the user's others.
 		other := w.newBrowser()
 		other.signIn("/other", "alice").isFor("alice", "/other")
 
@@ -116,7 +116,7 @@ func TestACopiedCookieIsDeadAfterLogoutOnEveryNode(t *testing.T) {
 		})
 		other.open("/other").isFor("alice", "/other")
 
-		// What has ended stays ended, also for a node that starts only now.
+		// An ended session stays ended, even for a node that starts later.
 		w.caddy.restart(syscall.SIGKILL)
 		steal(thief, value)
 		if got := thief.script("/stolen").status; got != 401 {
@@ -126,7 +126,7 @@ func TestACopiedCookieIsDeadAfterLogoutOnEveryNode(t *testing.T) {
 	})
 }
 
-// steal puts the copied session cookie back where the site has cleared it.
+// steal restores the copied session cookie after the site has cleared it.
 func steal(b *browser, value string) {
 	site, _ := url.Parse(b.w.base + "/")
 	b.jar.SetCookies(site, []*http.Cookie{{Name: "oidc_rp", Value: value, Path: "/"}})
@@ -139,15 +139,15 @@ func TestALogoutFromAnotherSiteIsAskedAbout(t *testing.T) {
 		b.signIn("/private", "alice").isFor("alice", "/private")
 		elsewhere := &page{b: b, url: mustParse("http://elsewhere.localhost/")}
 
-		// A link on another site leads to a question, and ends nothing.
+		// A link on another site leads to a question and ends no session.
 		question := elsewhere.follow(w.base+logoutPath).is(200, "sign out")
 		b.open("/private").isFor("alice", "/private")
 
-		// A form on another site ends nothing either.
+		// A form on another site ends no session either.
 		elsewhere.send(form{action: mustParse(w.base + logoutPath), method: "POST", fields: url.Values{}})
 		b.open("/private").isFor("alice", "/private")
 
-		// Our own form does, although its page sends "Origin: null".
+		// The site's own form does, although its page sends "Origin: null".
 		question.send(question.form()).signOut()
 		b.open("/private").asks(w)
 	})
@@ -184,7 +184,7 @@ func TestLogoutWithTheProviderDownStillEndsTheSessionHere(t *testing.T) {
 	thief := w.newBrowser()
 	thief.copyCookies(b)
 	w.op.stop(t)
-	b.holdAt = func(u *url.URL) bool { return !w.isSite(u) } // nothing listens there
+	b.holdAt = func(u *url.URL) bool { return !w.isSite(u) } // the provider is stopped
 	b.open(logoutPath)
 	if got := b.script("/private").status; got != 401 {
 		t.Errorf("the user got %d after his logout", got)

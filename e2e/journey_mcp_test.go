@@ -18,8 +18,8 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/oauthex"
 )
 
-// newMCPServer starts a server with one tool, which says who calls it. It knows nothing
-// of tokens.
+// newMCPServer starts an MCP server with one tool, which returns who called it. The
+// server itself does not handle tokens.
 func newMCPServer(t *testing.T) *httptest.Server {
 	t.Helper()
 	server := mcp.NewServer(&mcp.Implementation{Name: "tools", Version: "1"}, nil)
@@ -64,8 +64,8 @@ func startMCP(t *testing.T) *world {
 	return w
 }
 
-// An MCP client that knows the server's address alone finds the provider, registers
-// itself there, has the user sign in, and calls a tool.
+// An MCP client that knows only the server's address finds the provider, registers itself
+// there, lets the user sign in, and calls a tool.
 func TestAnMCPClientFindsTheProviderByItself(t *testing.T) {
 	t.Parallel()
 	w := startMCP(t)
@@ -89,7 +89,7 @@ func TestAnMCPClientFindsTheProviderByItself(t *testing.T) {
 		AuthorizationCodeFetcher: func(ctx context.Context, args *auth.AuthorizationArgs) (*auth.AuthorizationResult, error) {
 			asked = mustParse(args.URL)
 			p := b.open(args.URL).asks(w).signIn("alice")
-			if strings.HasPrefix(p.url.String(), w.op.issuer) { // which has users allow what a program asks for
+			if strings.HasPrefix(p.url.String(), w.op.issuer) { // the provider asks users to allow the client's request
 				p.send(p.form())
 			}
 			select {
@@ -127,8 +127,8 @@ func TestAnMCPClientFindsTheProviderByItself(t *testing.T) {
 	}
 }
 
-// clientToken gets a token of the client batch: for a resource a JWT, else an opaque
-// one.
+// clientToken gets a token for the client batch. It is a JWT if there is a resource, and
+// opaque otherwise.
 func clientToken(t *testing.T, w *world, resource, scope string) string {
 	t.Helper()
 	form := url.Values{"grant_type": {"client_credentials"}}
@@ -158,7 +158,7 @@ func clientToken(t *testing.T, w *world, resource, scope string) string {
 	return answer.AccessToken
 }
 
-// A client that gets tokens of its own calls the site with curl.
+// A client with its own tokens calls the site with curl.
 func TestAClientCallsWithATokenOfItsOwn(t *testing.T) {
 	t.Parallel()
 	w := startMCP(t)
@@ -184,7 +184,7 @@ func TestAClientCallsWithATokenOfItsOwn(t *testing.T) {
 	}
 }
 
-// The provider is asked about tokens that are no JWTs.
+// The site introspects tokens that are not JWTs at the provider.
 func TestTheProviderIsAskedAboutOpaqueTokens(t *testing.T) {
 	t.Parallel()
 	s := site{options: `

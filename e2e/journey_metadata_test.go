@@ -10,15 +10,15 @@ import (
 	"testing"
 )
 
-// A provider elsewhere names the admin API of this machine as an endpoint (fault
-// A3). To reach the token endpoint /stop would end Caddy.
+// The metadata of a remote provider names this machine's admin API as an endpoint. A
+// request to the token endpoint /stop would stop Caddy.
 func TestMetadataCannotAimCaddyAtItself(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
-		endpoint string // which one it names there
+		endpoint string // the endpoint at the admin API, if any
 		pushes   bool
 	}{
-		{}, // honest: a login begins
+		{}, // correct metadata: a login begins
 		{endpoint: "token_endpoint"},
 		{endpoint: "pushed_authorization_request_endpoint", pushes: true},
 		{endpoint: "jwks_uri"},
@@ -26,7 +26,7 @@ func TestMetadataCannotAimCaddyAtItself(t *testing.T) {
 		t.Run(cmp.Or(tc.endpoint, "honest metadata"), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, oidcProvider, site{})
-			w.op.issuer = "http://idp.example" // which no process serves
+			w.op.issuer = "http://idp.example" // no process serves this address
 			metadata := map[string]any{
 				"issuer":                                w.op.issuer,
 				"authorization_endpoint":                w.op.issuer + "/authorize",
@@ -44,7 +44,8 @@ func TestMetadataCannotAimCaddyAtItself(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// The provider's name leads to a proxy, since names elsewhere lead nowhere here.
+			// The site reaches the provider through a proxy, because the name does not
+			// resolve here.
 			var astray atomic.Int32
 			proxy := httptest.NewServer(http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
 				if r.URL.Host != "idp.example" {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A real Prometheus scrapes Caddy and evaluates the alert rules that we ship.
+// A real Prometheus scrapes Caddy and evaluates the alert rules of the documentation.
 func TestPrometheusEvaluatesTheAlertRules(t *testing.T) {
 	t.Parallel()
 	rules, err := filepath.Abs("../deploy/alerts.yml")
@@ -46,7 +46,7 @@ func TestPrometheusEvaluatesTheAlertRules(t *testing.T) {
 	}
 }
 
-// startPrometheus starts a Prometheus that scrapes the world's Caddy, and returns its
+// startPrometheus starts a Prometheus that scrapes the world's Caddy and returns its
 // origin.
 func (w *world) startPrometheus(scrape time.Duration, rules ...string) string {
 	w.t.Helper()

@@ -17,10 +17,10 @@ func TestASiteMayGuardOnlyWhatAMatcherNames(t *testing.T) {
 	b := w.newBrowser()
 	b.open("/elsewhere").isFor("", "/elsewhere")
 	b.signIn("/app/x", "alice").isFor("alice", "/app/x")
-	b.open(logoutPath).signOut() // the endpoints are served on the whole site
+	b.open(logoutPath).signOut() // the whole site serves the endpoints
 }
 
-// A site that guards inside several handle blocks serves the endpoints once.
+// A site with guards in several handle blocks serves the endpoints once.
 func TestHandleBlocksShareTheirEndpoints(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, zitadel, site{})
@@ -54,7 +54,7 @@ func TestHandleBlocksShareTheirEndpoints(t *testing.T) {
 	}
 }`, w.base, up, up)))
 	b := w.newBrowser()
-	// handle_path takes its prefix off before the guard: people see the original.
+	// handle_path strips its prefix before the guard. Users still see the original path.
 	b.signIn("/one/x?y=1", "alice").isFor("alice", "/x?y=1")
 	b.open("/two/open").isFor("alice", "/two/open")
 	b.open(logoutPath).signOut()
@@ -94,7 +94,8 @@ func TestTwoProvidersOnOneSiteAreTwoInstances(t *testing.T) {
 	}
 }
 
-// Without discovery: every endpoint by hand, the keys from a file.
+// The test configures a provider without discovery: every endpoint by hand, the keys from
+// a file.
 func TestAProviderMayBeConfiguredByHand(t *testing.T) {
 	eachProvider(t, func(t *testing.T, kind string) {
 		w := newWorld(t, kind, site{})
@@ -149,7 +150,7 @@ func TestASecretOpensWhatItSealedAlsoAsTheSecondOne(t *testing.T) {
 	if err := w.caddy.reload(w.config(secret(fresh + " " + old))); err != nil {
 		t.Fatal(err)
 	}
-	b.open("/x").isFor("alice", "/x") // and seals the session again
+	b.open("/x").isFor("alice", "/x") // this seals the session again, with the new secret
 	if err := w.caddy.reload(w.config(secret(fresh))); err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +199,7 @@ func TestErrorsMayGoToCaddysOwnErrorPages(t *testing.T) {
 	}
 }
 
-// Where a login may lead back to: nothing a browser would read as another site.
+// A login leads back only to an address that no browser reads as another site.
 func TestAReturnAddressElsewhereCountsAsNone(t *testing.T) {
 	t.Parallel()
 	w := start(t, zitadel, site{})
@@ -215,11 +216,11 @@ func TestAReturnAddressElsewhereCountsAsNone(t *testing.T) {
 		}
 		p.isFor("alice", p.url.RequestURI())
 	}
-	var random strings.Builder // what is regular is compressed, and fits
+	var random strings.Builder // random, because the cookie's compression would shrink a regular text
 	for random.Len() < 6000 {
 		random.WriteString(rand.Text())
 	}
 	long := "/long?" + random.String()
 	p := w.newBrowser().signIn("/@app/auth/default/login?returnto="+url.QueryEscape(long), "alice")
-	p.isFor("alice", "/long") // too long for the cookie: it loses its query
+	p.isFor("alice", "/long") // the cookie has no room for the query
 }

@@ -18,10 +18,10 @@ import (
 	"time"
 )
 
-// accessKey is a key that the command has made, and its line of the file.
+// An accessKey is a key that the command has created, with its line for the file.
 type accessKey struct{ name, key, line string }
 
-// newAccessKey makes a key as an operator does.
+// newAccessKey creates a key as an operator does.
 func (w *world) newAccessKey(name string, flags ...string) accessKey {
 	w.t.Helper()
 	out, err := exec.Command(w.caddy.program.path(w.t), append([]string{"oidc-rp", "key", "new", name}, flags...)...).Output()
@@ -36,7 +36,7 @@ func (w *world) newAccessKey(name string, flags ...string) accessKey {
 	return accessKey{name, string(found[1]), string(found[2])}
 }
 
-// checkAccessKey asks the command what a file says about a key.
+// checkAccessKey runs the command that checks a key against a file.
 func (w *world) checkAccessKey(file, key string) (out string, ok bool) {
 	w.t.Helper()
 	check := exec.Command(w.caddy.program.path(w.t), "oidc-rp", "key", "check", file)
@@ -52,8 +52,8 @@ func writeLines(t testing.TB, path string, lines ...string) {
 	}
 }
 
-// startPrograms is a private site with access keys, and an application of the test's
-// own for some paths.
+// startPrograms starts a private site with access keys. The test's own application serves
+// some of its paths.
 func startPrograms(t *testing.T, application http.Handler, paths string, options string) (w *world, file string) {
 	t.Helper()
 	app := httptest.NewServer(application)
@@ -75,7 +75,7 @@ func startPrograms(t *testing.T, application http.Handler, paths string, options
 	return w, file
 }
 
-// git runs git, which gets a name and a key from a credential helper when it is asked.
+// git runs git, with a credential helper that returns the key's name and the key.
 func git(t *testing.T, folder string, key accessKey, args ...string) (out string, err error) {
 	t.Helper()
 	helper := `!f() { echo "username=$NAME"; echo "password=$KEY"; }; f`
@@ -89,7 +89,7 @@ func git(t *testing.T, folder string, key accessKey, args ...string) (out string
 	return string(text), err
 }
 
-// git clones and pushes over HTTP with an access key as its password.
+// git clones and pushes over HTTP, with an access key as the password.
 func TestGitWithAnAccessKey(t *testing.T) {
 	projects := t.TempDir()
 	mustGit := func(folder string, args ...string) {
@@ -152,7 +152,7 @@ func TestGitWithAnAccessKey(t *testing.T) {
 	}
 }
 
-// Prometheus scrapes a private page, with a key in each way that its configuration has.
+// Prometheus scrapes a private page with a key, in each way that it can be configured.
 func TestPrometheusWithAnAccessKey(t *testing.T) {
 	w, file := startPrograms(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		rw.Header().Set("Content-Type", "text/plain; version=0.0.4")
@@ -216,7 +216,7 @@ func TestPrometheusWithAnAccessKey(t *testing.T) {
 	}
 }
 
-// readJSON reads what an address answers.
+// readJSON decodes the JSON response of an address.
 func readJSON(address string, into any) error {
 	response, err := http.Get(address)
 	if err != nil {
@@ -226,14 +226,14 @@ func readJSON(address string, into any) error {
 	return json.NewDecoder(response.Body).Decode(into)
 }
 
-// curl with a key in every place, until it is revoked.
+// curl sends a key in each supported place, until the key is revoked.
 func TestCurlWithAnAccessKey(t *testing.T) {
 	w, file := startPrograms(t, http.NotFoundHandler(), "/none", "")
 	key := w.newAccessKey("script", "--groups", "readers")
 	other := w.newAccessKey("other")
 	curl := func(config string) (status string, user string) {
 		t.Helper()
-		cmd := exec.Command("curl", "-sS", "-o", "-", "-w", "\n%{http_code} %{redirect_url}", "-K", "-", w.base+"/page") // the key is no argument
+		cmd := exec.Command("curl", "-sS", "-o", "-", "-w", "\n%{http_code} %{redirect_url}", "-K", "-", w.base+"/page") // the key is not an argument
 		cmd.Stdin = strings.NewReader(config)
 		out, err := cmd.Output()
 		if err != nil {

@@ -9,11 +9,12 @@ import (
 	"time"
 )
 
-// Journeys about what providers do differently. They run against those that
-// E2E_IDPS names, and the two of every run where these have something to show.
+// These journeys are about differences between providers. They run against the providers
+// that E2E_IDPS names, and against the two of every run where these have something to
+// show.
 
-// What an application received when userinfo is asked, whatever the ID token
-// has.
+// The application receives the claims from userinfo if userinfo is always requested,
+// whatever the ID token contains.
 func TestUserinfoClaimsReachTheApplication(t *testing.T) {
 	want := map[string]map[string]string{ // Dex's own users have no groups
 		oidcProvider: {"X-Groups": "admins,staff", "X-Name": "Alice Example"},
@@ -32,7 +33,7 @@ func TestUserinfoClaimsReachTheApplication(t *testing.T) {
 		request := w.newBrowser().signIn("/in", "alice").isFor("alice", "/in")
 		for name, value := range want[kind] {
 			got := strings.Split(request.Headers.Get(name), ",")
-			slices.Sort(got) // groups have no order
+			slices.Sort(got) // groups are unordered
 			if got := strings.Join(got, ","); got != value {
 				t.Errorf("%s: expected %q, seen %q", name, value, got)
 			}
@@ -48,7 +49,7 @@ func TestUserinfoClaimsReachTheApplication(t *testing.T) {
 
 func TestClientAuthenticationOfOtherProviders(t *testing.T) {
 	if len(alsoAsked()) == 0 {
-		return // the others have TestEveryClientAuthenticationSignsIn
+		return // for the others see TestEveryClientAuthenticationSignsIn
 	}
 	eachOf(t, alsoAsked(), func(t *testing.T, kind string) {
 		for _, s := range []site{
@@ -65,15 +66,15 @@ func TestClientAuthenticationOfOtherProviders(t *testing.T) {
 	})
 }
 
-// Dex changes its keys while it runs: no signed-in user notices, and
-// no user who signs in.
+// Dex rotates its keys while it runs. Neither signed-in users nor new logins are
+// affected.
 func TestKeysThatChangeWhileTheProviderRuns(t *testing.T) {
 	if !slices.Contains(alsoAsked(), dex) {
 		return
 	}
 	t.Parallel()
 	w := newWorld(t, dex, site{})
-	w.op.keyTTL = "5s" // it looks every 30 s
+	w.op.keyTTL = "5s" // Dex checks every 30 s
 	w.op.start(t)
 	w.startCaddy(site{})
 	b := w.newBrowser()
@@ -86,7 +87,7 @@ func TestKeysThatChangeWhileTheProviderRuns(t *testing.T) {
 	}
 }
 
-// signingKey names the first key that the provider publishes.
+// signingKey returns the ID of the first key that the provider publishes.
 func (p *provider) signingKey(t testing.TB) string {
 	t.Helper()
 	var set struct{ Keys []json.RawMessage }
@@ -101,8 +102,8 @@ func (p *provider) signingKey(t testing.TB) string {
 	return key.Kid
 }
 
-// An issuer with a path: its metadata lies under it, and an issuer that is
-// spelled otherwise is another one.
+// An issuer has a path, and its metadata is below that path. An issuer that is spelled
+// differently is a different issuer.
 func TestAnIssuerWithAPathIsTakenExactly(t *testing.T) {
 	if !slices.Contains(alsoAsked(), dex) {
 		return

@@ -20,8 +20,8 @@ import (
 	"time"
 )
 
-// snippet is a configuration of docs/other-proxies.md: the n-th of a language under a
-// headline.
+// snippet returns a configuration in docs/other-proxies.md: the n-th in a language below
+// a heading.
 func snippet(t *testing.T, headline, language string, n int) string {
 	t.Helper()
 	text, err := os.ReadFile("../docs/other-proxies.md")
@@ -40,7 +40,7 @@ func snippet(t *testing.T, headline, language string, n int) string {
 	return blocks[n][1]
 }
 
-// replaced is a text with replacements, each of which has to be needed.
+// replaced replaces texts, and fails if one of them does not occur.
 func replaced(t *testing.T, text string, pairs ...string) string {
 	t.Helper()
 	for i := 0; i < len(pairs); i += 2 {
@@ -52,9 +52,9 @@ func replaced(t *testing.T, text string, pairs ...string) string {
 	return text
 }
 
-// startChecked starts a world whose Caddy answers another proxy, with the first
-// Caddyfile under a headline, and returns its port. The proxy has the site's address.
-// address is what the site has in the Caddyfile.
+// startChecked starts a world whose Caddy answers the checks of another proxy, with the
+// first Caddyfile below a heading, and returns Caddy's port. The proxy gets the site's
+// address. address is the site's address in the Caddyfile.
 func startChecked(t *testing.T, headline, address string) (w *world, port int) {
 	t.Helper()
 	w = newWorld(t, zitadel, site{})
@@ -78,7 +78,7 @@ func startChecked(t *testing.T, headline, address string) (w *world, port int) {
 	return w, port
 }
 
-// echoWebSockets has the application open WebSockets, and say on each who it is for.
+// echoWebSockets lets the application accept WebSockets and send the user's name on each.
 func echoWebSockets(w *world) {
 	pages := w.app.server.Config.Handler
 	w.app.server.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -96,8 +96,8 @@ func echoWebSockets(w *world) {
 	})
 }
 
-// opened sends a request that asks for an upgrade, and returns the status and the first
-// line after the answer's header.
+// opened sends an upgrade request. It returns the status and the first line after the
+// response's header.
 func opened(t *testing.T, w *world, cookies, upgrade, origin string) (status int, line string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", mustParse(w.base).Host)
@@ -121,7 +121,7 @@ func opened(t *testing.T, w *world, cookies, upgrade, origin string) (status int
 	return answer.StatusCode, string(body)
 }
 
-// jarHeader is the Cookie header of a browser at the site.
+// jarHeader returns the Cookie header of a browser at the site.
 func jarHeader(b *browser) string {
 	var all []string
 	for _, c := range b.jar.Cookies(mustParse(b.w.base)) {
@@ -130,8 +130,7 @@ func jarHeader(b *browser) string {
 	return strings.Join(all, "; ")
 }
 
-// journeyThroughProxy is what a user and an attacker do at a site that another proxy
-// serves.
+// journeyThroughProxy does what a user and an attacker do at a site behind another proxy.
 func journeyThroughProxy(t *testing.T, w *world) {
 	b := w.newBrowser()
 	login := b.open(oddPath).asks(w)
@@ -173,7 +172,8 @@ func journeyThroughProxy(t *testing.T, w *world) {
 		return s.Headers
 	}
 
-	// What clients say of themselves does not arrive, nor another address.
+	// Identity headers and original-URL headers from clients do not reach the
+	// application.
 	forged := func() http.Header {
 		return http.Header{
 			"X-User": {"admin"}, "X-Email": {"admin@example.com"}, "X-Original-Url": {"/admin"}, "X-Rewrite-Url": {"/admin"}, "X-Http-Method-Override": {"DELETE"},
@@ -221,7 +221,7 @@ func journeyThroughProxy(t *testing.T, w *world) {
 		t.Errorf("the endpoint check, from outside: expected no answer, seen %d, X-User %q: %.300s", status, header.Get("X-User"), body)
 	}
 
-	// A WebSocket is for its user, and only from the site itself.
+	// A WebSocket belongs to its user and opens only from the site itself.
 	if status, line := opened(t, w, jarHeader(b), "websocket", w.base); status != http.StatusSwitchingProtocols || line != "for alice" {
 		t.Errorf("a WebSocket: expected one for alice, seen %d %q", status, line)
 	}
@@ -235,7 +235,7 @@ func journeyThroughProxy(t *testing.T, w *world) {
 		t.Errorf("an upgrade to h2c: expected none at the application, seen %d %q", status, line)
 	}
 
-	// A user whom a rule refuses reads who they are.
+	// A user whom a rule refuses sees their username.
 	bob := w.newBrowser()
 	bob.open("/x").asks(w).signIn("bob").is(http.StatusForbidden, "bob")
 
@@ -294,9 +294,8 @@ func TestBehindAnotherCaddy(t *testing.T) {
 	journeyThroughProxy(t, w)
 }
 
-// TestBehindTraefik replays what Traefik does, as its documentation and its source say,
-// with the configuration in docs/other-proxies.md: a Traefik is too large to be built
-// here.
+// TestBehindTraefik imitates Traefik, as its documentation and source describe it, with
+// the configuration in docs/other-proxies.md. Traefik itself is too large to build here.
 func TestBehindTraefik(t *testing.T) {
 	t.Parallel()
 	w, port := startChecked(t, "Traefik", ":8080")
@@ -310,19 +309,19 @@ func TestBehindTraefik(t *testing.T) {
 	journeyThroughProxy(t, w)
 }
 
-// traefik is what matters here of a Traefik with one configuration.
+// traefik is the part of a configured Traefik that the test needs.
 type traefik struct {
-	refused      *regexp.Regexp // values of Upgrade that no router takes
+	refused      *regexp.Regexp // values of Upgrade that no router accepts
 	address      string         // of forwardAuth
 	copied       []string       // authResponseHeaders
 	removed      []string       // customRequestHeaders without a value
-	prefix       string         // of the router for the sign-in
+	prefix       string         // of the sign-in router
 	path, except string
 	app, caddy   *httputil.ReverseProxy
 	client       http.Client
 }
 
-// newTraefik reads the parts of a dynamic configuration.
+// newTraefik reads what it needs from a dynamic configuration.
 func newTraefik(t *testing.T, config string) *traefik {
 	t.Helper()
 	find := func(pattern string) []string {
@@ -364,7 +363,7 @@ func newTraefik(t *testing.T, config string) *traefik {
 }
 
 func (p *traefik) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	for name := range r.Header { // its entry point trusts no client
+	for name := range r.Header { // the entry point trusts no client
 		if strings.HasPrefix(name, "X-Forwarded-") {
 			r.Header.Del(name)
 		}

@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// Three Caddys on one storage, and a browser with many requests under way on
-// all of them when its access token is about to expire.
+// Three Caddys share one storage, and a browser has many requests in flight on all of
+// them when its access token is about to expire.
 func TestThreeNodesRefreshOnceAndLoseNoRequest(t *testing.T) {
-	// Those that let a test say how long an access token lives.
+	// These providers allow a test to set the lifetime of access tokens.
 	eachOf(t, []string{oidcProvider, zitadel}, func(t *testing.T, kind string) {
-		const life = 40 * time.Second // so it is due after 36
+		const life = 40 * time.Second // so a refresh is due after 36 s
 		s := site{options: `scopes openid profile email offline_access
 		upstream {
 			access_token
@@ -70,7 +70,7 @@ func TestThreeNodesRefreshOnceAndLoseNoRequest(t *testing.T) {
 				}
 				old = strings.TrimPrefix(answer, "200 ")
 			}
-			// Late, with the old cookie, on each node.
+			// Late requests with the old cookie get the same token on each node.
 			time.Sleep(2 * time.Second)
 			for _, node := range nodes {
 				status, token := bearerAt(node, session)
@@ -81,7 +81,7 @@ func TestThreeNodesRefreshOnceAndLoseNoRequest(t *testing.T) {
 					t.Errorf("round %d: late: expected the same token, seen another one", round)
 				}
 			}
-			b.script("/again").isFor("alice", "/again") // takes the new cookie
+			b.script("/again").isFor("alice", "/again") // stores the new cookie
 			if b.cookie("oidc_rp") == session {
 				t.Errorf("round %d: the browser got no new session", round)
 			}
@@ -90,7 +90,7 @@ func TestThreeNodesRefreshOnceAndLoseNoRequest(t *testing.T) {
 			t.Errorf("%d token calls in the end, wanted %d", got, calls)
 		}
 
-		// A provider that was started again knows nothing of the session.
+		// A restarted provider has forgotten the session.
 		w.op.stop(t)
 		time.Sleep(time.Until(issued.Add(life)))
 		b.script("/down").isFor("alice", "/down")
@@ -100,7 +100,7 @@ func TestThreeNodesRefreshOnceAndLoseNoRequest(t *testing.T) {
 	})
 }
 
-// bearerAt is what the application behind a node was sent.
+// bearerAt returns the token that the application behind a node received.
 func bearerAt(w *world, session string) (status int, token string) {
 	r, err := http.NewRequest(http.MethodGet, w.base+"/many", nil)
 	if err != nil {

@@ -8,15 +8,15 @@ import (
 	"testing"
 )
 
-// answered is what a node says to an answer of the provider.
+// answered is a node's response to a callback request.
 type answered struct {
 	status            int
 	location, cookies string
 	node              string
 }
 
-// bring sends the answer to a login to one node, with copies of the cookies that
-// the browser had before.
+// bring sends a callback request to one node, with copies of the cookies that the browser
+// had before.
 func (c *cluster) bring(n *clusterNode, callback, cookies string) answered {
 	c.t.Helper()
 	to := mustParse(callback)
@@ -44,7 +44,8 @@ func (c *cluster) bring(n *clusterNode, callback, cookies string) answered {
 	return answered{status: answer.StatusCode, location: answer.Header.Get("Location"), cookies: strings.Join(pairs, "; "), node: n.name}
 }
 
-// An answer that comes to all nodes at once, and then again (fault C2).
+// The same callback request reaches all nodes at once, and then each node again. Every
+// response has a session, but only one sign-in happens.
 func TestAnAnswerThatComesToAllNodesSignsInOnce(t *testing.T) {
 	eachKindOf(t, withStorage(), func(t *testing.T, kind clusterKind) {
 		c := startCluster(t, kind, site{})
@@ -86,10 +87,11 @@ func TestAnAnswerThatComesToAllNodesSignsInOnce(t *testing.T) {
 	})
 }
 
-// A browser that does not keep the session's cookie (fault C1).
+// A browser drops the session cookie. The third page load shows an error instead of
+// another login.
 func TestABrowserThatDropsTheSessionGetsAnError(t *testing.T) {
 	t.Parallel()
-	w := start(t, zitadel, site{}) // which asks at every login
+	w := start(t, zitadel, site{}) // it asks for the password at every login
 	b := w.newBrowser()
 	for range 2 {
 		form := b.open("/wanted").asks(w)
@@ -109,7 +111,8 @@ func TestABrowserThatDropsTheSessionGetsAnError(t *testing.T) {
 	}
 }
 
-// A form that is sent after the session has ended, and a frame (fault C3).
+// A form or a frame sends its request after the session has ended. It gets a page from
+// which the user signs in again.
 func TestAFormAfterTheSessionGetsAPage(t *testing.T) {
 	t.Parallel()
 	w := start(t, oidcProvider, site{})

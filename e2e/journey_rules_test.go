@@ -9,13 +9,14 @@ import (
 	"testing"
 )
 
-// The providers whose users have groups, and that know a second factor.
+// withGroups are the providers whose users have groups, and that support a second factor.
 var withGroups = []string{oidcProvider, keycloak}
 
 const scopeGroups = "scopes openid profile email groups\n"
 
-// Rules let in whom the provider says they should, and no one else. alice is in two
-// groups and has a verified address; bob is in one, and has none.
+// Rules let in exactly the users they name, by what the provider says about them. alice
+// is in two groups and has a verified address; bob is in one group and has no verified
+// address.
 func TestRulesLetInWhomTheyName(t *testing.T) {
 	eachOf(t, withGroups, func(t *testing.T, kind string) {
 		w := start(t, kind, site{before: `
@@ -68,7 +69,7 @@ func TestRulesLetInWhomTheyName(t *testing.T) {
 				alice, bob bool
 			}{
 				{"/group/x", true, false},
-				{"/group/..%5cuser/x", false, false}, // the rules of both readings
+				{"/group/..%5cuser/x", false, false}, // the rules of both readings apply
 				{"/users/alice/x", true, false},
 				{"/users/bob/x", false, true},
 				{"/users/bob/..%5calice/x", false, false},
@@ -104,8 +105,8 @@ func TestRulesLetInWhomTheyName(t *testing.T) {
 	})
 }
 
-// Two providers at one site have users and groups of the same names. Those of the one
-// are not those of the other.
+// Two providers at one site have users and groups with the same names. Rules tell them
+// apart.
 func TestRulesTellProvidersApart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, oidcProvider, site{})
@@ -170,7 +171,7 @@ func TestRulesTellProvidersApart(t *testing.T) {
 	}{
 		{"/", 200, 200},
 		{"/group/x", 200, 403},
-		{"/theirs/x", 403, 403}, // the map of b has no such group
+		{"/theirs/x", 403, 403}, // groups maps no group of b to this name
 		{"/members/x", 403, 200},
 		{"/staff/x", 200, 403},
 		{"/user/x", 200, 403},
@@ -188,8 +189,8 @@ func TestRulesTellProvidersApart(t *testing.T) {
 	}
 }
 
-// A user who is refused reads who that is and why, and can use another account: what
-// was asked for is open then.
+// A refused user sees their username and the reason, and can use another account. The
+// requested page is then open.
 func TestARefusedUserUsesAnotherAccount(t *testing.T) {
 	eachOf(t, withGroups, func(t *testing.T, kind string) {
 		w := start(t, kind, site{options: scopeGroups + `
@@ -204,8 +205,8 @@ func TestARefusedUserUsesAnotherAccount(t *testing.T) {
 		}
 		b.open("/").isFor("bob", "/")
 
-		// Keycloak has no page to choose from. Its login page names bob, with a link to
-		// begin again.
+		// Keycloak has no page to choose an account. Its login page names bob and links
+		// to a new login.
 		links := p.links("another account")
 		if len(links) != 1 {
 			t.Fatalf("expected one link to another account, seen %q", links)
@@ -226,7 +227,7 @@ func TestARefusedUserUsesAnotherAccount(t *testing.T) {
 	})
 }
 
-// A user who is refused can sign out, and someone else can sign in.
+// A refused user can sign out, and then another user can sign in.
 func TestARefusedUserSignsOut(t *testing.T) {
 	eachOf(t, withGroups, func(t *testing.T, kind string) {
 		w := start(t, kind, site{options: scopeGroups + "require group admins"})
@@ -244,7 +245,7 @@ func TestARefusedUserSignsOut(t *testing.T) {
 	})
 }
 
-// restartLogin clicks the button of Keycloak's login page that leaves the session
+// restartLogin clicks the button on Keycloak's login page that abandons the session
 // there.
 func (p *page) restartLogin() *page {
 	p.b.t.Helper()
@@ -255,13 +256,13 @@ func (p *page) restartLogin() *page {
 	return p.follow(html.UnescapeString(link[1]))
 }
 
-// An audited is what an audit line says of an event.
+// An audited is an audit log line of an event.
 type audited struct {
 	Event, User, Provider, Code, Rule string
 	ReplacesUser                      string `json:"replaces_user"`
 }
 
-// lastAudited is the last audit line of an event.
+// lastAudited returns the last audit log line of an event.
 func (w *world) lastAudited(event string) (last audited) {
 	w.t.Helper()
 	for _, line := range w.caddy.lines() {

@@ -9,17 +9,17 @@ import (
 	"strings"
 )
 
-// The parts of TestSeveralProvidersAtOneSite that are about programs.
+// This file has the parts of TestSeveralProvidersAtOneSite that are about programs.
 
-// call is a program's request with a bearer token.
+// call sends a program's request with a bearer token.
 func (s *several) call(path, token string) *page {
 	s.t.Helper()
 	return s.newBrowser().fetch(http.MethodGet, path, "Authorization", "Bearer "+token)
 }
 
-// refusesOtherTokens brings the tokens that were handed out to the site itself: ID
-// tokens, refresh tokens, and access tokens that are for the provider. That the site
-// has its client id among its audiences changes nothing.
+// refusesOtherTokens checks that the site refuses other tokens of its own client: ID
+// tokens, refresh tokens, and access tokens for the provider. They stay refused although
+// the site's client ID is one of its audiences.
 func (s *several) refusesOtherTokens() {
 	for _, provider := range atOneSite {
 		at := s.at[provider.id]
@@ -27,14 +27,14 @@ func (s *several) refusesOtherTokens() {
 		tried := map[string]int{}
 		jwts := map[string]bool{}
 		hits := s.app.hits()
-		for _, token := range slices.Backward(at.op.handedOut(s.t)) { // those of this sign-in first
+		for _, token := range slices.Backward(at.op.handedOut(s.t)) { // newest first, so those of this sign-in
 			if tried[token.Name]++; tried[token.Name] > 2 {
 				continue
 			}
 			p := s.call("/page", token.Value)
 			challenge := p.header.Get("WWW-Authenticate")
-			// A token that says that it is of one of the providers is judged; an opaque one
-			// is the application's own, which lets no one in.
+			// The site judges a token whose iss is one of the providers. An opaque token
+			// counts as the application's own, and lets no one in.
 			judged := saysIssuer(token.Value, at.op.issuer)
 			jwts[token.Name] = jwts[token.Name] || judged
 			if p.status != 401 || strings.Contains(challenge, `error="invalid_token"`) != judged {
@@ -52,7 +52,7 @@ func (s *several) refusesOtherTokens() {
 	}
 }
 
-// saysIssuer reports whether a token is a JWT that names the issuer.
+// saysIssuer reports whether a token is a JWT with this iss.
 func saysIssuer(token, issuer string) bool {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -65,8 +65,8 @@ func saysIssuer(token, issuer string) bool {
 	return json.Unmarshal(text, &claims) == nil && claims.Issuer == issuer
 }
 
-// tellsClientsApart has a client called batch at two providers, each with a token of
-// its own for this site.
+// tellsClientsApart has a client called batch at two providers, each with its own token
+// for this site.
 func (s *several) tellsClientsApart() {
 	if _, err := theKeycloak.ask(http.MethodPost, "/realms/"+s.at["b"].op.realm()+"/clients", object{
 		"clientId": "batch", "secret": rpSecret, "serviceAccountsEnabled": true, "standardFlowEnabled": false,
@@ -98,7 +98,7 @@ func (s *several) tellsClientsApart() {
 				s.t.Errorf("%s of %s: expected status %d, seen %d", path, client.id, want, got)
 			}
 		}
-		// One letter of the signature makes it another token.
+		// Another letter in the signature makes the token invalid.
 		i := strings.LastIndex(token, ".") + 1
 		letter := "A"
 		if token[i] == 'A' {
@@ -111,7 +111,7 @@ func (s *several) tellsClientsApart() {
 	}
 }
 
-// tokenOfBatch gets a token by client_credentials.
+// tokenOfBatch gets a token with the grant client_credentials.
 func (s *several) tokenOfBatch(id, path string) string {
 	s.t.Helper()
 	op := s.at[id].op

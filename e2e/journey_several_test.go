@@ -8,12 +8,12 @@ import (
 	"testing"
 )
 
-// Three providers at one site, none of them the default one. They were written by
-// different people, and say the same of their users: alice is in the groups admins and
-// staff and has the address alice@example.test, bob is in staff alone.
+// atOneSite are three providers at one site, none of them the default one. They are
+// independent implementations and say the same about their users: alice is in the groups
+// admins and staff and has the address alice@example.test, bob is only in staff.
 var atOneSite = []struct {
 	id, kind, name string
-	domain         string // whose addresses it is believed for
+	domain         string // the email domain that the chooser assigns to it
 	endSession     string // path below the issuer
 	options        string
 }{
@@ -78,13 +78,13 @@ const severalRules = `
 			require provider b
 		}`
 
-// several is a world with three providers.
+// A several is a world with three providers.
 type several struct {
 	*world
-	at map[string]*world // by the provider's id: the same world, with that provider
+	at map[string]*world // by provider ID: the same world, with that provider
 }
 
-// startSeveral starts the providers, and Caddy.
+// startSeveral starts the providers and Caddy.
 func startSeveral(t *testing.T) *several {
 	t.Helper()
 	w := newWorld(t, oidcProvider, site{})
@@ -125,7 +125,7 @@ func startSeveral(t *testing.T) *several {
 	return s
 }
 
-// within is the same for a part of the test.
+// within returns s for a subtest.
 func (s *several) within(t *testing.T) *several {
 	here := &several{at: map[string]*world{}}
 	for id, w := range s.at {
@@ -137,7 +137,7 @@ func (s *several) within(t *testing.T) *several {
 	return here
 }
 
-// choose goes on from the chooser to a provider.
+// choose clicks a provider in the chooser.
 func (s *several) choose(p *page, id string) *page {
 	p.b.t.Helper()
 	name := ""
@@ -154,7 +154,7 @@ func (s *several) choose(p *page, id string) *page {
 	return p.follow(links[0])
 }
 
-// signInAt signs in by the chooser, be someone signed in or not.
+// signInAt signs in through the chooser, whether or not someone is signed in.
 func (s *several) signInAt(b *browser, id, user, path string) *page {
 	b.t.Helper()
 	p := s.choose(b.open("/@app/auth/?returnto="+url.QueryEscape(path)), id)
@@ -165,7 +165,7 @@ func (s *several) signInAt(b *browser, id, user, path string) *page {
 	return p
 }
 
-// ended is how often each provider was asked to end a session.
+// ended returns how often each provider was asked to end a session.
 func (s *several) ended() map[string]int {
 	counts := map[string]int{}
 	for _, p := range atOneSite {
@@ -174,8 +174,8 @@ func (s *several) ended() map[string]int {
 	return counts
 }
 
-// Three providers at one site: users and programs of one are never those of another,
-// and what happens at one is nothing to the others.
+// Three providers serve one site. Users and programs of one provider are never those of
+// another, and events at one do not affect the others.
 func TestSeveralProvidersAtOneSite(t *testing.T) {
 	t.Parallel()
 	s := startSeveral(t)
@@ -282,7 +282,7 @@ func (s *several) findsByAddress() {
 			s.t.Errorf("%s: expected the login_hint %s, seen %q", provider.name, address, got)
 		}
 		for _, f := range p.forms() {
-			// zitadel's example has no use for it.
+			// zitadel's example ignores the login_hint.
 			if field := habits[provider.kind].field; f.fields.Has("password") && provider.kind != zitadel && f.fields.Get(field) != address {
 				s.t.Errorf("%s: expected the address in its form, seen %q", provider.name, f.fields.Get(field))
 			}
@@ -305,7 +305,7 @@ func (s *several) findsByAddress() {
 }
 
 func (s *several) endsAtOneAlone() {
-	remembers := map[string]bool{"a": true, "b": true} // zitadel's example asks each time
+	remembers := map[string]bool{"a": true, "b": true} // zitadel's example asks every time
 	for i, last := range atOneSite {
 		b := s.newBrowser()
 		for n := range atOneSite {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// spaStep is what a step of browser/spa.mjs says.
+// A spaStep is one step in the report of browser/spa.mjs.
 type spaStep struct {
 	User, Hash, Error, Origin string
 	Tried, Closed             bool
@@ -16,10 +16,10 @@ type spaStep struct {
 	Body                      json.RawMessage
 }
 
-// A single-page application in Chromium: a call gets 401, a window signs in and tells its
-// opener, the call is made again. Public pages sign in who has a session at the provider,
-// and fragments survive all of it. No page of another origin reads what it is not to, and
-// no page of ours breaks its own policy.
+// A single-page application runs in Chromium. A call gets 401, a popup signs the user in
+// and tells its opener, and the call is repeated. Public pages silently sign in users who
+// have a session at the provider, and fragments survive all of this. No page of another
+// origin can read what it must not, and no page of the plugin violates its own policy.
 func TestChromiumRunsASinglePageApplication(t *testing.T) {
 	t.Parallel()
 	s := site{tls: true, mode: "public"}

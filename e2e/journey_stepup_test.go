@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A page that requires more of a sign-in asks for it once, and is open then. What is
-// not enough is refused, and the session at hand stays.
+// A page that requires more of a sign-in asks once and is then open. An insufficient
+// sign-in is refused, and the current session stays.
 func TestAPageThatRequiresASecondFactorAsksOnce(t *testing.T) {
 	eachOf(t, withGroups, func(t *testing.T, kind string) {
 		w := start(t, kind, site{options: scopeGroups + `
@@ -49,7 +49,7 @@ func TestAPageThatRequiresASecondFactorAsksOnce(t *testing.T) {
 		if !p.asksCode() {
 			t.Fatalf("expected a form for a second factor, seen:%s", p)
 		}
-		b.open("/").isFor("alice", "/") // the session of before, in another tab
+		b.open("/").isFor("alice", "/") // another tab still has the earlier session
 		p.proves("alice").isFor("alice", "/admin/x?y=1")
 		for _, path := range []string{"/admin/y", "/otp/x", "/"} {
 			p := b.open(path)
@@ -59,7 +59,7 @@ func TestAPageThatRequiresASecondFactorAsksOnce(t *testing.T) {
 			}
 		}
 
-		// The provider knows no gold, and signs her in as before.
+		// The provider does not know the acr gold and signs her in as before.
 		session := b.cookie("oidc_rp")
 		p = b.open("/gold/x").is(403, "stronger sign-in")
 		if got := strings.Count(p.String(), "/auth?"); got != 1 {
@@ -70,7 +70,7 @@ func TestAPageThatRequiresASecondFactorAsksOnce(t *testing.T) {
 		}
 		b.open("/admin/z").isFor("alice", "/admin/z")
 
-		// A login that such a page begins asks at once.
+		// For such a page, the first login already requests the factor.
 		fresh := w.newBrowser()
 		p = fresh.open("/admin/first")
 		if got := p.authorization().Get("acr_values"); got != "mfa" {
@@ -80,7 +80,8 @@ func TestAPageThatRequiresASecondFactorAsksOnce(t *testing.T) {
 	})
 }
 
-// oidc-provider signs in who has no second factor, as acr_values only asks for one.
+// oidc-provider also signs in users without a second factor, because acr_values is only a
+// request.
 func TestASignInWithoutTheSecondFactorIsRefused(t *testing.T) {
 	t.Parallel()
 	w := start(t, oidcProvider, site{options: `
@@ -107,10 +108,10 @@ func TestASignInWithoutTheSecondFactorIsRefused(t *testing.T) {
 	p.follow(links[0]).proves("alice").isFor("alice", "/admin/x")
 }
 
-// A page that requires a recent sign-in asks again once the last one is old.
+// A page that requires a recent sign-in asks again once the last sign-in is too old.
 func TestAPageThatRequiresARecentSignInAsksOnce(t *testing.T) {
 	eachOf(t, withGroups, func(t *testing.T, kind string) {
-		const age = 45 * time.Second // which a sign-in on a busy machine stays within
+		const age = 45 * time.Second // longer than a sign-in takes on a busy machine
 		w := start(t, kind, site{options: fmt.Sprintf(`clock_skew 0s
 		private /pay/* {
 			require max_age %v
@@ -139,8 +140,8 @@ func TestAPageThatRequiresARecentSignInAsksOnce(t *testing.T) {
 	})
 }
 
-// On three nodes: the transaction says what a login has to prove, and every node
-// holds it to that.
+// On three nodes, the transaction holds what a login has to prove, and every node
+// enforces it.
 func TestAStepUpEndsOnAnotherNode(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind clusterKind) {
 		c := startCluster(t, kind, site{options: `
@@ -180,8 +181,8 @@ func TestAStepUpEndsOnAnotherNode(t *testing.T) {
 	})
 }
 
-// With a claims parameter that calls acr essential, a rule is asked for as such. A
-// value that the parameter excludes is only asked for by acr_values.
+// If the claims parameter makes acr essential, the site requests the rule's value the
+// same way. A value that the parameter excludes is requested only by acr_values.
 func TestAnEssentialACRIsAskedForAsSuch(t *testing.T) {
 	t.Parallel()
 	w := start(t, keycloak, site{options: `
@@ -241,8 +242,8 @@ func TestAnEssentialACRIsAskedForAsSuch(t *testing.T) {
 	}
 	b.open("/admin/y").isFor("alice", "/admin/y")
 
-	// Keycloak answers with a page of its own if it does not know an essential value:
-	// the browser never comes back, and the session at hand goes on.
+	// Keycloak answers an unknown essential value with its own error page. The browser
+	// does not come back, and the current session continues.
 	bob := w.newBrowser()
 	bob.signIn("/", "bob").isFor("bob", "/")
 	if err := w.caddy.reload(strings.Replace(w.caddy.running(), `["pwd", "mfa"]`, `["pwd", "gold"]`, 1)); err != nil {

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/net/websocket"
 )
 
-// webSockets is an application of WebSockets over HTTP/1.1: those of /flood send as
-// much as they can, and all others repeat what they get.
+// webSockets is an application of WebSockets over HTTP/1.1. Those at /flood send as much
+// as they can; all others echo what they receive.
 type webSockets struct {
 	mu     sync.Mutex
 	opened []string // user and path
@@ -53,14 +53,14 @@ func (a *webSockets) note(in *[]string, who string) {
 	*in = append(*in, who)
 }
 
-// list returns those of opened or closed, in order.
+// list returns opened or closed in order.
 func (a *webSockets) list(of *[]string) string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return strings.Join(slices.Sorted(slices.Values(*of)), ", ")
 }
 
-// repeats fails unless the WebSocket of a stream repeats a text.
+// repeats fails unless the WebSocket of a stream echoes a text.
 func (c *h2Client) repeats(id uint32, text string) {
 	c.t.Helper()
 	mask, s := [4]byte{1, 2, 3, 4}, c.streams[id]
@@ -77,8 +77,8 @@ func (c *h2Client) repeats(id uint32, text string) {
 	}
 }
 
-// Threat D34. WebSockets over HTTP/2 end with their session, also that of a client that
-// reads no more. Those of other sessions on the same connection go on.
+// WebSockets over HTTP/2 end with their session, even if the client no longer reads.
+// Those of other sessions on the same connection continue.
 func TestStreamsOfExtendedConnectEndWithTheirSession(t *testing.T) {
 	t.Parallel()
 	const ofAlice = "alice /flood, alice /quiet, alice /talk"
@@ -110,7 +110,7 @@ func TestStreamsOfExtendedConnectEndWithTheirSession(t *testing.T) {
 	for range 3 {
 		client.repeats(spoken, "alice is here")
 		client.repeats(others, "bob is here")
-		time.Sleep(time.Second) // streams are judged meanwhile
+		time.Sleep(time.Second) // meanwhile Caddy checks the sessions of the streams
 	}
 	eventually(t, 5*time.Second, "all WebSockets are open at the application", func() bool {
 		return application.list(&application.opened) == ofAlice+", bob /talk"
@@ -141,8 +141,8 @@ func TestStreamsOfExtendedConnectEndWithTheirSession(t *testing.T) {
 	}
 }
 
-// finishedConnects returns how many CONNECT requests are in Caddy's access log, which
-// it writes when they are over.
+// finishedConnects counts the CONNECT requests in Caddy's access log. Caddy logs a
+// request once it is over.
 func (w *world) finishedConnects() (n int) {
 	for _, line := range w.caddy.lines() {
 		if strings.Contains(line, `"http.log.access`) && strings.Contains(line, `"method":"CONNECT"`) {

@@ -17,8 +17,8 @@ import (
 	"testing"
 )
 
-// decryptionKeys makes an RSA and an EC key: PEM files for the relying party,
-// and the public halves, as a key set, for the provider.
+// decryptionKeys creates an RSA and an EC key. It returns PEM files for the relying party
+// and the public keys as a JWK Set for the provider.
 func decryptionKeys(t *testing.T) (files []string, jwks string) {
 	t.Helper()
 	forRSA, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -35,7 +35,7 @@ func decryptionKeys(t *testing.T) (files []string, jwks string) {
 		t.Fatal(err)
 	}
 	set, err := json.Marshal(map[string]any{"keys": []any{
-		// The provider's own names for them, as after an upload by hand.
+		// The provider has its own key IDs, as after an upload by hand.
 		map[string]any{"kty": "RSA", "use": "enc", "kid": "uploaded-rsa", "n": b64(forRSA.N.Bytes()), "e": b64(big.NewInt(int64(forRSA.E)).Bytes())},
 		map[string]any{"kty": "EC", "use": "enc", "kid": "uploaded-ec", "crv": "P-256", "x": b64(point[1:33]), "y": b64(point[33:])},
 	}})
@@ -57,18 +57,18 @@ func decryptionKeys(t *testing.T) (files []string, jwks string) {
 	return files, string(set)
 }
 
-// Each client of the provider signs or encrypts in another way. They share one
-// site, each with an instance of its own under its own path.
+// Each client of the provider signs or encrypts in a different way. All are instances at
+// one site, each under its own path.
 func TestTokensOfAllKinds(t *testing.T) {
 	t.Parallel()
 	files, jwks := decryptionKeys(t)
 	keys := "decryption_key " + files[0] + " {file." + files[1] + "}"
-	clients := map[string]string{ // and what else they need
+	clients := map[string]string{ // and the options they need
 		"rp-rs512": "", "rp-ps256": "", "rp-es256": "", "rp-es384": "", "rp-es512": "", "rp-eddsa": "", "rp-ed25519": "",
 		"rp-hs256": "id_token_algs HS256",
 		"rp-enc":   keys, "rp-enc-cbc": keys, "rp-enc-ecdh": keys, "rp-uijwt-enc": keys, "rp-uijwt": "",
-		"rp":        keys, // a client that can decrypt also takes what is not encrypted
-		"rp-closed": "",   // of rp-enc, without a key
+		"rp":        keys, // a client that can decrypt also accepts unencrypted tokens
+		"rp-closed": "",   // the client rp-enc, without a key
 	}
 	w := newWorld(t, oidcProvider, site{})
 	var ids, instances []string

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// newHypercorn starts an application server that takes upgrades to h2c by default.
+// newHypercorn starts an application server that accepts upgrades to h2c by default.
 func newHypercorn(t *testing.T) (address string, server *process) {
 	t.Helper()
 	const program = "hypercorn/.venv/bin/hypercorn"
@@ -32,9 +32,9 @@ func newHypercorn(t *testing.T) (address string, server *process) {
 
 const h2cUpgrade = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
 
-// tunnelled sends a request that asks for an upgrade to h2c, and then, whatever
-// the answer, HTTP/2 frames that ask for a path as admin. It gives the first
-// answer's status and all that came back.
+// tunnelled sends a request for an upgrade to h2c and then, whatever the response, HTTP/2
+// frames that request a path as admin. It returns the first response's status and
+// everything after it.
 func tunnelled(t *testing.T, address, request, path string) (status int, all string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
@@ -58,7 +58,7 @@ func tunnelled(t *testing.T, address, request, path string) (status int, all str
 	return answer.StatusCode, string(rest)
 }
 
-// h2Request is a client's side of an HTTP/2 connection after an upgrade: the
+// h2Request returns the client's side of an HTTP/2 connection after an upgrade: the
 // preface, empty settings, and a GET on stream 3 (RFC 9113, RFC 7541).
 func h2Request(path, authority string) []byte {
 	var block bytes.Buffer
@@ -85,8 +85,8 @@ func h2Request(path, authority string) []byte {
 	return frames.Bytes()
 }
 
-// Fault A1: an upgrade to h2c was a tunnel past the guard, in which any client
-// could request anything under any name.
+// An upgrade to h2c would be a tunnel past the guard, in which any client could request
+// anything as any user.
 func TestAnUpgradeIsNoTunnelPastTheGuard(t *testing.T) {
 	t.Parallel()
 	application, server := newHypercorn(t)
@@ -139,7 +139,7 @@ func TestAnUpgradeIsNoTunnelPastTheGuard(t *testing.T) {
 		t.Errorf("the application was asked for the secret page:\n%s", server.log.String())
 	}
 
-	// A WebSocket still is one.
+	// A WebSocket still opens.
 	conn, err := net.Dial("tcp", caddy)
 	if err != nil {
 		t.Fatal(err)

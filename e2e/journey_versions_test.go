@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// earlierCommit is an earlier version, which has sessions in cookies only.
+// earlierCommit is an earlier version that stores sessions only in cookies.
 const earlierCommit = "3bba0f6b0ebc1d3337990d0062aae9a05410aecd"
 
 // earlierProgram is built from this repository's history.
@@ -25,9 +25,9 @@ var takeEarlier = sync.OnceValue(func() error {
 	return nil
 })
 
-// One of three nodes is of an earlier version, as while an update is under way.
-// Its sessions go on at the others, and a logout of any node ends them on all. It
-// cannot open theirs, and asks for a new sign-in, without an error.
+// One of three nodes runs an earlier version, as during an update. Its sessions work on
+// the others, and a logout on any node ends them on all. It cannot open the others'
+// sessions and begins a new login, without an error.
 func TestAnEarlierVersionServesBesideThisOne(t *testing.T) {
 	t.Parallel()
 	if err := takeEarlier(); err != nil {
@@ -66,7 +66,7 @@ func TestAnEarlierVersionServesBesideThisOne(t *testing.T) {
 	}
 	copied := people[2].cookieHeader()
 	c.liveEverywhere("alice", copied)
-	people[2].leaveProvider() // which notifies one of the later ones
+	people[2].leaveProvider() // the provider notifies a later node
 	c.deadEverywhere(copied, time.Now())
 
 	earlier.kill()

@@ -11,14 +11,14 @@ import (
 	"testing"
 )
 
-// A samlRealm is a realm of Keycloak that is a SAML identity provider. A realm has one
-// entity ID, so that each external provider of a test has a realm of its own.
+// A samlRealm is a Keycloak realm that is a SAML identity provider. A realm has one
+// entity ID, so each external provider in a test needs its own realm.
 type samlRealm struct {
 	t    testing.TB
 	name string
 }
 
-// newSAMLRealm makes a realm with the users of realm.json.
+// newSAMLRealm creates a realm with the users of realm.json.
 func newSAMLRealm(t testing.TB, name string) *samlRealm {
 	t.Helper()
 	k := &theKeycloak
@@ -47,16 +47,16 @@ func (r *samlRealm) ask(method, path string, body any) []byte {
 	return answer
 }
 
-// issuer is the entity ID of the realm, and its issuer.
+// issuer returns the realm's entity ID, which is also its issuer.
 func (r *samlRealm) issuer() string {
 	return fmt.Sprintf("http://localhost:%d/realms/%s", theKeycloak.port, r.name)
 }
 
-// metadata is where its SAML metadata is.
+// metadata returns the URL of the realm's SAML metadata.
 func (r *samlRealm) metadata() string { return r.issuer() + "/protocol/saml/descriptor" }
 
-// register makes a client of the metadata of a service provider, as an administrator
-// does who uploads it, and changes some of its attributes.
+// register creates a client from a service provider's metadata, like an administrator who
+// uploads it, and changes some of its attributes.
 func (r *samlRealm) register(metadata []byte, attributes object) {
 	r.t.Helper()
 	token, err := theKeycloak.bearer()

@@ -26,12 +26,12 @@ import (
 	"time"
 )
 
-// Keycloak takes half a minute of a processor to start, so that all journeys share
-// one process, which ends with the test binary. Each provider is a realm of its own
-// there, with users, keys and sessions of its own.
+// Keycloak needs half a minute of processor time to start, so all journeys share one
+// process, which ends with the test binary. Each provider is a realm with its own users,
+// keys, and sessions.
 const keycloak = "keycloak"
 
-// A keycloakServer is the process.
+// A keycloakServer is the process that all journeys share.
 type keycloakServer struct {
 	once  sync.Once
 	err   error
@@ -47,7 +47,7 @@ var theKeycloak keycloakServer
 
 const keycloakAdmin = "admin-of-the-tests"
 
-// start starts the process, or waits until it has started.
+// start starts the process or waits until it has started.
 func (k *keycloakServer) start(t testing.TB) {
 	t.Helper()
 	needFile(t, "idps/keycloak/.dist/installed")
@@ -60,8 +60,8 @@ func (k *keycloakServer) start(t testing.TB) {
 	}
 }
 
-// launch runs Java with what kc.sh would give it, which itself is no parent that ends
-// its child.
+// launch runs Java with the options that kc.sh would set. kc.sh itself would leave its
+// child running when it is killed.
 func (k *keycloakServer) launch(t testing.TB) (err error) {
 	t.Helper()
 	java, err := exec.LookPath("java")
@@ -72,7 +72,8 @@ func (k *keycloakServer) launch(t testing.TB) (err error) {
 	if err != nil {
 		return err
 	}
-	// Keycloak writes below its home, which another run of the tests may share.
+	// Keycloak writes below its home directory. Another run of the tests may share the
+	// installation.
 	home := filepath.Join(bin, keycloak)
 	if err := os.Mkdir(home, 0o700); err != nil {
 		return err
@@ -96,7 +97,7 @@ func (k *keycloakServer) launch(t testing.TB) (err error) {
 	if err != nil {
 		return err
 	}
-	const limit = 10 * time.Minute // on a machine that has much else to do
+	const limit = 10 * time.Minute // for a slow or busy machine
 	for {
 		if _, err = k.ask(http.MethodGet, "/serverinfo", nil); err == nil {
 			t.Logf("Keycloak has started in %v", time.Since(began).Round(time.Second))
@@ -109,7 +110,7 @@ func (k *keycloakServer) launch(t testing.TB) (err error) {
 	}
 }
 
-// bearer is a token of the admin API, which are good for a minute.
+// bearer returns a token for the admin API. Tokens are valid for a minute.
 func (k *keycloakServer) bearer() (string, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -134,7 +135,7 @@ func (k *keycloakServer) bearer() (string, error) {
 
 var errNotFound = errors.New("status 404")
 
-// ask calls the admin API; path is below /admin.
+// ask calls the admin API. path is relative to /admin.
 func (k *keycloakServer) ask(method, path string, body any) (answer []byte, err error) {
 	token, err := k.bearer()
 	if err != nil {
@@ -167,11 +168,11 @@ func (k *keycloakServer) ask(method, path string, body any) (answer []byte, err 
 	return answer, nil
 }
 
-// realm is the name of the provider's realm.
+// realm returns the name of the provider's realm.
 func (p *provider) realm() string { return fmt.Sprintf("e2e-%d", p.port) }
 
-// startKeycloak makes the provider's realm, again if there was one. Its process is a
-// part of the shared one.
+// startKeycloak creates the provider's realm, and deletes an earlier one. It returns the
+// provider's part of the shared process.
 func (p *provider) startKeycloak(t testing.TB) (child *process, port int) {
 	t.Helper()
 	k := &theKeycloak
@@ -197,7 +198,7 @@ func (p *provider) startKeycloak(t testing.TB) (child *process, port int) {
 	realm["components"] = object{"org.keycloak.keys.KeyProvider": keycloakKeys(t)}
 	ask(http.MethodPost, "/realms", realm)
 
-	// A scope groups, which every client that is made later may request.
+	// The scope groups, which every client created below may request.
 	scope := fmt.Sprintf("00000000-0000-4000-8000-%012d", p.port)
 	ask(http.MethodPost, "/realms/"+p.realm()+"/client-scopes", object{
 		"id": scope, "name": "groups", "protocol": "openid-connect",
@@ -218,7 +219,7 @@ func (p *provider) startKeycloak(t testing.TB) (child *process, port int) {
 	return partOf(t, k.child), k.port
 }
 
-// keycloakClient is a client as the admin API takes it.
+// keycloakClient returns a client in the form of the admin API.
 func (p *provider) keycloakClient(id, secret, backchannel string) object {
 	attributes := object{"pkce.code.challenge.method": "S256", "post.logout.redirect.uris": strings.Join(p.uris("signedout"), "##")}
 	if backchannel != "" {
@@ -234,7 +235,8 @@ func (p *provider) keycloakClient(id, secret, backchannel string) object {
 	}
 }
 
-// keycloakKeys are the keys of a realm. Keycloak takes ten times as long to make some.
+// keycloakKeys returns keys for a realm. Keycloak would take ten times as long to create
+// them.
 func keycloakKeys(t testing.TB) []object {
 	t.Helper()
 	key := must(rsa.GenerateKey(rand.Reader, 2048))
@@ -247,10 +249,10 @@ func keycloakKeys(t testing.TB) []object {
 	}
 }
 
-// A named thing of a realm.
+// A named is an object of a realm.
 type named struct{ ID, Name string }
 
-// keycloakList reads a list of the realm's.
+// keycloakList reads a list of the realm's objects.
 func (p *provider) keycloakList(t testing.TB, path string) (all []named) {
 	t.Helper()
 	answer, err := theKeycloak.ask(http.MethodGet, "/realms/"+p.realm()+path, nil)
@@ -263,7 +265,7 @@ func (p *provider) keycloakList(t testing.TB, path string) (all []named) {
 	return all
 }
 
-// keycloakUser is the path of a user in the admin API.
+// keycloakUser returns the path of a user in the admin API.
 func (p *provider) keycloakUser(t testing.TB, name string) string {
 	t.Helper()
 	users := p.keycloakList(t, "/users?exact=true&username="+name)
@@ -273,7 +275,7 @@ func (p *provider) keycloakUser(t testing.TB, name string) string {
 	return "/realms/" + p.realm() + "/users/" + users[0].ID
 }
 
-// keycloakGroups says in which groups a user is from now on.
+// keycloakGroups sets the groups of a user.
 func (p *provider) keycloakGroups(t testing.TB, user string, groups ...string) {
 	t.Helper()
 	path := p.keycloakUser(t, user)
@@ -288,7 +290,7 @@ func (p *provider) keycloakGroups(t testing.TB, user string, groups ...string) {
 	}
 }
 
-// endKeycloakSessions signs a user out everywhere, as an administrator can.
+// endKeycloakSessions ends all sessions of a user, like an administrator.
 func (p *provider) endKeycloakSessions(t testing.TB, user string) {
 	t.Helper()
 	if _, err := theKeycloak.ask(http.MethodPost, p.keycloakUser(t, user)+"/logout", nil); err != nil {
@@ -296,8 +298,8 @@ func (p *provider) endKeycloakSessions(t testing.TB, user string) {
 	}
 }
 
-// oneTimePassword is what a user's authenticator shows now (RFC 6238), by the secrets
-// of realm.json.
+// oneTimePassword returns the code that a user's authenticator shows at a time (RFC
+// 6238), with the secrets in realm.json.
 func oneTimePassword(user string, now time.Time) string {
 	secret := map[string]string{"alice": "alice-secret-of-20-by", "bob": "bob-secret-of-20-byte"}[user]
 	var step [8]byte

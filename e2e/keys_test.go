@@ -20,8 +20,8 @@ import (
 	"time"
 )
 
-// Keys and certificates for the relying party, made again for each journey by
-// nothing of what the plugin uses.
+// This file creates keys and certificates for the relying party, new for each journey,
+// without the plugin's code.
 
 func must[T any](value T, err error) T {
 	if err != nil {
@@ -48,8 +48,8 @@ type jwk map[string]string
 
 func encoded(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// publicJWK writes RFC 7518 6; its kid is the thumbprint of RFC 7638, for which
-// the required members in alphabetical order are just what Marshal writes.
+// publicJWK returns a JWK (RFC 7518, section 6). Its kid is the RFC 7638 thumbprint:
+// Marshal writes exactly the required members in alphabetical order.
 func publicJWK(public crypto.PublicKey) jwk {
 	var k jwk
 	switch key := public.(type) {
@@ -66,8 +66,8 @@ func publicJWK(public crypto.PublicKey) jwk {
 	return k
 }
 
-// rpKeys are the private keys of a relying party, each in another form, and a
-// file of the public ones.
+// rpKeys are a relying party's private keys, each in a different format, and a file with
+// the public keys.
 type rpKeys struct {
 	pkcs1, psJWK, sec1, ed25519 string // files
 	public                      string
@@ -127,7 +127,7 @@ func (a *authority) pool() *x509.CertPool {
 	return pool
 }
 
-// issue makes a certificate for a name, and its key.
+// issue creates a certificate for a name, with its key.
 func (a *authority) issue(t testing.TB, name string, usage x509.ExtKeyUsage) (certificate, key string) {
 	t.Helper()
 	private := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))

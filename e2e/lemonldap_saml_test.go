@@ -12,28 +12,30 @@ import (
 	"time"
 )
 
-// A samlPortal is LemonLDAP::NG as a SAML identity provider of ours. A portal has one
-// entity ID, so that each external provider of a test has a portal of its own.
+// A samlPortal is LemonLDAP::NG as a SAML identity provider that the plugin's identity
+// provider brokers. A portal has one entity ID, so each external provider in a test needs
+// its own portal.
 type samlPortal struct {
 	op *provider
 }
 
-// newSAMLPortal reserves the port. The portal starts with our metadata, and so after us.
+// newSAMLPortal reserves the port. The portal needs the metadata of the running Caddy to
+// start.
 func newSAMLPortal(t testing.TB) *samlPortal {
 	t.Helper()
-	return &samlPortal{newProvider(t, lemonldap, "http://127.0.0.1:9")} // it has no relying party
+	return &samlPortal{newProvider(t, lemonldap, "http://127.0.0.1:9")} // there is no relying party
 }
 
-// metadata is where its SAML metadata is, which is its entity ID as well.
+// metadata returns the URL of the portal's SAML metadata, which is also its entity ID.
 func (p *samlPortal) metadata() string { return p.op.issuer + "/saml/metadata" }
 
-// begins is where it begins a sign-in for us.
+// begins returns the address where the portal begins a sign-in for the identity provider.
 func (p *samlPortal) begins() string {
 	return p.op.issuer + "/saml/singleSignOn?IDPInitiated=1&spConfKey=sp"
 }
 
-// start starts it with our metadata, and the options that an administrator sets for us.
-// It runs until the test ends.
+// start starts the portal with the identity provider's metadata and the options that an
+// administrator sets for it. It runs until the test ends.
 func (p *samlPortal) start(t testing.TB, w *brokerWorld, id string, options object) {
 	t.Helper()
 	status, metadata := w.fetch(w.login + "/saml/" + id + "/metadata")
@@ -47,8 +49,8 @@ func (p *samlPortal) start(t testing.TB, w *brokerWorld, id string, options obje
 	p.op.start(t)
 }
 
-// samlKeys are a key and its certificate. With a public key alone, the portal's metadata
-// has no certificate.
+// samlKeys returns a key and its certificate. With only a public key, the portal's
+// metadata would have no certificate.
 func samlKeys(t testing.TB) (key, certificate string) {
 	t.Helper()
 	private, err := rsa.GenerateKey(rand.Reader, 2048)

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// keyed is the site with these keys, the first of which seals. A session block
-// takes other lines as well.
+// keyed returns the site with these keys; the first one seals. Other lines of a session
+// block stay.
 func keyed(s site, keys ...string) site {
 	line := "secret " + strings.Join(keys, " ")
 	if strings.Contains(s.options, "session {\n") {
@@ -26,8 +26,8 @@ func keyed(s site, keys ...string) site {
 	return s
 }
 
-// newKey makes a session key as an operator does: in a file of its own, which
-// the configuration names.
+// newKey creates a session key as an operator does: in its own file, which the
+// configuration names.
 func (w *world) newKey() string {
 	w.t.Helper()
 	key := rand.Text() + rand.Text()
@@ -39,8 +39,8 @@ func (w *world) newKey() string {
 	return "{file." + file + "}"
 }
 
-// Keys are changed again and again while people use the site: each time the
-// new one joins, seals, and then the old one goes.
+// Keys are changed repeatedly while people use the site. Each time, a new key is added,
+// then seals, and then the old one is removed.
 func TestKeysChangeUnderTraffic(t *testing.T) {
 	changes, rate := few(3, 12), few(300, 1000)
 	eachStore(t, func(t *testing.T, w *world, s site) {
@@ -70,7 +70,7 @@ func TestKeysChangeUnderTraffic(t *testing.T) {
 			old := newest
 			newest = w.newKey()
 			before := [2]string{alice.header(), bob.header()}
-			reload(old, newest) // so that every node knows it before it seals
+			reload(old, newest) // so that every node knows the new key before it seals
 			if err := alice.isFor(client, "/in/x", "alice"); err != nil {
 				t.Fatal(err)
 			}
@@ -92,7 +92,7 @@ func TestKeysChangeUnderTraffic(t *testing.T) {
 			if err := login.finish(client, "bob"); err != nil {
 				t.Errorf("a login that was begun under the old key: %v", err)
 			}
-			// Answers to requests under way may still bring the old cookie.
+			// Answers to requests in flight may still set the old cookie.
 			settled := startTraffic(t, rate, rate/2, call{alice, "/in/x", "user=alice"}, call{bob, "/x", "user=bob"})
 			<-settled.done
 			settled.end(t, "with the new key")
@@ -101,7 +101,8 @@ func TestKeysChangeUnderTraffic(t *testing.T) {
 		running.end(t, fmt.Sprintf("%d keys later", changes))
 		t.Logf("%d sessions sealed again", resealed)
 
-		// A user who was away finds the key gone: one clean login.
+		// A user who was away while the key was removed needs one login, without an
+		// error.
 		status, body, err := away.load(client, http.MethodGet, "/x", nil)
 		if err != nil {
 			t.Errorf("with the key gone, a public page: %v", err)
@@ -121,8 +122,8 @@ func TestKeysChangeUnderTraffic(t *testing.T) {
 	})
 }
 
-// The same as people see it: with the old key gone a private page asks once,
-// with no error and no way around, and what a script asks for is refused.
+// The same in a browser: after the old key is removed, a private page leads to one login
+// without an error or a detour, and a script's request is refused.
 func TestAKeyThatIsGoneCostsOneCleanLogin(t *testing.T) {
 	eachProvider(t, func(t *testing.T, kind string) {
 		w := newWorld(t, kind, site{})

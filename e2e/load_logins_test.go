@@ -9,13 +9,12 @@ import (
 	"time"
 )
 
-// patience is how long no user of the site may wait while others wait
-// for a provider that does not answer: far more than it takes, on a slow machine
-// that has much else to do.
+// patience is how long other users may wait while a provider does not answer. It is far
+// more than needed, for slow and busy machines.
 const patience = 5 * time.Second
 
-// Many logins wait at once for a token endpoint that does not answer. No one
-// else notices, and then all of them end well.
+// Many logins wait at once for a token endpoint that does not answer. Other users are
+// unaffected, and all logins succeed once it answers.
 func TestASlowProviderHoldsUpOnlyItsLogins(t *testing.T) {
 	const people, rate = 500, 300
 	eachStore(t, func(t *testing.T, w *world, s site) {
@@ -65,14 +64,14 @@ func TestASlowProviderHoldsUpOnlyItsLogins(t *testing.T) {
 			t.Logf("%d logins ended %v after the provider answered", n, time.Since(released).Round(time.Millisecond))
 			client.CloseIdleConnections()
 		}
-		// What is made once is there before: connections to the provider, and
-		// what Go keeps for as many goroutines as there ever were.
+		// Create first what is created only once: connections to the provider, and what
+		// Go keeps for the largest number of goroutines so far.
 		logins(people, func() {})
 		start := w.caddy.settled(t)
 		before := measure("before")
 		logins(people, func() {
-			// A machine that stood still for a moment gets another chance; logins
-			// that hold up others do so each time.
+			// Retry, because the machine may have stalled for a moment. Logins that hold
+			// up others do so every time.
 			got := patience + 1
 			for try := 0; try < 3 && got > patience; try++ {
 				got = measure(fmt.Sprintf("with %d logins that wait", people)).within(99)
@@ -85,9 +84,8 @@ func TestASlowProviderHoldsUpOnlyItsLogins(t *testing.T) {
 	})
 }
 
-// Ten thousand browsers begin a login, of which nothing is kept here. Those
-// that go on are all signed in, and nothing is left of that either.
-// Fault X47.
+// Ten thousand browsers begin a login, and Caddy keeps nothing for them. Those that
+// continue are all signed in, and Caddy soon keeps only their sessions.
 func TestTenThousandLoginsAreOpen(t *testing.T) {
 	const people = 10_000
 	finish := few(2000, people)
@@ -132,7 +130,7 @@ func TestTenThousandLoginsAreOpen(t *testing.T) {
 			return visitors[i*(people/finish)].isFor(client, "/x", "alice")
 		})
 		client.CloseIdleConnections()
-		// Where these logins led is at hand for a minute, and then given back.
+		// Caddy keeps the outcome of these logins for a minute.
 		most := w.caddy.vitals(t)
 		if grown := most.heap - start.heap; grown < int64(min(finish, 2000))*outcome {
 			t.Errorf("before: %v; with %d logins that have just ended: %v; that shows nothing", start, finish, most)
@@ -142,7 +140,7 @@ func TestTenThousandLoginsAreOpen(t *testing.T) {
 	})
 }
 
-// A flood of requests with cookies that mean nothing leaves nothing behind.
+// A flood of requests with meaningless cookies leaves nothing in memory.
 func TestAFloodOfJunkLeavesNothing(t *testing.T) {
 	const requests = 20_000
 	eachStore(t, func(t *testing.T, w *world, s site) {
@@ -159,11 +157,11 @@ func TestAFloodOfJunkLeavesNothing(t *testing.T) {
 				v := &visitor{w: w, cookies: junk(real, unknown)}
 				return v.isFor(client, fmt.Sprintf("/page/%d", i), "")
 			},
-			func(i int) error { // where a login begins
+			func(i int) error { // on a page that begins a login
 				v := &visitor{w: w, cookies: junk(real, unknown)}
 				return v.begin(client, fmt.Sprintf("/in/%d", i))
 			},
-			func(i int) error { // a response to a login that was never begun
+			func(i int) error { // at the callback, without a pending login
 				v := &visitor{w: w, cookies: junk(real, unknown)}
 				status, body, err := v.load(client, "GET", "/@app/auth/default/code?code="+rand.Text()+"&state="+rand.Text(), nil)
 				if err == nil && (status != 303 || !strings.Contains(v.at, "auth_error=")) {
@@ -171,7 +169,7 @@ func TestAFloodOfJunkLeavesNothing(t *testing.T) {
 				}
 				return err
 			},
-			func(int) error { // a logout without a session
+			func(int) error { // at the logout, without a session
 				v := &visitor{w: w, cookies: junk(real, unknown)}
 				status, body, err := v.load(client, "GET", logoutPath, nil)
 				if err == nil && (status != 200 || !strings.Contains(body, "igned out")) {
@@ -195,8 +193,8 @@ func TestAFloodOfJunkLeavesNothing(t *testing.T) {
 	})
 }
 
-// junk is cookies that look like ours: a real session with its end changed,
-// one of an unknown key, and names and values of every kind.
+// junk returns cookies that look like the plugin's: a real session with a changed end,
+// one sealed with an unknown key, and all kinds of names and values.
 func junk(real, unknown string) []string {
 	noise := rand.Text() + rand.Text()
 	return []string{

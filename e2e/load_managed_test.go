@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	// aWeekAndMore is after what the keys are rotated by themselves.
+	// aWeekAndMore is an age at which the plugin rotates its keys.
 	aWeekAndMore = 8 * 24 * time.Hour
-	// published is after what a new key seals: all nodes have read it by then.
+	// published is an age at which a new key seals, because all nodes have read it.
 	published = 4 * time.Minute
 )
 
-// pass lets time pass for the keys in the storage: all of them get older.
+// pass makes all keys in the storage older.
 func (w *world) pass(t testing.TB, d time.Duration) {
 	t.Helper()
 	file := object{}
@@ -35,7 +35,7 @@ func (w *world) pass(t testing.TB, d time.Duration) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// In one step, as an instance may be reading.
+	// Replace the file atomically, because an instance may be reading it.
 	path := filepath.Join(w.storage, "oidc_rp", "keys.json")
 	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
 		t.Fatal(err)
@@ -45,7 +45,7 @@ func (w *world) pass(t testing.TB, d time.Duration) {
 	}
 }
 
-// storedKeys is how many keys the storage holds, and how old the newest is.
+// storedKeys returns how many keys the storage has and how old the newest is.
 func (w *world) storedKeys(t testing.TB) (count int, age time.Duration) {
 	t.Helper()
 	var file struct{ Keys []struct{ Created time.Time } }
@@ -59,12 +59,12 @@ func (w *world) storedKeys(t testing.TB) (count int, age time.Duration) {
 	return len(file.Keys), age
 }
 
-// foreign is a visitor with a session that an unknown key has sealed: Caddy
-// looks at the storage for it, which it otherwise does once a minute.
+// foreign returns a visitor whose session an unknown key has sealed. It makes Caddy read
+// the keys from the storage, which it otherwise does once a minute.
 func foreign(real *visitor) *visitor {
 	name, value, _ := strings.Cut(real.header(), "=")
-	// How many pieces there are, then a byte for the version, then the key's id:
-	// the fourth to the seventh letter are of nothing else.
+	// The value has the number of pieces, one byte for the version, and then the key's
+	// ID. The fourth to the seventh letter belong only to the ID.
 	id := "AAAA"
 	if value[3:7] == id {
 		id = "BBBB"
@@ -72,7 +72,7 @@ func foreign(real *visitor) *visitor {
 	return &visitor{w: real.w, cookies: []string{name + "=" + value[:3] + id + value[7:]}}
 }
 
-// Caddy's own keys are rotated again and again while people use the site.
+// Caddy's own keys are rotated repeatedly while people use the site.
 func TestManagedKeysRotateUnderTraffic(t *testing.T) {
 	rate := few(300, 1000)
 	eachStore(t, func(t *testing.T, w *world, s site) {

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// load hands the running Caddy a configuration, as programs do. Its admin
-// endpoint begins again with each: a request that this cuts is made once more.
+// load posts a configuration to the running Caddy. Each one restarts the admin endpoint,
+// so load retries a request whose connection was cut.
 func (n *node) load(contentType, config string) (again bool, err error) {
 	send := func() error {
 		r, err := http.NewRequest(http.MethodPost, fmt.Sprintf("http://127.0.0.1:%d/load", n.admin), strings.NewReader(config))
@@ -21,7 +21,7 @@ func (n *node) load(contentType, config string) (again bool, err error) {
 			return err
 		}
 		r.Header.Set("Content-Type", contentType)
-		r.Header.Set("Cache-Control", "must-revalidate") // also if it is the same
+		r.Header.Set("Cache-Control", "must-revalidate") // even if it is the same
 		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: busy * 20 * time.Second}
 		answer, err := client.Do(r)
 		if err != nil {
@@ -40,7 +40,7 @@ func (n *node) load(contentType, config string) (again bool, err error) {
 	return false, err
 }
 
-// refused is Caddy's answer to a configuration that it does not take.
+// refused is the error for a configuration that Caddy refuses.
 type refused struct {
 	status int
 	text   string
@@ -48,8 +48,8 @@ type refused struct {
 
 func (e *refused) Error() string { return fmt.Sprintf("status %d: %s", e.status, e.text) }
 
-// spoilt are configurations that look like the running one and fail, each at
-// a later moment: what was begun for them must be given back.
+// spoilt returns configurations that look like the running one and fail, each at a later
+// stage. Caddy must release what it allocated for them.
 func (w *world) spoilt(t testing.TB, s site) (all []spoiltConfig) {
 	t.Helper()
 	_, running := w.caddy.config()
@@ -79,16 +79,16 @@ func (w *world) spoilt(t testing.TB, s site) (all []spoiltConfig) {
 	swap("a secret of the wrong type", "client_secret", `"client_secret":"{env.OIDC_CLIENT_SECRET}"`, `"client_secret":7`)
 	swap("an address that is no path", "home", `"handler":"oidc_rp"`, `"handler":"oidc_rp","home":"//elsewhere.test"`)
 	swap("a handler after ours that does not exist", "no_such_handler", `"handler":"static_response"`, `"handler":"no_such_handler"`)
-	// The very last moment: all has been started, and the port is another's.
+	// This fails last: everything has been started, but another server has the port.
 	swap("a port that is taken", "address already in use", mustParse(w.base).Host+`"]`, mustParse(w.base).Host+`","`+w.app.addr()+`"]`)
 	return all
 }
 
 type spoiltConfig struct{ name, contentType, config, word string }
 
-// Many reloads, some of which fail, while people are signed in, sign in and
-// pass by. A site without the guard beside it shows what Caddy alone does.
-// Fault X36.
+// Caddy reloads often, sometimes with a configuration that fails, while people are signed
+// in, sign in, and visit public pages. A site without the guard shows what Caddy does by
+// itself.
 func TestAStormOfReloadsLosesNothing(t *testing.T) {
 	reloads, every, rate := few(30, 100), 100*time.Millisecond, few(300, 1000)
 	eachStore(t, func(t *testing.T, w *world, s site) {
@@ -119,7 +119,7 @@ func TestAStormOfReloadsLosesNothing(t *testing.T) {
 			return startTraffic(t, rate/2, most/2, call{alice, "/in/x", "user=alice"}, call{anonymous, "/x", "user="}, call{alice, "/x", "user=alice"}),
 				startTraffic(t, rate/2, most/2, call{&visitor{w: &bare}, "/x", "user="})
 		}
-		// What is made once is there before: one reload, and some traffic.
+		// Create first what is created only once: a reload and some traffic.
 		if _, err := w.caddy.load("text/caddyfile", config(1)); err != nil {
 			t.Fatal(err)
 		}
@@ -177,8 +177,7 @@ func TestAStormOfReloadsLosesNothing(t *testing.T) {
 				}
 				slowest = max(slowest, time.Since(at))
 			}
-			// The pace is kept from one to the next: a machine that stood
-			// still does not make up for it.
+			// The interval counts from the last reload: after a stall there is no burst.
 			time.Sleep(time.Until(at.Add(every)))
 		}
 		took := time.Since(began)
@@ -206,8 +205,8 @@ func TestAStormOfReloadsLosesNothing(t *testing.T) {
 	})
 }
 
-// Each spoilt configuration alone is refused for what is wrong with it, and
-// the running one stays as it is, byte for byte.
+// Each failing configuration is refused for its own fault, and the running one stays the
+// same, byte for byte.
 func TestASpoiltConfigurationLeavesTheRunningOne(t *testing.T) {
 	eachStore(t, func(t *testing.T, w *world, s site) {
 		w.caddy.start(w.plainSite(s))

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// rotate asks the admin endpoint for new keys, and reports whether it made one.
+// rotate requests a rotation at the admin endpoint and reports whether it created a key.
 func (n *node) rotate(t testing.TB, body string) (made bool) {
 	t.Helper()
 	answer, err := http.Post(fmt.Sprintf("http://127.0.0.1:%d/oidc_rp/keys/rotate", n.admin), "application/json", strings.NewReader(body))
@@ -45,8 +45,8 @@ func sealedBefore(t *testing.T, before [2]string, alice, bob *visitor) {
 	}
 }
 
-// An operator rotates Caddy's own keys while users are on the site: none
-// notices. If the keys are compromised every user signs in again, once.
+// An operator rotates Caddy's own keys while users are on the site, and no user notices.
+// If the keys are compromised, every user signs in again, once.
 func TestKeysAreRotatedByTheAdminAPIUnderTraffic(t *testing.T) {
 	rate, changes := few(300, 1000), few(2, 8)
 	eachStore(t, func(t *testing.T, w *world, s site) {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// each does something for every number below n, so many at a time, and fails
+// each calls do for every number below n, with at most atOnce calls at a time, and fails
 // with the first few errors.
 func each(t testing.TB, n, atOnce int, do func(i int) error) {
 	t.Helper()
@@ -42,10 +42,10 @@ func each(t testing.TB, n, atOnce int, do func(i int) error) {
 	}
 }
 
-// long says that the tests are to take their time, as run-all lets them.
+// long is set for runs that may take their time, like run-all.
 var long = os.Getenv("E2E_LONG") == "1"
 
-// few is the first figure, in the long form the other one.
+// few returns short, or full in a long run.
 func few[T any](short, full T) T {
 	if long {
 		return full
@@ -53,18 +53,17 @@ func few[T any](short, full T) T {
 	return short
 }
 
-// A place is where a site under load keeps its sessions: lines of the session
-// block, and of the global options.
+// A place is where a site under load keeps its sessions: lines of the session block and
+// of the global options.
 type place struct {
 	name, session, global string
-	kept                  int64 // bytes that a session takes of Caddy's memory, as it may
+	kept                  int64 // how much of Caddy's memory a session may take
 }
 
-// places are those that every load is run with. In the short form it is the
-// first one.
+// places returns where every load keeps its sessions. A short run has only the first one.
 func places() []place {
 	all := []place{
-		{name: "cookie", kept: 1536}, // opened sessions are remembered
+		{name: "cookie", kept: 1536}, // Caddy caches opened sessions
 		{name: "memory", session: "store memory", kept: 2 << 10},
 		{name: "storage", session: "store storage", kept: 5 << 9},
 	}
@@ -74,8 +73,8 @@ func places() []place {
 	return all[:1]
 }
 
-// eachStore runs a load once for each place where sessions are kept, one after
-// the other and with no other test beside it.
+// eachStore runs a load once for each place, one after another and without other tests in
+// parallel.
 func eachStore(t *testing.T, load func(t *testing.T, w *world, s site)) {
 	for _, block := range places() {
 		t.Run(block.name, func(t *testing.T) {
@@ -93,8 +92,8 @@ func eachStore(t *testing.T, load func(t *testing.T, w *world, s site)) {
 	}
 }
 
-// plainSite is a site for loads: public, but for /in/*, and answered by Caddy
-// itself, so that nothing is measured but Caddy and this plugin.
+// plainSite is a site for loads. It is public except for /in/*, and Caddy itself answers,
+// so that a load measures only Caddy and this plugin.
 func (w *world) plainSite(s site) string {
 	return w.caddy.caddyfile(s.global, fmt.Sprintf(`
 %s {

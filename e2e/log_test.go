@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Caddy's log comes through a pipe that another goroutine reads, so a line
-// arrives a moment after the answer to the request that it is about.
+// Another goroutine reads Caddy's log from a pipe. A line arrives shortly after the
+// answer to the request that it is about.
 
-// lines are all log lines so far of every process this node has been.
+// lines returns all log lines so far, of every process of this node.
 func (n *node) lines() []string {
 	var all []string
 	for _, log := range n.logs {
@@ -18,8 +18,8 @@ func (n *node) lines() []string {
 	return all
 }
 
-// count is how many log lines hold the words, of those that Caddy wrote before
-// the call: also for a check that there are no more.
+// count returns how many of the log lines that Caddy wrote before the call contain the
+// words. It can also check that there are no more.
 func (n *node) count(words string) (times int) {
 	n.t.Helper()
 	n.awaitLog()
@@ -31,9 +31,9 @@ func (n *node) count(words string) (times int) {
 	return times
 }
 
-// awaitLog returns when all that Caddy has logged before the call has arrived.
-// Caddy logs each request to its admin endpoint, at the level INFO, before it
-// answers. The log of a process that has ended is complete.
+// awaitLog returns once everything that Caddy logged before the call has arrived. Caddy
+// logs each request to its admin endpoint, at the level INFO, before it answers. The log
+// of a process that has ended is complete.
 func (n *node) awaitLog() {
 	n.t.Helper()
 	mark := rand.Text()
@@ -44,13 +44,13 @@ func (n *node) awaitLog() {
 		if strings.Contains(n.process.log.String(), mark) {
 			return true
 		}
-		_, _ = n.get("/config/admin?mark=" + mark) // a reload may cut it
+		_, _ = n.get("/config/admin?mark=" + mark) // a reload may cut the connection
 		return strings.Contains(n.process.log.String(), mark)
 	})
 }
 
-// awaitLine waits for a log line, also for one that Caddy writes after its answer,
-// as it does with access logs.
+// awaitLine waits for a log line, even one that Caddy writes after its answer, as in
+// access logs.
 func (n *node) awaitLine(what string, isIt func(line string) bool) {
 	n.t.Helper()
 	eventually(n.t, logDelay, what, func() bool {

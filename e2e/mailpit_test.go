@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// A mailServer is mailpit: it takes all mail over SMTP with TLS, delivers none, and shows
-// over HTTP what it has.
+// A mailServer is mailpit. It accepts all mail over SMTP with TLS, delivers none, and
+// returns it over HTTP.
 type mailServer struct {
 	t         testing.TB
 	smtp, api int
@@ -45,14 +45,14 @@ func (m *mailServer) address(path string) string {
 	return fmt.Sprintf("http://127.0.0.1:%d%s", m.api, path)
 }
 
-// letter is a mail that has arrived.
+// A letter is a mail that has arrived.
 type letter struct {
 	ID, Subject, Text, HTML string
 	From                    struct{ Name, Address string }
 	To                      []struct{ Address string }
 }
 
-// lettersTo are those to an address, the latest first.
+// lettersTo returns the mails to an address, latest first.
 func (m *mailServer) lettersTo(to string) (letters []letter) {
 	m.t.Helper()
 	var found struct{ Messages []struct{ ID string } }
@@ -65,7 +65,7 @@ func (m *mailServer) lettersTo(to string) (letters []letter) {
 	return letters
 }
 
-// await waits until an address has got as many letters, and returns the last one.
+// await waits until an address has this many mails and returns the last one.
 func (m *mailServer) await(to string, count int) letter {
 	m.t.Helper()
 	var letters []letter

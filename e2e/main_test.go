@@ -1,5 +1,5 @@
-// Package e2e drives a real Caddy with this plugin against identity providers
-// that the project did not write. It imports nothing of the plugin.
+// Package e2e runs a real Caddy with this plugin against identity providers from outside
+// the project. It does not import the plugin.
 package e2e
 
 import (
@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// bin is where this run's programs are built.
+// bin is the folder for this run's programs.
 var bin string
 
 func TestMain(m *testing.M) {
@@ -32,8 +32,8 @@ type program struct {
 	dir  string // of the module, relative to this folder
 	pkg  string
 	tags string
-	race bool   // with the race detector when E2E_RACE=1
-	made string // the variable that names one that is built already
+	race bool   // with the race detector if E2E_RACE=1
+	made string // environment variable with the path of a built program
 	once sync.Once
 	err  error
 }
@@ -41,11 +41,11 @@ type program struct {
 var (
 	caddyProgram   = &program{name: "caddy", dir: "..", pkg: "./cmd/caddy", race: true, made: "E2E_CADDY"}
 	zitadelProgram = &program{name: "zitadel", dir: ".", pkg: "./idps/zitadel"}
-	// Caddy with the stores that the plugin does not bring by itself.
+	// Caddy with the session stores that are separate modules.
 	storesProgram = &program{name: "caddy-stores", dir: "cmd/caddy", pkg: ".", race: true}
 )
 
-// path builds the program where needed.
+// path returns the program's path, and builds it if necessary.
 func (p *program) path(t testing.TB) string {
 	t.Helper()
 	if given := os.Getenv(p.made); p.made != "" && given != "" {
@@ -62,7 +62,7 @@ func (p *program) path(t testing.TB) string {
 		}
 		cmd := exec.Command("go", append(args, p.pkg)...)
 		cmd.Dir = p.dir
-		cmd.Env = append(os.Environ(), "GOWORK=off") // each module as its own go.mod has it
+		cmd.Env = append(os.Environ(), "GOWORK=off") // each module uses its own go.mod
 		if text, err := cmd.CombinedOutput(); err != nil {
 			p.err = fmt.Errorf("%v\n%s", err, text)
 		}
@@ -73,8 +73,8 @@ func (p *program) path(t testing.TB) string {
 	return out
 }
 
-// needFile fails with a word on what to do; nothing is skipped because a part
-// of the test bed is missing.
+// needFile fails with a hint on what to do. No test is skipped because a part of the test
+// bed is missing.
 func needFile(t testing.TB, path string) {
 	t.Helper()
 	if _, err := os.Stat(path); err != nil {

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// A page is where a page load ended.
+// A page is the result of a page load.
 type page struct {
 	b      *browser
 	url    *url.URL
-	status int // 0: held before it was asked for
+	status int // 0: held before the request was sent
 	header http.Header
 	body   string
 	hops   []hop
@@ -27,8 +27,8 @@ func (p *page) String() string {
 	return fmt.Sprintf("%s\n  %.500s", s.String(), p.text())
 }
 
-// signIn opens a page, signs in at the provider where it asks, and ends where
-// the site leads.
+// signIn opens a page that leads to the provider, signs in there, and returns the page
+// where the site leads.
 func (b *browser) signIn(path, user string) *page {
 	b.t.Helper()
 	return b.open(path).asks(b.w).signIn(user)
@@ -46,10 +46,10 @@ func (p *page) asks(w *world) *page {
 	return p
 }
 
-// asksPassword reports whether it is a login form.
+// asksPassword reports whether the page is a login form.
 func (p *page) asksPassword() bool { return p.status == 200 && strings.Contains(p.body, `"password"`) }
 
-// signIn fills the provider's login form.
+// signIn submits the provider's login form.
 func (p *page) signIn(user string) *page {
 	p.b.t.Helper()
 	h := habits[p.b.w.op.kind]
@@ -65,7 +65,7 @@ func (p *page) signIn(user string) *page {
 // asksCode reports whether the provider asks for a second factor.
 func (p *page) asksCode() bool { return p.code() != "" }
 
-// code is the name of the field for a second factor, if the page has one.
+// code returns the name of the field for a second factor, or "".
 func (p *page) code() string {
 	for _, f := range p.forms() {
 		for _, name := range []string{"code", "otp"} {
@@ -77,7 +77,7 @@ func (p *page) code() string {
 	return ""
 }
 
-// proves signs in with all that the provider asks for, page by page: a password, a
+// proves signs in with everything that the provider asks for, page by page: a password, a
 // second factor, or both.
 func (p *page) proves(user string) *page {
 	p.b.t.Helper()
@@ -106,7 +106,7 @@ func (p *page) proves(user string) *page {
 	return p
 }
 
-// codeOf is a user's second factor now.
+// codeOf returns a user's current second factor.
 func codeOf(kind, user string) string {
 	if kind == keycloak {
 		return oneTimePassword(user, time.Now())
@@ -114,7 +114,8 @@ func codeOf(kind, user string) string {
 	return "123456"
 }
 
-// upstreamSaw is what the application was sent, when the page is its answer.
+// upstreamSaw returns the request that the application received, and fails if the page is
+// not the application's answer.
 func (p *page) upstreamSaw() seen {
 	p.b.t.Helper()
 	var s seen
@@ -130,8 +131,8 @@ func (p *page) upstreamSaw() seen {
 	return s
 }
 
-// isFor fails unless the application answered, to this request line, and got
-// this user ("" for anonymous requests).
+// isFor fails unless the application received this request URI with this user ("" for an
+// anonymous request).
 func (p *page) isFor(user, uri string) seen {
 	p.b.t.Helper()
 	s := p.upstreamSaw()
@@ -144,8 +145,7 @@ func (p *page) isFor(user, uri string) seen {
 	return s
 }
 
-// is fails unless the page is one of ours with that status and says something
-// about the words.
+// is fails unless the page is the site's, with this status and these words.
 func (p *page) is(status int, words ...string) *page {
 	p.b.t.Helper()
 	if p.status != status {
@@ -162,7 +162,7 @@ func (p *page) is(status int, words ...string) *page {
 	return p
 }
 
-// callback is the request in which the provider handed back to the site.
+// callback returns the callback's URL.
 func (p *page) callback() string {
 	p.b.t.Helper()
 	for _, h := range p.hops {
@@ -174,7 +174,7 @@ func (p *page) callback() string {
 	return ""
 }
 
-// authorization is what the site asked of the provider to begin the login.
+// authorization returns the parameters of the authorization request that began the login.
 func (p *page) authorization() url.Values {
 	p.b.t.Helper()
 	for _, h := range p.hops {

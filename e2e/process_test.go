@@ -22,13 +22,14 @@ type process struct {
 	name  string
 	cmd   *exec.Cmd
 	log   *logBuffer
-	done  chan struct{} // closed when it has ended
-	last  func()        // what to ask it before the test ends it
-	whole *process      // that this one is a part of, and that goes on when it ends
+	done  chan struct{} // closed once it has ended
+	last  func()        // runs before the end of the test stops it
+	whole *process      // set if this is a part of a shared process, which goes on without it
 }
 
-// forks starts children on one thread that lives as long as the test binary:
-// Pdeathsig fires when the thread that forked ends, and Go ends threads.
+// forks runs functions that start children, on one thread that lives as long as the test
+// binary. Pdeathsig fires when the thread that started the child ends, and Go ends
+// threads.
 var forks = make(chan func())
 
 func init() {
@@ -40,8 +41,8 @@ func init() {
 	}()
 }
 
-// spawn starts a child; its output goes to a buffer that a failing test
-// prints. It is killed when the test ends.
+// spawn starts a child that is killed when the test ends. A failing test prints the
+// child's last output.
 func spawn(t testing.TB, name string, env []string, path string, args ...string) *process {
 	t.Helper()
 	p, err := launch(name, env, path, args...)
@@ -70,7 +71,8 @@ func launch(name string, env []string, path string, args ...string) (*process, e
 	return p, nil
 }
 
-// partOf is a process to a test, and a part of one that others use as well.
+// partOf returns a process for a test that is a part of a process shared by several
+// tests.
 func partOf(t testing.TB, whole *process) *process {
 	p := &process{name: whole.name, log: whole.log, done: make(chan struct{}), whole: whole}
 	p.endsWith(t)
@@ -101,7 +103,7 @@ func (p *process) running() bool {
 	}
 }
 
-// stop sends the signal to that process alone and waits for its end.
+// stop sends the signal to the process and waits for its end.
 func (p *process) stop(t testing.TB, signal syscall.Signal) {
 	t.Helper()
 	if !p.running() {
@@ -123,7 +125,7 @@ func (p *process) stop(t testing.TB, signal syscall.Signal) {
 	}
 }
 
-// logBuffer keeps everything a child wrote.
+// A logBuffer keeps everything that a child writes.
 type logBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -156,10 +158,9 @@ var ports struct {
 	given map[int]bool
 }
 
-// freePort returns a loopback port that is free, and each only once.
-// It stays below the range from which outgoing connections take theirs, so
-// that it is still free when the child comes to use it, and again after a
-// restart.
+// freePort returns a free loopback port, and each port only once. The port is below the
+// range for outgoing connections, so it is still free when the child starts, and again
+// after a restart.
 func freePort(t testing.TB) int {
 	t.Helper()
 	ports.mu.Lock()
@@ -184,12 +185,12 @@ func freePort(t testing.TB) int {
 	return 0
 }
 
-// busy is how many times as long as usual something may take: the tests also run
-// on machines that are slow and have much else to do.
+// busy is the factor by which limits are longer than usual, because the tests also run on
+// slow and busy machines.
 const busy = 6
 
-// eventually polls until the condition holds; what names what is missing. The
-// limit is that of a usual machine.
+// eventually polls until the condition holds. what says what is missing. limit is for an
+// ordinary machine.
 func eventually(t testing.TB, limit time.Duration, what string, condition func() bool) {
 	t.Helper()
 	limit *= busy
@@ -204,7 +205,7 @@ func eventually(t testing.TB, limit time.Duration, what string, condition func()
 	}
 }
 
-// awaitSteps waits until a script in Chromium has ended, and reads its report.
+// awaitSteps waits until a script in Chromium has ended and decodes its report.
 func awaitSteps(t testing.TB, script *process, limit time.Duration, report any) {
 	t.Helper()
 	eventually(t, limit, "the journey is over", func() bool { return !script.running() })

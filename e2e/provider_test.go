@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// The providers that every run has. Neither was written by us.
+// Every run has these providers. Neither is from this project.
 const (
 	oidcProvider = "oidc-provider"
 	zitadel      = "zitadel"
@@ -22,7 +22,7 @@ const (
 
 const rpSecret = "rp-secret-0123456789abcdef0123456789abcdef"
 
-// eachProvider runs a journey against both, and those that E2E_IDPS names, in
+// eachProvider runs a journey against both of them and those that E2E_IDPS names, in
 // parallel.
 func eachProvider(t *testing.T, journey func(t *testing.T, kind string)) {
 	eachOf(t, slices.Concat([]string{oidcProvider, zitadel}, alsoAsked()), journey)
@@ -38,20 +38,20 @@ func eachOf(t *testing.T, kinds []string, journey func(t *testing.T, kind string
 	}
 }
 
-// A provider is an identity provider of its own process. It listens on
-// 127.0.0.1 but is called localhost, because cookies know no ports: relying
-// party and provider need different host names to be different sites.
+// A provider is an identity provider in its own process. It listens on 127.0.0.1 but its
+// issuer is at localhost: cookies ignore ports, so relying party and provider need
+// different host names to be different sites.
 type provider struct {
 	kind    string
 	port    int
 	issuer  string
 	rpBases []string
-	keyTTL  string // of dex: how long its signing keys live
+	keyTTL  string // dex only: lifetime of its signing keys
 	process *process
-	env     []string // more of its environment
+	env     []string // added to its environment
 	tls     *authority
-	witness *witness // in front of a provider that keeps no account itself
-	tokens  []token  // those of earlier processes of this provider
+	witness *witness // in front of a provider that does not record requests and tokens itself
+	tokens  []token  // from earlier processes of this provider
 }
 
 type token struct{ Name, Value string }
@@ -68,8 +68,8 @@ func newProvider(t testing.TB, kind string, rpBases ...string) *provider {
 	return p
 }
 
-// start runs the provider until stop or the end of the test. Each start has
-// new signing keys and knows no sessions.
+// start runs the provider until stop or the end of the test. Each start has new signing
+// keys and no sessions.
 func (p *provider) start(t testing.TB) {
 	t.Helper()
 	for attempt := 1; ; attempt++ {
@@ -125,7 +125,7 @@ func (p *provider) answers(t testing.TB, limit time.Duration) bool {
 	return false
 }
 
-// client asks the provider for what tests may know.
+// client returns a client for requests of the tests to the provider.
 func (p *provider) client() *http.Client {
 	if p.tls == nil {
 		return http.DefaultClient
@@ -133,7 +133,7 @@ func (p *provider) client() *http.Client {
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: p.tls.pool()}, DisableKeepAlives: true}}
 }
 
-// stop ends the provider's process; its port stays reserved.
+// stop ends the provider's process. Its port stays reserved.
 func (p *provider) stop(t testing.TB) {
 	t.Helper()
 	p.tokens = p.handedOut(t)
@@ -141,7 +141,7 @@ func (p *provider) stop(t testing.TB) {
 	p.witness.close()
 }
 
-// hits says how often a path of the provider was asked for.
+// hits returns how many requests the provider got for a path.
 func (p *provider) hits(t testing.TB, path string) int {
 	t.Helper()
 	var counts map[string]int
@@ -149,7 +149,7 @@ func (p *provider) hits(t testing.TB, path string) int {
 	return counts[path]
 }
 
-// handedOut lists every token that the provider gave to the relying party.
+// handedOut returns all tokens that the provider issued to the relying party.
 func (p *provider) handedOut(t testing.TB) []token {
 	t.Helper()
 	if p.process == nil || !p.process.running() {
@@ -176,10 +176,10 @@ func (p *provider) ask(t testing.TB, path string, answer any) {
 	}
 }
 
-// userinfoPath is where the provider counts calls of its userinfo endpoint.
+// userinfoPath returns the path by which the provider counts userinfo requests.
 func (p *provider) userinfoPath() string { return habits[p.kind].userinfo }
 
-// origin is the issuer without its path.
+// origin returns the issuer without its path.
 func (p *provider) origin() string {
 	if p.tls != nil {
 		return fmt.Sprintf("https://localhost:%d", p.port)
@@ -195,8 +195,8 @@ func (p *provider) offers(t testing.TB, endpoint string) bool {
 	return metadata[endpoint] != nil
 }
 
-// issParameter is what the provider's answers have in the end, if its metadata
-// promises iss there (RFC 9207).
+// issParameter returns the iss parameter to append to a response of the provider, if its
+// metadata promises one (RFC 9207).
 func (p *provider) issParameter(t testing.TB) string {
 	t.Helper()
 	var metadata struct {

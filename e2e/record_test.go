@@ -8,11 +8,11 @@ import (
 	"testing"
 )
 
-// What each journey has shown goes, as a line of JSON, to the file that
-// E2E_RECORD names; cmd/matrix makes a table of it.
+// The result of each journey is appended, as a line of JSON, to the file that E2E_RECORD
+// names. cmd/matrix makes a table from it.
 
-// A record is one line. A feature may have several for one provider: it works
-// where all do.
+// A record is one line. A feature may have several records for one provider. It works if
+// all of them say so.
 type record struct {
 	Provider string `json:"provider"`
 	Feature  string `json:"feature"`
@@ -22,11 +22,11 @@ type record struct {
 var recorder struct {
 	sync.Mutex
 	notOffered map[string]bool // names of tests
-	named      map[string]bool // those whose feature is not what their name says
+	named      map[string]bool // tests whose feature differs from their name
 }
 
-// records notes, when the test has ended, whether what its name says works
-// with that provider. Every world does it, so journeys need not.
+// records appends, when the test has ended, whether the feature in the test's name works
+// with the provider. Every world calls it, so journeys don't have to.
 func records(t testing.TB, provider string) {
 	recorder.Lock()
 	named := recorder.named[t.Name()]
@@ -36,7 +36,8 @@ func records(t testing.TB, provider string) {
 	}
 }
 
-// recordsAs is records under another name; it comes before the world is made.
+// recordsAs is like records with another feature name. It must be called before the world
+// is created.
 func recordsAs(t testing.TB, provider, feature string) {
 	recorder.Lock()
 	if recorder.named == nil {
@@ -76,8 +77,8 @@ func whenDone(t testing.TB, provider, feature string) {
 	})
 }
 
-// notOffered says that the provider does not have what the journey is about,
-// and that the journey has seen what happens then.
+// notOffered says that the provider does not have this feature, and that the journey has
+// checked what happens then.
 func notOffered(t testing.TB) {
 	recorder.Lock()
 	defer recorder.Unlock()

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// A redisServer is a redis-server that may be ended and started again on what
-// it has kept.
+// A redisServer is a redis-server that a test can stop and start again with its data.
 type redisServer struct {
 	t       testing.TB
 	port    int
@@ -18,7 +17,7 @@ type redisServer struct {
 	process *process
 }
 
-// newRedis reserves the port; the options are those of redis-server.
+// newRedis reserves the port. options are options of redis-server.
 func newRedis(t testing.TB, options ...string) *redisServer {
 	t.Helper()
 	r := &redisServer{t: t, port: freePort(t)}
@@ -48,13 +47,13 @@ func (r *redisServer) start() {
 
 func (r *redisServer) stop() { r.process.stop(r.t, syscall.SIGTERM) }
 
-// command is one of redis-cli's.
+// command runs a command with redis-cli.
 func (r *redisServer) command(args ...string) (string, error) {
 	text, err := exec.Command("redis-cli", append([]string{"-p", fmt.Sprint(r.port)}, args...)...).Output()
 	return strings.TrimSpace(string(text)), err
 }
 
-// ask is command, which must succeed.
+// ask runs a command that must succeed.
 func (r *redisServer) ask(args ...string) string {
 	r.t.Helper()
 	text, err := r.command(args...)

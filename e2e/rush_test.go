@@ -11,9 +11,8 @@ import (
 	"time"
 )
 
-// A rush is the page loads of many people who are signed in, one after the
-// other for each of them, until it is stopped. What comes as it should is
-// counted, all else is written down.
+// A rush is page loads of many signed-in people, one after another for each person, until
+// it is stopped. It counts the expected answers and records all others.
 type rush struct {
 	t    testing.TB
 	stop chan struct{}
@@ -21,7 +20,7 @@ type rush struct {
 
 	mu      sync.Mutex
 	good    int
-	nodes   map[string]int // which answered
+	nodes   map[string]int // how many requests each node answered
 	slowest time.Duration
 	odd     []oddity
 }
@@ -32,13 +31,13 @@ type oddity struct {
 	what string
 }
 
-// person is a browser with what it is signed in as.
+// A person is a browser and its signed-in user.
 type person struct {
 	*browser
 	user string
 }
 
-// newRush begins the page loads. Each person pauses between two.
+// newRush begins the page loads. Each person pauses between two loads.
 func newRush(w *world, people []person, pause time.Duration) *rush {
 	l := &rush{t: w.t, stop: make(chan struct{}), nodes: map[string]int{}}
 	transport := &http.Transport{
@@ -98,21 +97,21 @@ func (l *rush) visit(client *http.Client, address, user string) {
 	l.slowest = max(l.slowest, time.Since(begun))
 }
 
-// count is how many came as they should until now.
+// count returns the number of expected answers so far.
 func (l *rush) count() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.good
 }
 
-// goOn waits until so many more have come as they should.
+// goOn waits for this many more expected answers.
 func (l *rush) goOn(more int) {
 	l.t.Helper()
 	until := l.count() + more
 	eventually(l.t, 30*time.Second, fmt.Sprintf("%d more requests are answered", more), func() bool { return l.count() >= until })
 }
 
-// end stops the rush, and returns what came otherwise.
+// end stops the rush and returns the unexpected answers.
 func (l *rush) end() []oddity {
 	select {
 	case <-l.stop:
@@ -123,7 +122,7 @@ func (l *rush) end() []oddity {
 	return l.odd
 }
 
-// endsWell fails when any request got anything but the page.
+// endsWell fails if any request got an unexpected answer.
 func (l *rush) endsWell() {
 	l.t.Helper()
 	odd := map[string]int{}

@@ -14,21 +14,21 @@ import (
 	"time"
 )
 
-// traffic is requests at a fixed rate, by visitors in turn, from many
-// connections that stay open. It is bounded in number and time.
+// traffic is requests at a fixed rate, by visitors in turn, over many open connections.
+// It is bounded in number and time.
 type traffic struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 
 	mu      sync.Mutex
 	sent    int
-	again   int            // tries beyond the first, since a connection was cut before any answer
-	most    int            // of these, for one request
-	wrong   map[string]int // answers and errors that were not what was wanted
+	again   int            // retries, because a connection was cut before any answer
+	most    int            // retries of a single request
+	wrong   map[string]int // unexpected answers and errors
 	latency []time.Duration
 }
 
-// A call is what one visitor requests, and the response that it expects.
+// A call is what one visitor requests, and the expected body.
 type call struct {
 	v    *visitor
 	path string
@@ -37,8 +37,8 @@ type call struct {
 
 const callers = 32
 
-// startTraffic sends rate requests a second until end is called, at most most
-// of them.
+// startTraffic sends rate requests per second until end is called, or until it has sent
+// most requests.
 func startTraffic(t testing.TB, rate, most int, calls ...call) *traffic {
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &traffic{cancel: cancel, done: make(chan struct{}), wrong: map[string]int{}}
@@ -79,12 +79,12 @@ func startTraffic(t testing.TB, rate, most int, calls ...call) *traffic {
 	return f
 }
 
-// ask is one request. The time counts from when it was due.
+// ask sends one request. Its latency counts from when it was due.
 func (f *traffic) ask(client *http.Client, c call, at time.Time) {
 	got, again, err := c.v.ask(client, c.path)
-	// With each reload Caddy closes the connections that it has just accepted,
-	// or has not yet. Browsers then ask again. Under ten reloads a second the
-	// second try can meet the next one.
+	// With each reload, Caddy closes connections that it has just accepted or not yet
+	// accepted. Browsers then retry. With ten reloads per second, the retry can meet the
+	// next reload.
 	for range 2 {
 		if err == nil || !isCut(err) {
 			break
@@ -108,8 +108,8 @@ func (f *traffic) ask(client *http.Client, c call, at time.Time) {
 	}
 }
 
-// ask is what a page's script asks for. It counts how often the transport had
-// to begin again on another connection.
+// ask sends the request of a script in a page. It counts how often the transport retried
+// on another connection.
 func (v *visitor) ask(client *http.Client, path string) (got string, again int, err error) {
 	connections := 0
 	ctx := httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connections++ }})
@@ -136,8 +136,7 @@ func isCut(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// end stops the traffic and fails unless every request was answered as it
-// should be.
+// end stops the traffic and fails unless every request got the expected answer.
 func (f *traffic) end(t testing.TB, what string) *traffic {
 	t.Helper()
 	f.cancel()
@@ -152,7 +151,7 @@ func (f *traffic) end(t testing.TB, what string) *traffic {
 	return f
 }
 
-// within is how long so many in a hundred took at most. The traffic has ended.
+// within returns the latency percentile. The traffic must have ended.
 func (f *traffic) within(percent int) time.Duration {
 	if len(f.latency) == 0 {
 		return 0

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// Requests whose answers never reach the browser.
+// The answers to these requests never reach the browser.
 
-// send asks for an address as a page load does, and does not wait. The channel
-// reports what became of it.
+// send sends the request of a page load without waiting. The channel receives the error,
+// or nil if there was an answer.
 func (b *browser) send(method, target string, fields url.Values) <-chan error {
 	b.t.Helper()
 	r, err := http.NewRequest(method, target, strings.NewReader(fields.Encode()))
@@ -32,7 +32,7 @@ func (b *browser) send(method, target string, fields url.Values) <-chan error {
 	return gone
 }
 
-// sendUnread asks for an address and never reads the answer.
+// sendUnread sends the request of a page load and never reads the answer.
 func (b *browser) sendUnread(target string) {
 	b.t.Helper()
 	conn, err := net.Dial("tcp", mustParse(b.w.base).Host)

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// An upstream is the application behind the guard: it answers with what it was sent.
+// An upstream is the application behind the guard. It answers with the request that it
+// received.
 type upstream struct {
 	server *httptest.Server
 	mu     sync.Mutex
@@ -39,7 +40,7 @@ func newUpstream(t testing.TB) *upstream {
 
 func (u *upstream) addr() string { return u.server.Listener.Addr().String() }
 
-// hits is how many requests have come through.
+// hits returns how many requests the application received.
 func (u *upstream) hits() int {
 	u.mu.Lock()
 	defer u.mu.Unlock()

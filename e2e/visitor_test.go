@@ -10,19 +10,18 @@ import (
 	"time"
 )
 
-// A visitor is a browser for loads: there may be ten thousand. What it keeps
-// are the lines of its Cookie header, and where it was sent last. It speaks to
-// the site and to zitadel, whose login it knows.
+// A visitor is a browser for loads, of which there may be ten thousand. It keeps only its
+// cookies and the last redirect. It can use the site and zitadel's login.
 type visitor struct {
 	w    *world
-	page string // what was asked for last
-	at   string // where the answer led
+	page string // the last request's URL
+	at   string // where the answer redirected
 
 	mu      sync.Mutex
-	cookies []string // name=value, as they go into the header
+	cookies []string // name=value, as in the header
 }
 
-// crowd is the connections that visitors share.
+// crowd returns a client whose connections many visitors share.
 func crowd(connections int) *http.Client {
 	return &http.Client{
 		Transport:     &http.Transport{MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections},
@@ -31,14 +30,14 @@ func crowd(connections int) *http.Client {
 	}
 }
 
-// header is the visitor's Cookie header.
+// header returns the visitor's Cookie header.
 func (v *visitor) header() string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return strings.Join(v.cookies, "; ")
 }
 
-// take keeps and drops cookies as an answer says.
+// take stores and deletes cookies as the answer says.
 func (v *visitor) take(answer *http.Response) {
 	set := answer.Cookies()
 	if len(set) == 0 {
@@ -53,8 +52,8 @@ func (v *visitor) take(answer *http.Response) {
 				kept = append(kept, line)
 			}
 		}
-		// The hint is for the logout alone, and the mark of a sign-in ends within a
-		// minute: what is left is the session, or a login.
+		// Keep only the session or a pending login. The hint is only for the logout, and
+		// the mark of a sign-in expires within a minute.
 		if c.MaxAge >= 0 && c.Path == "/" && !strings.HasSuffix(c.Name, "_mark") {
 			kept = append(kept, c.Name+"="+c.Value)
 		}
@@ -62,7 +61,7 @@ func (v *visitor) take(answer *http.Response) {
 	}
 }
 
-// load is one request of a page load; a path is one of the site's.
+// load sends one request of a page load. A path is relative to the site.
 func (v *visitor) load(client *http.Client, method, target string, fields url.Values) (status int, body string, err error) {
 	if strings.HasPrefix(target, "/") {
 		target = v.w.base + target
@@ -78,7 +77,7 @@ func (v *visitor) load(client *http.Client, method, target string, fields url.Va
 	}
 	answer, err := client.Do(r)
 	for tries := 0; err != nil && method == "GET" && isCut(err) && tries < 2; tries++ {
-		answer, err = client.Do(r) // as in traffic
+		answer, err = client.Do(r) // retry, as in traffic
 	}
 	if err != nil {
 		return 0, "", err
@@ -111,7 +110,7 @@ func (v *visitor) begin(client *http.Client, path string) error {
 	return err
 }
 
-// authenticate goes on from begin and stops before it is back at the site.
+// authenticate continues after begin and stops before the callback.
 func (v *visitor) authenticate(client *http.Client, user string) error {
 	if _, _, err := v.load(client, "GET", v.at, nil); err != nil {
 		return err
@@ -132,7 +131,7 @@ func (v *visitor) authenticate(client *http.Client, user string) error {
 	return err
 }
 
-// finish goes on from authenticate and ends on the page.
+// finish continues after authenticate and ends on the page.
 func (v *visitor) finish(client *http.Client, user string) error {
 	status, body, err := v.load(client, "GET", v.at, nil)
 	if err != nil {
@@ -150,7 +149,7 @@ func (v *visitor) finish(client *http.Client, user string) error {
 	return v.isFor(client, v.at, user)
 }
 
-// isFor reports whether the page knows the user.
+// isFor fails unless the page is for the user.
 func (v *visitor) isFor(client *http.Client, page, user string) error {
 	status, body, err := v.load(client, "GET", page, nil)
 	if err == nil && (status != http.StatusOK || body != "user="+user) {
@@ -159,7 +158,7 @@ func (v *visitor) isFor(client *http.Client, page, user string) error {
 	return err
 }
 
-// signIn is all of it.
+// signIn runs begin, authenticate, and finish.
 func (v *visitor) signIn(client *http.Client, path, user string) error {
 	if err := v.begin(client, path); err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// vitals is what a Caddy holds: what a leak would show in.
+// vitals are the figures of a Caddy in which a leak would show.
 type vitals struct {
 	goroutines int
 	heap       int64 // bytes in use after a collection
@@ -21,16 +21,16 @@ func (v vitals) String() string {
 }
 
 const (
-	moreGoroutines = 5    // may be there after a load
-	moreHeap       = 0.15 // of the heap before it
-	atRest         = 100  // goroutines at most; there are some forty
-	// Caddy's file storage keeps a goroutine for each lock until five seconds
-	// after it was given back.
+	moreGoroutines = 5    // allowed after a load
+	moreHeap       = 0.15 // allowed, as a fraction of the heap before the load
+	atRest         = 100  // the most goroutines of an idle Caddy; there are about forty
+	// Caddy's file storage keeps a goroutine for each lock until five seconds after its
+	// release.
 	settleWithin = 7 * time.Second
-	// Caddy keeps for a minute where a login led, in case its browser sends the
-	// callback again, and looks once a minute for what is over.
+	// Caddy keeps the outcome of a login for a minute, in case the browser sends the
+	// callback again, and removes expired outcomes once a minute.
 	outcomesGone = 2*time.Minute + settleWithin
-	// outcome is what that takes of a login's memory, at least.
+	// outcome is how much memory the outcome of a login takes, at least.
 	outcome = 2 << 10
 )
 
@@ -39,7 +39,8 @@ var (
 	heapInUse      = regexp.MustCompile(`# HeapAlloc = (\d+)`)
 )
 
-// vitals asks the admin endpoint. Two collections, since pools survive one.
+// vitals reads the figures from the admin endpoint. It collects garbage twice, because
+// pools survive one collection.
 func (n *node) vitals(t testing.TB) vitals {
 	t.Helper()
 	number := func(text string, in *regexp.Regexp) int64 {
@@ -62,7 +63,7 @@ func (n *node) vitals(t testing.TB) vitals {
 
 func (n *node) profile(t testing.TB, name string) string {
 	t.Helper()
-	// A connection of its own: one that stays would be counted.
+	// Don't reuse connections: an idle one would be counted.
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: busy * 20 * time.Second}
 	r, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d/debug/pprof/%s", n.admin, name))
 	if err != nil {
@@ -76,8 +77,8 @@ func (n *node) profile(t testing.TB, name string) string {
 	return string(text)
 }
 
-// settled waits for a Caddy that has come to rest: three looks in a row with
-// as many goroutines, and few.
+// settled waits until Caddy is idle: three times in a row the same, small number of
+// goroutines.
 func (n *node) settled(t testing.TB) vitals {
 	t.Helper()
 	var now vitals
@@ -93,8 +94,8 @@ func (n *node) settled(t testing.TB) vitals {
 	return now
 }
 
-// leftNothing fails unless the Caddy holds no more than at the start after at
-// most this time, and so many bytes of what it is meant to keep.
+// leftNothing fails unless, within this time, Caddy holds no more than at the start,
+// apart from kept bytes that it is meant to keep.
 func (n *node) leftNothing(t testing.TB, start vitals, kept int64, within time.Duration) {
 	t.Helper()
 	began := time.Now()

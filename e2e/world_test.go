@@ -12,28 +12,28 @@ import (
 	"time"
 )
 
-// A world is what one journey happens in: a provider, an application, a Caddy
-// in front of it, and the secrets that must not leak.
+// A world is the environment of one journey: a provider, an application, a Caddy in front
+// of it, and the secrets that must not leak.
 type world struct {
 	t       testing.TB
 	op      *provider
 	app     *upstream
 	caddy   *node
 	base    string // the site's origin
-	root    []byte // the certificate of Caddy's own authority, with TLS
+	root    []byte // with TLS: the certificate of Caddy's own authority
 	storage string
 	secrets *canaries
-	// proxied says that another proxy has the browsers' connections, and leads them to the
+	// proxied says that browsers connect to another proxy, which redirects them to the
 	// login itself.
 	proxied bool
-	// posted says that responses come by POST from the provider's site, so that what a
-	// login in flight is kept in has to come along.
+	// posted says that responses are posted from the provider's site, so the cookies of a
+	// pending login must be sent with them.
 	posted bool
-	kept   int64 // bytes that a session may take of Caddy's memory while it lasts
+	kept   int64 // how much of Caddy's memory a session may take
 }
 
-// A site says what differs from the least that works (the first example of the
-// README): a private site with one provider.
+// A site holds what differs from the smallest configuration that works (the first example
+// in the README): a private site with one provider.
 type site struct {
 	mode    string // "", "public", "endpoints"
 	client  string // default "rp"
@@ -44,7 +44,7 @@ type site struct {
 	tls     bool   // https://rp.localhost instead of http://127.0.0.1
 }
 
-// newWorld reserves the ports; start starts provider, then Caddy.
+// newWorld reserves the ports. Start the provider first, and then Caddy.
 func newWorld(t testing.TB, kind string, s site) *world {
 	t.Helper()
 	w := &world{t: t, app: newUpstream(t), secrets: &canaries{}, storage: t.TempDir()}
@@ -59,7 +59,7 @@ func newWorld(t testing.TB, kind string, s site) *world {
 	return w
 }
 
-// start is the usual beginning.
+// start creates a world and starts the provider and Caddy.
 func start(t testing.TB, kind string, s site) *world {
 	t.Helper()
 	w := newWorld(t, kind, s)
@@ -68,8 +68,8 @@ func start(t testing.TB, kind string, s site) *world {
 	return w
 }
 
-// newNode is another Caddy on the same storage. Its logs are searched for
-// secrets in the end.
+// newNode returns another Caddy on the same storage. After the test, its logs are
+// searched for secrets.
 func (w *world) newNode() *node {
 	n := newNode(w.t, w.storage, "OIDC_CLIENT_SECRET="+rpSecret)
 	w.t.Cleanup(func() { // runs after the processes have ended
@@ -86,7 +86,7 @@ func (w *world) startCaddy(s site) {
 	w.startCaddyWith(s, w.site(w.base, s))
 }
 
-// startCaddyWith starts it with these sites, of which the world's is one.
+// startCaddyWith starts Caddy with these sites, one of which is the world's.
 func (w *world) startCaddyWith(s site, sites string) {
 	w.t.Helper()
 	w.caddy.start(w.caddy.caddyfile(s.global, sites))
@@ -104,7 +104,7 @@ func (w *world) startCaddyWith(s site, sites string) {
 	w.t.Cleanup(func() { w.secrets.checkAdmin(w.t, w.caddy) })
 }
 
-// roots are the authorities that the world's browsers trust.
+// roots returns the authorities that the world's browsers trust.
 func (w *world) roots() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(w.root)
@@ -114,7 +114,7 @@ func (w *world) roots() *x509.CertPool {
 	return pool
 }
 
-// config is the world's Caddyfile.
+// config returns the world's Caddyfile.
 func (w *world) config(s site) string { return w.caddy.caddyfile(s.global, w.site(w.base, s)) }
 
 func (w *world) site(address string, s site) string {
@@ -163,11 +163,11 @@ func (w *world) site(address string, s site) string {
 `, address, certificate, s.before, s.mode, shorthand, s.options, w.app.addr())
 }
 
-// isSite reports whether an address is the site's and not the provider's.
+// isSite reports whether a URL is the site's and not the provider's.
 func (w *world) isSite(u *url.URL) bool { return u.Scheme+"://"+u.Host == w.base }
 
-// peer is the same site on another Caddy that shares the storage: its port
-// differs, which cookies do not know.
+// peer returns the same site on another Caddy that shares the storage. Only the port
+// differs, which cookies ignore.
 func (w *world) peer(s site) *world {
 	w.t.Helper()
 	p := *w

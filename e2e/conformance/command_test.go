@@ -29,8 +29,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// caddyOfTree is Caddy with the plugin: the one that E2E_CADDY names, or one
-// that is built once.
+// caddyOfTree returns the path of a Caddy with the plugin: the one that E2E_CADDY names,
+// or one that is built once.
 func caddyOfTree(t *testing.T) string {
 	t.Helper()
 	if given := os.Getenv("E2E_CADDY"); given != "" {
@@ -56,8 +56,8 @@ var ports struct {
 	given map[int]bool
 }
 
-// freePort is one that no other test of this package has, below those that the
-// system and the other tests take.
+// freePort returns a port that no other test of this package uses, below the ranges that
+// the system and the other tests use.
 func freePort(t *testing.T) int {
 	t.Helper()
 	ports.Lock()
@@ -82,7 +82,7 @@ func freePort(t *testing.T) int {
 	return 0
 }
 
-// An output is what a run of the command has said and written.
+// An output is what a run of the command has printed and written.
 type output struct {
 	code    int
 	err     error
@@ -113,7 +113,7 @@ func drive(t *testing.T, f *fakeSuite, args ...string) output {
 	return to
 }
 
-// rowOf is the row of a plan on the page.
+// rowOf returns the row of a plan on the page.
 func rowOf(page, plan string) string {
 	for line := range strings.Lines(page) {
 		if strings.HasPrefix(line, "| "+plan+" |") {
@@ -123,7 +123,7 @@ func rowOf(page, plan string) string {
 	return "no row"
 }
 
-// drivePassing drives a fake suite whose modules must all pass.
+// drivePassing runs the command against a fake suite, and fails unless all modules pass.
 func drivePassing(t *testing.T, args ...string) output {
 	t.Helper()
 	to := drive(t, newFakeSuite(t), args...)
@@ -136,8 +136,8 @@ func drivePassing(t *testing.T, args ...string) output {
 	return to
 }
 
-// TestThePlansPass runs plans as an operator would: each module with a Caddy,
-// a browser, and a provider with a flaw.
+// TestThePlansPass runs plans as an operator would: each module with a Caddy, a browser,
+// and a provider with a flaw.
 func TestThePlansPass(t *testing.T) {
 	for _, plans := range []string{
 		"basic", "form-post", "config", "rp-logout,frontchannel,third-party-login", "backchannel", "backchannel-from-provider", "refresh",
@@ -166,13 +166,13 @@ func TestThePlansPass(t *testing.T) {
 	}
 }
 
-// TestAModuleOfThePlanIsRunAlone also has the modules that a plan has among
-// many, and whose options differ from the plan's.
+// TestAModuleOfThePlanIsRunAlone also runs modules whose options differ from those of
+// their plan, and each client authentication method.
 func TestAModuleOfThePlanIsRunAlone(t *testing.T) {
 	for plan, module := range map[string]string{
 		"all-form-post": "form-post-error", "all-secret-basic": "userinfo-bearer-body", "all-logout-by-cookie": "rp-frontchannel-opinitlogout",
 		"all-logout": "rp-frontchannel-opinitlogout",
-		// the ways in which clients authenticate
+		// client authentication methods
 		"all-secret-post": happy, "all-private-key-jwt": happy, "all-public-client": happy, "all-tls": happy, "all-self-signed-tls": happy,
 	} {
 		t.Run(plan+" "+module, func(t *testing.T) {
@@ -191,7 +191,7 @@ func TestAModuleOfThePlanIsRunAlone(t *testing.T) {
 	}
 }
 
-// TestWhatIsWrongIsSeen has modules that do not do what their names say.
+// TestWhatIsWrongIsSeen runs modules that behave differently from what their names say.
 func TestWhatIsWrongIsSeen(t *testing.T) {
 	for _, tc := range []struct {
 		name, plan, module, behaves string
@@ -236,8 +236,8 @@ func TestWhatIsWrongIsSeen(t *testing.T) {
 	}
 }
 
-// TestAPlanThatHasChangedIsSeen has a suite with a module less and one more
-// than this tree knows.
+// TestAPlanThatHasChangedIsSeen uses a suite with fewer modules than the plan has here,
+// and with one that is unknown here.
 func TestAPlanThatHasChangedIsSeen(t *testing.T) {
 	t.Parallel()
 	f := newFakeSuite(t)
@@ -285,8 +285,8 @@ func TestACommandThatCannotRunSaysWhy(t *testing.T) {
 	}
 }
 
-// TestInsecureTrustsTheCertificateThatIsThere also shows that nothing else is
-// trusted.
+// TestInsecureTrustsTheCertificateThatIsThere also checks that -insecure trusts no other
+// certificate.
 func TestInsecureTrustsTheCertificateThatIsThere(t *testing.T) {
 	f := newFakeSuite(t)
 	s := flags{suite: f.server.URL, insecure: true, site: "https://rp.localhost:1", caddy: caddyOfTree(t), patience: 5e9}

@@ -12,8 +12,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// authenticate holds the client to the one way in which it must authenticate,
-// with what was registered for it.
+// authenticate checks that the client uses exactly its registered authentication method
+// and credentials.
 func (r *fakeRun) authenticate(q *http.Request) error {
 	id, secret, basic := q.BasicAuth()
 	if basic != (r.auth == "client_secret_basic") {
@@ -52,8 +52,8 @@ func (r *fakeRun) authenticate(q *http.Request) error {
 	return nil
 }
 
-// checkAssertion holds a client assertion to the key that is registered. The client
-// signs by RS256, as it is registered for in the plans of OpenID Connect.
+// checkAssertion checks a client assertion with the registered key. The client signs with
+// RS256, as registered in the OpenID Connect plans.
 func (r *fakeRun) checkAssertion(assertion string) error {
 	jws, err := jose.ParseSignedCompact(assertion, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
@@ -77,7 +77,7 @@ func (r *fakeRun) checkAssertion(assertion string) error {
 	return nil
 }
 
-// registeredKey is the key of a client that signs.
+// registeredKey returns the public key that a client has registered for its signatures.
 func registeredKey(client map[string]any) (jose.JSONWebKey, error) {
 	text, err := json.Marshal(client["jwks"])
 	if err != nil {

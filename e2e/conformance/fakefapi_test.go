@@ -14,20 +14,21 @@ import (
 )
 
 // A fakeFAPI is a module of the FAPI 2.0 plans. Its provider is the scripted one of the
-// plugin's own tests, which holds each member of what it gets: pushed request, PKCE,
-// client authentication, request object, proofs and their nonces. What that provider does
-// not look at is checked here: certificates, the addresses for them, and algorithms.
+// plugin's own tests, which checks pushed requests, PKCE, client authentication, request
+// objects, and proofs with their nonces. What that provider does not check is checked
+// here: certificates, the endpoint aliases for them, and algorithms.
 type fakeFAPI struct {
 	op   *oidctest.Provider
-	last int // the step after which nothing may come; 0 where all may
-	// certificate is the client's, in DER. It is wanted for client authentication, and
-	// where tokens are bound to it.
+	last int // the last step that may happen, 0 for all
+	// certificate is the client's, in DER. It is required for client authentication by
+	// TLS, and where tokens are bound to it.
 	certificate            []byte
 	authByTLS, boundByTLS  bool
 	signedResponse, nonces bool
 }
 
-// The steps of a login, by the path of each endpoint. The keys may be read at any time.
+// fapiSteps are the steps of a login, by the path of each endpoint. The keys may be read
+// at any time.
 var fapiSteps = map[string]int{
 	".well-known/openid-configuration": stepDiscovery, "par": stepPush, "authorize": stepAuthorize, "token": stepToken, "userinfo": stepUserinfo,
 }
@@ -40,7 +41,7 @@ const (
 	stepUserinfo
 )
 
-// newFakeFAPI is the provider of a module, in the variant of its plan.
+// newFakeFAPI returns the provider of a module, in the variant of its plan.
 func newFakeFAPI(f *fakeSuite, p *fakePlan, name string) (*fakeFAPI, error) {
 	block, _ := pem.Decode([]byte(p.text("certificate")))
 	if block == nil {
@@ -78,7 +79,7 @@ func newFakeFAPI(f *fakeSuite, p *fakePlan, name string) (*fakeFAPI, error) {
 	x.op = oidctest.New(f.t, options...)
 	x.op.Lie(func(l *oidctest.Faults) {
 		l.Discovery = func(metadata map[string]any) {
-			delete(metadata, "require_signed_request_object") // a client without them must not know
+			delete(metadata, "require_signed_request_object") // hidden from a client that sends none
 			if x.boundByTLS {
 				nameAliases(metadata)
 			}
@@ -90,8 +91,8 @@ func newFakeFAPI(f *fakeSuite, p *fakePlan, name string) (*fakeFAPI, error) {
 	return x, nil
 }
 
-// mtlsEndpoints are those that the suite has other addresses of, for certificates, as
-// metadata names them.
+// mtlsEndpoints are the endpoints for which the suite has aliases for certificates, by
+// their names in the metadata.
 var mtlsEndpoints = []string{"token_endpoint", "userinfo_endpoint", "pushed_authorization_request_endpoint"}
 
 func nameAliases(metadata map[string]any) {
@@ -102,7 +103,7 @@ func nameAliases(metadata map[string]any) {
 	metadata["mtls_endpoint_aliases"] = aliases
 }
 
-// An answered response writer knows the status.
+// An answered is a response writer that remembers the status.
 type answered struct {
 	http.ResponseWriter
 	status int
@@ -115,7 +116,7 @@ func (w *answered) WriteHeader(status int) {
 
 func (w *answered) good() bool { return w.status >= 200 && w.status < 400 }
 
-// serveFAPI serves a request to the provider of a module of FAPI 2.0.
+// serveFAPI serves a request to the provider of a FAPI 2.0 module.
 func (r *fakeRun) serveFAPI(w http.ResponseWriter, q *http.Request, path string) {
 	x := r.fapi
 	step := fapiSteps[path]
@@ -153,8 +154,9 @@ func (r *fakeRun) serveFAPI(w http.ResponseWriter, q *http.Request, path string)
 
 func isSigned(location string) bool { return strings.Contains(location, "?response=") }
 
-// checkConnection returns what is wrong with the connection of a request: certificates
-// are shown where they are wanted, and at the addresses that are for them.
+// checkConnection returns what is wrong with a request's connection. The client must
+// present its certificate where one is required, and use the aliases exactly if tokens
+// are bound to it.
 func (x *fakeFAPI) checkConnection(q *http.Request, step int) error {
 	backChannel := step == stepPush || step == stepToken || step == stepUserinfo
 	if !backChannel {
@@ -170,8 +172,8 @@ func (x *fakeFAPI) checkConnection(q *http.Request, step int) error {
 	return nil
 }
 
-// checkAlgorithms returns what is wrong with the signature of a client assertion: FAPI 2.0
-// Security Profile 5.4.1 has no RS256. The provider sees to request objects.
+// checkAlgorithms returns what is wrong with the signature of a client assertion. FAPI
+// 2.0 Security Profile 5.4.1 does not allow RS256. The provider checks request objects.
 func (x *fakeFAPI) checkAlgorithms(step int) error {
 	at := map[int]oidctest.Endpoint{stepPush: oidctest.PushedRequest, stepToken: oidctest.Token}[step]
 	if at == oidctest.Elsewhere || x.authByTLS {
@@ -181,8 +183,9 @@ func (x *fakeFAPI) checkAlgorithms(step int) error {
 	return err
 }
 
-// checkRounds returns an error unless each endpoint was asked as often as nonces demand:
-// the first proof at an endpoint has none, and the next one has the one that it gave.
+// checkRounds returns an error unless each endpoint got exactly the requests that nonces
+// require: the first proof at an endpoint has no nonce, and the second has the one from
+// the response.
 func (x *fakeFAPI) checkRounds() error {
 	expected := 1
 	if x.nonces {

@@ -8,15 +8,15 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// A fapiFlaw is what is wrong with a module's provider, and the step after which nothing
-// may come, 0 where the login is to work.
+// A fapiFlaw is what is wrong with a module's provider. last is the last step that may
+// happen, 0 if the login must succeed.
 type fapiFlaw struct {
 	lie  func(*oidctest.Faults)
 	last int
 }
 
-// The flaws of the modules. The plans differ in those about the authorization response:
-// it is signed, or it is not.
+// These are the flaws of the modules. Plans with signed and with plain authorization
+// responses differ in the flaws of that response.
 var (
 	fapiFlaws = map[string]fapiFlaw{
 		happy:                                        {},
@@ -84,7 +84,7 @@ func inSignedResponse(edit func(map[string]any)) fapiFlaw {
 	return fapiFlaw{func(l *oidctest.Faults) { l.Authorization.JWT.Claims = edit }, stepAuthorize}
 }
 
-// oddCase is a word in the case that it does not have.
+// oddCase swaps the case of each letter.
 func oddCase(word string) string {
 	return strings.Map(func(c rune) rune {
 		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' {
@@ -94,8 +94,8 @@ func oddCase(word string) string {
 	}, word)
 }
 
-// fapiFlawsOf are the modules that a FAPI 2.0 plan has in one of its variants, by their
-// names here. Other plans have none.
+// fapiFlawsOf returns the modules that a FAPI 2.0 plan has in its variant, by their names
+// here. Other plans have none.
 func fapiFlawsOf(p *fakePlan) map[string]fapiFlaw {
 	flaws := map[string]fapiFlaw{}
 	if !strings.HasPrefix(p.name, "fapi2-") {

@@ -19,18 +19,18 @@ import (
 	"time"
 )
 
-// A fakeRun is one run of a module: the provider that the module is, and what
-// it has seen.
+// A fakeRun is one run of a module: the provider that the module imitates, and what it
+// has received.
 type fakeRun struct {
 	suite  *fakeSuite
 	id     string
-	base   string // without the slash at the end of the issuer
+	base   string // the issuer without its trailing slash
 	module string
 	flaw   string // the module's name here
-	mode   string // the response_mode that must be asked for
-	auth   string // how the client must authenticate
+	mode   string // the required response_mode
+	auth   string // the required client authentication method
 	client map[string]any
-	fapi   *fakeFAPI // the provider of a module of FAPI 2.0
+	fapi   *fakeFAPI // the provider of a FAPI 2.0 module
 
 	mu      sync.Mutex
 	status  string
@@ -41,9 +41,9 @@ type fakeRun struct {
 
 	keys      []*rsa.PrivateKey
 	other     *ecdsa.PrivateKey
-	logins    map[string]url.Values // the request of each code
+	logins    map[string]url.Values // the authorization request, by code
 	nonce     string
-	rounds    int // logins that have ended
+	rounds    int // completed logins
 	keysRead  int
 	refreshed bool
 }
@@ -70,7 +70,7 @@ func newFakeRun(f *fakeSuite, p *fakePlan, module string) (r *fakeRun, err error
 	}
 	r.newKeys()
 	if r.flaw == "3rd-party-init-login" {
-		if len(f.runs)%3 != 2 { // the suite's own race
+		if len(f.runs)%3 != 2 { // the suite's race, which the driver retries
 			r.status, r.result = statusInterrupted, failed
 			return r, nil
 		}
@@ -100,26 +100,26 @@ func (r *fakeRun) newKeys() {
 	r.other, _ = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 }
 
-// finish ends the module, unless it has ended.
+// finish ends the module unless it has already ended.
 func (r *fakeRun) finish(result string) {
 	if r.status == statusWaiting {
 		r.status, r.result = statusFinished, result
 	}
 }
 
-// fault fails the module, as a condition of the suite does.
+// fault sends an error and fails the module, like a condition of the suite.
 func (r *fakeRun) fault(w http.ResponseWriter, condition, format string, args ...any) {
 	r.fail(condition, format, args...)
 	reply(w, http.StatusInternalServerError, map[string]any{"error": condition})
 }
 
-// fail does the same after the response.
+// fail fails the module without sending a response.
 func (r *fakeRun) fail(condition, format string, args ...any) {
 	r.log = append(r.log, map[string]any{"src": condition, "msg": fmt.Sprintf(format, args...), "result": "FAILURE"})
 	r.status, r.result = statusInterrupted, failed
 }
 
-// expectNothing ends the module well if nothing has come after a while.
+// expectNothing ends the module with this result if no request arrives for a while.
 func (r *fakeRun) expectNothing(result string) {
 	time.AfterFunc(wait, func() {
 		r.mu.Lock()
@@ -128,7 +128,7 @@ func (r *fakeRun) expectNothing(result string) {
 	})
 }
 
-// The flaws after which nothing may come.
+// fatal has the flaws after which no request may arrive, with the result of the module.
 var fatal = map[string]string{
 	"invalid-iss": passed, "missing-sub": passed, "invalid-aud": passed, "missing-iat": passed, "nonce-invalid": passed,
 	"invalid-sig-rs256": passed, "idtoken-sig-none": skipped,
@@ -220,7 +220,7 @@ func (r *fakeRun) authorize(w http.ResponseWriter, q *http.Request) {
 	r.respond(w, q, form.Get("redirect_uri"), form.Get("response_mode"), response)
 }
 
-// respond sends an authorization response, by redirect or by POST.
+// respond sends an authorization response, as a redirect or as a form to POST.
 func (r *fakeRun) respond(w http.ResponseWriter, q *http.Request, to, mode string, response url.Values) {
 	if mode != r.mode {
 		r.fault(w, "AuthorizationRequest", "response_mode: expected %q, seen %q", r.mode, mode)
@@ -283,7 +283,7 @@ func (r *fakeRun) token(w http.ResponseWriter, q *http.Request) {
 	}
 	flaw := r.flaw
 	if strings.HasPrefix(flaw, "rp-backchannel") {
-		flaw = "" // it is the logout token's
+		flaw = "" // it is a flaw of the logout token
 	}
 	answer["id_token"] = r.sign(claims, flaw)
 	if r.flaw == "rp-frontchannel-opinitlogout" {
@@ -307,7 +307,7 @@ func (r *fakeRun) spoil(claims map[string]any) {
 	}
 }
 
-// sign makes a JWT with what is odd about its header or signature.
+// sign creates a JWT with the flaw in its header or signature.
 func (r *fakeRun) sign(claims map[string]any, flaw string) string {
 	key := r.keys[len(r.keys)-1]
 	header := map[string]any{"alg": "RS256", "kid": keyID(key), "typ": "JWT"}
@@ -363,7 +363,7 @@ func (r *fakeRun) jwks(w http.ResponseWriter, _ *http.Request) {
 	if strings.HasPrefix(r.flaw, "kid-absent") {
 		delete(other, "kid")
 	}
-	// The suite's own key sets have a curve that few libraries know.
+	// The suite's own key sets contain a key on a curve that few libraries support.
 	keys = append(keys, other, jwk{"kty": "EC", "crv": "secp256k1", "kid": "odd", "use": "sig", "x": encode(make([]byte, 32)), "y": encode(make([]byte, 32))})
 	r.keysRead++
 	reply(w, http.StatusOK, jwks{keys})
@@ -448,7 +448,7 @@ func (r *fakeRun) sendLogoutToken(w http.ResponseWriter) bool {
 		claims["iss"] = r.base + "/INVALID"
 	}
 	token := r.sign(claims, r.flaw)
-	r.mu.Unlock() // the site may read the keys
+	r.mu.Unlock() // the site may request the keys
 	status, header, err := r.suite.call(r.text("backchannel_logout_uri"), url.Values{"logout_token": {token}, "unknown": {"field"}})
 	r.mu.Lock()
 	if err != nil || status != expected || !strings.Contains(header.Get("Cache-Control"), "no-store") {
@@ -460,8 +460,8 @@ func (r *fakeRun) sendLogoutToken(w http.ResponseWriter) bool {
 
 func (r *fakeRun) frontchannelPage(w http.ResponseWriter, _ *http.Request) { r.page(w, "OPINIT") }
 
-// page is the suite's, which does not escape the sid in the frame's address, and
-// escapes the address once more than scripts read it.
+// page is the suite's page. It does not escape the sid in the frame's URL, and escapes
+// the URL itself once too often for scripts.
 func (r *fakeRun) page(w http.ResponseWriter, next string) {
 	frame := r.text("frontchannel_logout_uri") + "?iss=" + url.QueryEscape(r.base+"/") + "&sid=" + fakeSid
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

@@ -20,15 +20,15 @@ import (
 	"time"
 )
 
-// A fakeSuite speaks the suite's REST interface, and each module that it runs
-// is an OpenID Provider with one flaw (fakeprovider_test.go). Like the suite,
-// it judges by the requests that arrive.
+// A fakeSuite implements the suite's REST interface. Each module that it runs is an
+// OpenID Provider with one flaw (fakeprovider_test.go). Like the suite, it judges the
+// requests that it receives.
 type fakeSuite struct {
 	t      *testing.T
 	server *httptest.Server
 	plans  map[string][]string
-	// odd has the module behave as another one, or not at all, and demands has a plan
-	// be another variant than the one that is asked for.
+	// odd makes a module behave like another one, or not at all. demands changes a
+	// variant of the plan that the driver requests.
 	odd, demands map[string]string
 
 	mu       sync.Mutex
@@ -51,10 +51,10 @@ func (p *fakePlan) text(member string) string {
 	return text
 }
 
-// wait is for how long a module waits that nothing comes.
+// wait is how long a module waits to see that no request arrives.
 const wait = 150 * time.Millisecond
 
-// The plans as the suite has them, as far as the fake knows their modules.
+// fakePlans are the plans of the suite, with the modules that the fake knows.
 var fakePlans = map[string][]string{
 	"oidcc-client-basic-certification-test-plan":          basicModules,
 	"oidcc-client-formpost-basic-certification-test-plan": basicModules,
@@ -74,7 +74,7 @@ var fakePlans = map[string][]string{
 	"oidcc-client-logout-test-plan":                    {"oidcc-client-test-rp-frontchannel-opinitlogout"},
 	"oidcc-client-refreshtoken-test-plan":              {"oidcc-client-test-refresh-token", "oidcc-client-test-refresh-token-invalid-issuer", "oidcc-client-test-refresh-token-invalid-sub"},
 	"oidcc-client-test-3rd-party-init-login-test-plan": {"oidcc-client-test-3rd-party-init-login"},
-	fapiSecurityProfile:                                nil, // those of its variant: see fapiFlawsOf
+	fapiSecurityProfile:                                nil, // the modules of its variant: see fapiFlawsOf
 	fapiMessageSigning:                                 nil,
 }
 
@@ -193,7 +193,7 @@ func (f *fakeSuite) start(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusCreated, map[string]any{"id": run.id, "name": module, "url": run.base})
 }
 
-// onRun serves an address of one run, under its lock.
+// onRun serves the requests about one run, under its lock.
 func (f *fakeSuite) onRun(serve func(*fakeRun, *http.Request) (int, any)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
@@ -218,7 +218,7 @@ func reply(w http.ResponseWriter, status int, body any) {
 	}
 }
 
-// certificate is a file with the certificate of the fake's TLS.
+// certificate writes the certificate of the fake's TLS to a file.
 func (f *fakeSuite) certificate() string {
 	f.t.Helper()
 	file := filepath.Join(f.t.TempDir(), "suite.pem")
@@ -229,8 +229,8 @@ func (f *fakeSuite) certificate() string {
 	return file
 }
 
-// call posts a form to the site, as the suite does with logout tokens: without
-// a look at the certificate.
+// call posts a form to the site without verifying its certificate, as the suite does with
+// logout tokens.
 func (f *fakeSuite) call(address string, fields url.Values) (status int, header http.Header, err error) {
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestThePlansOfFAPIPass runs them as TestThePlansPass does, in the variants that differ
-// most. How many modules there are depends on the variant.
+// TestThePlansOfFAPIPass runs the variants that differ most, like TestThePlansPass. The
+// number of modules depends on the variant.
 func TestThePlansOfFAPIPass(t *testing.T) {
 	for plan, modules := range map[string]int{"fapi-tls": 20, "fapi-private-key-jwt-dpop": 22, "fapi-message-signing-dpop": 28} {
 		t.Run(plan, func(t *testing.T) {
@@ -20,7 +20,7 @@ func TestThePlansOfFAPIPass(t *testing.T) {
 	}
 }
 
-// TestALoginOfEachFAPIPlanPasses has the variants that the test before leaves out.
+// TestALoginOfEachFAPIPlanPasses runs one login in each of the other variants.
 func TestALoginOfEachFAPIPlanPasses(t *testing.T) {
 	for _, plan := range []string{"fapi-private-key-jwt-tls", "fapi-tls-dpop", "fapi-message-signing", "fapi-message-signing-tls"} {
 		t.Run(plan, func(t *testing.T) {
@@ -30,8 +30,8 @@ func TestALoginOfEachFAPIPlanPasses(t *testing.T) {
 	}
 }
 
-// TestTheFakeSuiteSeesWhatALoginOfFAPILacks has the site keep to a plan, and the suite
-// demand more: what a check of the suite does not see there it would see nowhere.
+// TestTheFakeSuiteSeesWhatALoginOfFAPILacks lets the suite require more than the plan
+// that the site follows. The checks of the fake suite must notice what is missing.
 func TestTheFakeSuiteSeesWhatALoginOfFAPILacks(t *testing.T) {
 	for _, tc := range []struct {
 		name, plan, demand, value string
@@ -61,7 +61,8 @@ func TestTheFakeSuiteSeesWhatALoginOfFAPILacks(t *testing.T) {
 	}
 }
 
-// TestABadLoginOfFAPIThatWorksIsSeen has modules that do not do what their names say.
+// TestABadLoginOfFAPIThatWorksIsSeen runs modules that behave differently from what their
+// names say.
 func TestABadLoginOfFAPIThatWorksIsSeen(t *testing.T) {
 	for module, behaves := range map[string]string{"invalid-aud": happy, happy: "invalid-aud"} {
 		t.Run(module, func(t *testing.T) {

@@ -21,8 +21,8 @@ func allPlans() (all []plan) {
 	return all
 }
 
-// TestThePageIsWhatTheResultsSay fails when results, tables or text have
-// changed without the page: go run ./e2e/conformance writes it.
+// TestThePageIsWhatTheResultsSay fails if results, tables, or text have changed but the
+// page has not. "go run ./e2e/conformance" writes the page.
 func TestThePageIsWhatTheResultsSay(t *testing.T) {
 	rs, err := readResults("results.json")
 	if err != nil {
@@ -63,8 +63,7 @@ func TestTheResultsAreAsTheDriverWritesThem(t *testing.T) {
 	}
 }
 
-// TestEveryResultHasARow fails where results name a module that the page does
-// not show.
+// TestEveryResultHasARow fails if the results have a module that the page does not show.
 func TestEveryResultHasARow(t *testing.T) {
 	rs, err := readResults("results.json")
 	if err != nil {
@@ -73,7 +72,7 @@ func TestEveryResultHasARow(t *testing.T) {
 	for _, p := range allPlans() {
 		r := rs[p.name]
 		if r == nil {
-			continue // a new plan, which the page shows as not run
+			continue // a new plan: the page shows it as not run
 		}
 		for name := range r.Results {
 			if _, known := p.module(name); !known {
@@ -111,8 +110,8 @@ func TestThePlansAreConsistent(t *testing.T) {
 	}
 }
 
-// TestCaddyTakesTheOptionsOfEveryPlan validates each Caddyfile that the driver
-// could write.
+// TestCaddyTakesTheOptionsOfEveryPlan validates each Caddyfile that the driver could
+// write.
 func TestCaddyTakesTheOptionsOfEveryPlan(t *testing.T) {
 	t.Parallel()
 	c, err := newCredentials("rp.localhost")
@@ -326,8 +325,8 @@ func TestTheFrameOfALogoutIsReadAsABrowserReadsIt(t *testing.T) {
 	}
 }
 
-// TestTheRegisteredKeysAreTheClients compares what the suite is given with the
-// files that Caddy is given.
+// TestTheRegisteredKeysAreTheClients compares the keys registered at the suite with the
+// files that Caddy gets.
 func TestTheRegisteredKeysAreTheClients(t *testing.T) {
 	c, err := newCredentials("rp.localhost")
 	if err != nil {

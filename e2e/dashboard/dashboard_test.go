@@ -21,7 +21,7 @@ func shipped(t *testing.T) string {
 
 var minute = Span{From: time.Unix(1_800_000_000, 0), To: time.Unix(1_800_000_060, 0), Scrape: 5 * time.Second}
 
-// What a picture would lack is an error when the dashboard is read.
+// Read refuses a dashboard with anything that the picture would not show.
 func TestWhatIsNotDrawnIsRefused(t *testing.T) {
 	t.Parallel()
 	text := shipped(t)
@@ -55,7 +55,7 @@ func TestAPanelWithoutQueriesIsRefused(t *testing.T) {
 	}
 }
 
-// A panel without data says so, in the words of the dashboard.
+// A panel without data shows the dashboard's text for that.
 func TestAPanelWithoutDataSaysSo(t *testing.T) {
 	t.Parallel()
 	d, err := Read([]byte(shipped(t)))

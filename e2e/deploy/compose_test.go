@@ -11,7 +11,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// loadCompose loads deploy/compose.yaml as docker compose does, with its checks.
+// loadCompose loads deploy/compose.yaml with the checks that docker compose makes.
 func loadCompose(t *testing.T, environment types.Mapping) (*types.Project, error) {
 	t.Helper()
 	folder, err := filepath.Abs(filepath.Join(repository, "deploy"))
@@ -45,8 +45,8 @@ func TestComposeNeedsTheCredentials(t *testing.T) {
 	}
 }
 
-// TestComposeAgreesWithItsCaddyfileAndImage: variables, hosts, ports and files are
-// those that Caddy has.
+// TestComposeAgreesWithItsCaddyfileAndImage compares the variables, hosts, ports, and
+// files with those of Caddy.
 func TestComposeAgreesWithItsCaddyfileAndImage(t *testing.T) {
 	t.Parallel()
 	project, caddyfile := compose(t), file(t, "deploy/Caddyfile")
@@ -102,7 +102,7 @@ func TestComposeAgreesWithItsCaddyfileAndImage(t *testing.T) {
 	}
 }
 
-// TestComposeKeepsContainersSmall: what Caddy runs in has no privileges.
+// TestComposeKeepsContainersSmall checks that the containers run without privileges.
 func TestComposeKeepsContainersSmall(t *testing.T) {
 	t.Parallel()
 	project := compose(t)

@@ -1,7 +1,7 @@
-// Package deploy holds what deploy/ ships: that a Caddy with the plugin can be built
-// as users build it, that the container, compose, Kubernetes and systemd files are
-// well-formed and agree with each other, and that Caddy behaves as they rely on. It
-// knows nothing of container engines and clusters, which it does not need.
+// Package deploy tests the files in deploy/. It checks that users can build a Caddy with
+// the plugin as documented, that the files for containers, Compose, Kubernetes, and
+// systemd are well-formed and consistent, and that Caddy behaves as those files require.
+// It needs neither a container engine nor a cluster.
 package deploy
 
 import (
@@ -17,7 +17,7 @@ import (
 
 const repository = "../.."
 
-// bin is where this run's Caddy is built.
+// bin is the folder for this run's Caddy.
 var bin string
 
 func TestMain(m *testing.M) {
@@ -32,9 +32,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// buildCaddy builds Caddy once, as the Dockerfile does, but without -trimpath: so it
-// shares what has been compiled with other builds of this machine. DEPLOY_CADDY names
-// one that deploy/build has built already.
+// buildCaddy builds Caddy once, as the Dockerfile does, but without -trimpath, so that it
+// shares the build cache with other builds on this machine. DEPLOY_CADDY names one that
+// deploy/build has already built.
 var buildCaddy = sync.OnceValues(func() (string, error) {
 	if given := os.Getenv("DEPLOY_CADDY"); given != "" {
 		return given, nil
@@ -68,7 +68,7 @@ func file(t *testing.T, name string) string {
 	return string(text)
 }
 
-// match returns what the group of a pattern is in a file.
+// match returns what the pattern's group matches in a file.
 func match(t *testing.T, name, pattern string) string {
 	t.Helper()
 	found := regexp.MustCompile(`(?m)` + pattern).FindStringSubmatch(file(t, name))
@@ -87,7 +87,8 @@ func variables(caddyfile string) map[string]bool {
 	return all
 }
 
-// TestTheBuiltCaddyHasThePlugin: it lists the modules, and reads the example.
+// TestTheBuiltCaddyHasThePlugin checks that the built Caddy lists the modules and accepts
+// example.Caddyfile.
 func TestTheBuiltCaddyHasThePlugin(t *testing.T) {
 	t.Parallel()
 	list, err := exec.Command(caddy(t), "list-modules", "--versions").CombinedOutput()
@@ -117,8 +118,8 @@ func TestTheBuiltCaddyHasThePlugin(t *testing.T) {
 	}
 }
 
-// TestVersionsAgree: VERSION says which version this tree becomes, and go.mod what
-// it needs.
+// TestVersionsAgree compares the versions in the files with VERSION, the version that
+// this tree becomes, and with the requirements in go.mod.
 func TestVersionsAgree(t *testing.T) {
 	t.Parallel()
 	version := strings.TrimSpace(file(t, "VERSION"))
@@ -154,7 +155,8 @@ func TestVersionsAgree(t *testing.T) {
 	}
 }
 
-// TestTheImageIsNotRoot: Caddy runs as a user of its own that has what it writes to.
+// TestTheImageIsNotRoot checks that Caddy runs as its own user, which owns the folders it
+// writes to.
 func TestTheImageIsNotRoot(t *testing.T) {
 	t.Parallel()
 	dockerfile := file(t, "deploy/Dockerfile")

@@ -10,8 +10,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestIssueFormsAskForWhatIsNeeded: they are what the host of the repository takes,
-// and a report of a fault has the check, the log line and the Caddyfile.
+// TestIssueFormsAskForWhatIsNeeded checks that GitHub's issue forms are well-formed, and
+// that a bug report requires the check's output, the log line, and the Caddyfile.
 func TestIssueFormsAskForWhatIsNeeded(t *testing.T) {
 	t.Parallel()
 	type field struct {
@@ -50,8 +50,8 @@ func TestIssueFormsAskForWhatIsNeeded(t *testing.T) {
 	}
 }
 
-// TestWorkflowsRunTheChecks: by actions whose commits are named, with the Go of
-// go.mod and few rights.
+// TestWorkflowsRunTheChecks checks that the workflow pins actions to commits, uses the Go
+// of go.mod, and has only read permission.
 func TestWorkflowsRunTheChecks(t *testing.T) {
 	t.Parallel()
 	var workflow struct {

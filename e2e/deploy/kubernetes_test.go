@@ -18,7 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// manifest is deploy/kubernetes.yaml, by kind and name.
+// A manifest holds the objects in deploy/kubernetes.yaml by kind and name.
 type manifest struct {
 	configs      map[string]core.ConfigMap
 	services     map[string]core.Service
@@ -29,8 +29,8 @@ type manifest struct {
 	policies     map[string]networking.NetworkPolicy
 }
 
-// kubernetes reads the manifest with Kubernetes' own types, none of which knows a
-// field that is misspelt.
+// kubernetes parses the manifest with Kubernetes' own types, so that a misspelled field
+// is an error.
 func kubernetes(t *testing.T) *manifest {
 	t.Helper()
 	m := &manifest{
@@ -80,7 +80,7 @@ func read[object any](text []byte, into map[string]object, name func(*object) st
 	return nil
 }
 
-// value is what a field has, and zero if it is not set.
+// value returns the value of a field, or zero if it is not set.
 func value[number int32 | int64](field *number) (n number) {
 	if field != nil {
 		n = *field
@@ -88,7 +88,7 @@ func value[number int32 | int64](field *number) (n number) {
 	return n
 }
 
-// pod is what the manifest runs.
+// A pod is a pod template of the manifest.
 type pod struct {
 	name     string
 	selector *meta.LabelSelector
@@ -106,7 +106,7 @@ func (m *manifest) pods() (all []pod) {
 	return all
 }
 
-// selects returns the pods that a selector means.
+// selects returns the pods that match a selector.
 func (m *manifest) selects(t *testing.T, s *meta.LabelSelector) (all []pod) {
 	t.Helper()
 	selector, err := meta.LabelSelectorAsSelector(s)
@@ -121,7 +121,7 @@ func (m *manifest) selects(t *testing.T, s *meta.LabelSelector) (all []pod) {
 	return all
 }
 
-// ports are the named ports of a pod.
+// ports returns the named ports of a pod.
 func (p *pod) ports() map[string]int32 {
 	all := map[string]int32{}
 	for _, c := range p.template.Spec.Containers {
@@ -141,8 +141,8 @@ func (m *manifest) caddy(t *testing.T) (apps.Deployment, core.Container) {
 	return d, d.Spec.Template.Spec.Containers[0]
 }
 
-// TestKubernetesSelectorsAndPortsMeanSomething: whatever names pods or ports names
-// some that exist.
+// TestKubernetesSelectorsAndPortsMeanSomething checks that each reference to pods or
+// ports has a target.
 func TestKubernetesSelectorsAndPortsMeanSomething(t *testing.T) {
 	t.Parallel()
 	m := kubernetes(t)
@@ -189,7 +189,7 @@ func TestKubernetesSelectorsAndPortsMeanSomething(t *testing.T) {
 	}
 }
 
-// TestKubernetesPodsHaveNoPrivileges: every pod, and every volume that is mounted.
+// TestKubernetesPodsHaveNoPrivileges checks every pod and every mounted volume.
 func TestKubernetesPodsHaveNoPrivileges(t *testing.T) {
 	t.Parallel()
 	m := kubernetes(t)
@@ -238,7 +238,7 @@ func TestKubernetesPodsHaveNoPrivileges(t *testing.T) {
 	}
 }
 
-// TestKubernetesAgreesWithItsCaddyfile: ports, variables, hosts and times.
+// TestKubernetesAgreesWithItsCaddyfile compares ports, variables, hosts, and times.
 func TestKubernetesAgreesWithItsCaddyfile(t *testing.T) {
 	t.Parallel()
 	m := kubernetes(t)
@@ -305,7 +305,8 @@ func TestKubernetesAgreesWithItsCaddyfile(t *testing.T) {
 	}
 }
 
-// TestKubernetesKeepsServing: while nodes are drained and versions change.
+// TestKubernetesKeepsServing checks that the site stays up while nodes are drained and
+// versions change.
 func TestKubernetesKeepsServing(t *testing.T) {
 	t.Parallel()
 	m := kubernetes(t)

@@ -19,13 +19,13 @@ import (
 	"time"
 )
 
-// process is a program on loopback that ends with the test.
+// A process is a program on loopback that ends with the test.
 type process struct {
 	t   *testing.T
 	cmd *exec.Cmd
 	mu  sync.Mutex
 	log bytes.Buffer
-	end chan error // what it ends with
+	end chan error // the result of Wait
 }
 
 func (p *process) Write(text []byte) (int, error) {
@@ -48,7 +48,7 @@ func start(t *testing.T, environment []string, program string, args ...string) *
 		close(ended)
 	}()
 	t.Cleanup(func() {
-		<-ended // the test's context is over
+		<-ended // it ends because the test's context is canceled
 		if t.Failed() {
 			t.Logf("%s wrote\n%s", program, p.log.String())
 		}
@@ -66,7 +66,7 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// get returns the status and the body of a response, and 0 if there is none.
+// get returns the status and the body of a response, or status 0 without one.
 func get(t *testing.T, address string, header ...string) (int, string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -94,7 +94,7 @@ func get(t *testing.T, address string, header ...string) (int, string) {
 	return response.StatusCode, string(body)
 }
 
-// soon waits until a response has a status.
+// soon waits until a response has this status.
 func soon(t *testing.T, address string, want int) {
 	t.Helper()
 	var status int
@@ -107,7 +107,7 @@ func soon(t *testing.T, address string, want int) {
 	t.Fatalf("%s: expected status %d within two minutes, seen %d %q", address, want, status, body)
 }
 
-// instance is a Caddy with the manifest's Caddyfile, whose hosts are on loopback.
+// An instance is a Caddy with the manifest's Caddyfile, changed to hosts on loopback.
 type instance struct {
 	*process
 	site, health, admin string
@@ -158,8 +158,8 @@ func startInstance(t *testing.T, redis int) *instance {
 	return i
 }
 
-// TestProbesPassWhileOthersAreDown: neither the provider nor Redis is a reason to
-// take an instance away, nor is what the image's health check asks for.
+// TestProbesPassWhileOthersAreDown checks that neither the readiness probe nor the
+// image's health check fails while the provider or Redis is down.
 func TestProbesPassWhileOthersAreDown(t *testing.T) {
 	t.Parallel()
 	program, err := exec.LookPath("redis-server")
@@ -167,7 +167,7 @@ func TestProbesPassWhileOthersAreDown(t *testing.T) {
 		t.Fatalf("redis-server is missing: %v", err)
 	}
 	redis := freePort(t)
-	i := startInstance(t, redis) // neither the provider nor Redis is there
+	i := startInstance(t, redis) // neither the provider nor Redis is running
 	check := match(t, "deploy/Dockerfile", `wget -q -O /dev/null http://127\.0\.0\.1:2019(\S+)`)
 	works := func(when string) {
 		t.Helper()
@@ -185,12 +185,12 @@ func TestProbesPassWhileOthersAreDown(t *testing.T) {
 	works("after a page that could not be served")
 
 	start(t, nil, program, "--port", fmt.Sprint(redis), "--bind", "127.0.0.1", "--save", "", "--requirepass", "a password", "--dir", t.TempDir())
-	soon(t, i.site+"/", http.StatusUnauthorized) // a program's answer, for which no provider is needed
+	soon(t, i.site+"/", http.StatusUnauthorized) // the answer to a program, which needs no provider
 	works("with Redis")
 }
 
-// TestAnInstanceThatEndsSaysSoFirst: probes take it out of rotation while it still
-// answers requests, and it ends in time.
+// TestAnInstanceThatEndsSaysSoFirst checks that probes take an ending instance out of
+// rotation while it still answers requests, and that it ends in time.
 func TestAnInstanceThatEndsSaysSoFirst(t *testing.T) {
 	t.Parallel()
 	i := startInstance(t, freePort(t))
@@ -222,8 +222,8 @@ func TestAnInstanceThatEndsSaysSoFirst(t *testing.T) {
 	}
 }
 
-// TestTheApplicationOfComposeAnswers: what stands for an application there greets
-// the user.
+// TestTheApplicationOfComposeAnswers checks that the sample application in compose.yaml
+// greets the user.
 func TestTheApplicationOfComposeAnswers(t *testing.T) {
 	t.Parallel()
 	program, port := caddy(t), freePort(t)

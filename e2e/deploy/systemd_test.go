@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// packagedUnit is caddy.service as Caddy's packages have it.
+// packagedUnit is caddy.service from Caddy's packages.
 const packagedUnit = `[Unit]
 Description=Caddy
 Documentation=https://caddyserver.com/docs/
@@ -33,7 +33,7 @@ WantedBy=multi-user.target
 
 const dropIn = "deploy/systemd/oidc-rp.conf"
 
-// unit writes the unit with the drop-in, for a Caddy that exists.
+// unit writes the unit and the drop-in, with the path of an existing Caddy.
 func unit(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -49,8 +49,8 @@ func unit(t *testing.T) string {
 	return filepath.Join(folder, "caddy.service")
 }
 
-// TestSystemdUnderstandsTheDropIn: systemd has nothing to say about it, and rates
-// the service well.
+// TestSystemdUnderstandsTheDropIn checks that systemd has no complaints about the drop-in
+// and rates the service's exposure as low.
 func TestSystemdUnderstandsTheDropIn(t *testing.T) {
 	t.Parallel()
 	analyze, err := exec.LookPath("systemd-analyze")
@@ -70,8 +70,8 @@ func TestSystemdUnderstandsTheDropIn(t *testing.T) {
 	}
 }
 
-// TestTheDropInKeepsSecretsOutOfTheJournal: the unit's own command writes the
-// environment there.
+// TestTheDropInKeepsSecretsOutOfTheJournal checks that the drop-in replaces the unit's
+// own command, which writes the environment to the journal.
 func TestTheDropInKeepsSecretsOutOfTheJournal(t *testing.T) {
 	t.Parallel()
 	var commands []string
@@ -89,8 +89,8 @@ func TestTheDropInKeepsSecretsOutOfTheJournal(t *testing.T) {
 	}
 }
 
-// TestTheDropInHasTheCredentialsThatTheDocumentsRead: names in the drop-in are those
-// of the placeholders in it and in docs/deploy.md.
+// TestTheDropInHasTheCredentialsThatTheDocumentsRead compares the credentials in the
+// drop-in with the placeholders in it and in docs/deploy.md.
 func TestTheDropInHasTheCredentialsThatTheDocumentsRead(t *testing.T) {
 	t.Parallel()
 	for option, name := range map[string]string{"client_id": "oidc-client-id", "client_secret": "oidc-client-secret"} {

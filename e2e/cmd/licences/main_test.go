@@ -52,8 +52,8 @@ func TestOtherLicencesFail(t *testing.T) {
 	}
 }
 
-// Files of packages count beside those of their module, and a module without any
-// fails.
+// The license files of packages count in addition to those of their module. A module
+// without any license file is an error.
 func TestLicencesOfPackagesCount(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
