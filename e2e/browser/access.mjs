@@ -1,7 +1,7 @@
-// Refusals and stronger sign-ins in a real Chromium, most of it by keyboard, for the Go test that starts it:
+// Refusals and stronger sign-ins in a real Chromium, mostly by keyboard, for the Go test that starts it:
 //   node access.mjs '{"site": …, "shots": …}'
 // site: the relying party's origin, where /admin/ is for admins and /secure/ for users with a second factor; shots: the
-// folder for screenshots. Prints one JSON object of what was seen; the Go test judges it.
+// folder for screenshots. Prints one JSON object with what it saw; the Go test checks it.
 import { launch, open, password, shoot, signIn, tabTo } from './chromium.mjs';
 
 const o = JSON.parse(process.argv[2]);
@@ -16,7 +16,7 @@ async function step(page, name, data) {
 try {
   const { context, page } = await open(browser, o.site, seen);
 
-  // bob is refused, and takes another account
+  // bob is refused and uses another account
   await page.goto(`${o.site}/admin/page?x=1`);
   await signIn(page, 'bob');
   await page.waitForURL((u) => u.origin === o.site);
@@ -30,7 +30,7 @@ try {
   await page.waitForURL(`${o.site}/admin/page?x=1`);
   await step(page, 'let in');
 
-  // alice enters a wrong code, tries again, and enters the right one
+  // alice enters a wrong code, tries again, and enters the correct one
   const code = page.locator('input[name=code]');
   await page.goto(`${o.site}/secure/page`);
   await code.fill('000000');
@@ -49,7 +49,7 @@ try {
   await page.goto(`${o.site}/secure/other`);
   await step(page, 'and still');
 
-  // bob is refused, and signs out
+  // bob is refused and signs out
   await context.clearCookies();
   await page.goto(`${o.site}/admin/page`);
   await signIn(page, 'bob');

@@ -1,8 +1,8 @@
-// Looks for what keeps people from using the built-in pages of the identity provider, with axe-core in a real Chromium,
-// for the Go test that starts it:
+// Searches the identity provider's built-in pages for barriers, with axe-core in a real Chromium, for the Go test that
+// starts it:
 //   node axe.mjs '{"site": …}'
-// site: the origin of idp/internal/pages/preview, which lists the pages. Each is looked at on a phone and on a desktop, in
-// light and in dark. Prints one JSON object: how many pages were looked at, and what axe-core has found.
+// site: the origin of idp/internal/pages/preview, which lists the pages. Each page is checked on a phone and on a
+// desktop, in light and in dark. Prints one JSON object: how many pages were checked, and what axe-core has found.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { launch } from './chromium.mjs';
@@ -10,7 +10,7 @@ import { launch } from './chromium.mjs';
 const o = JSON.parse(process.argv[2]);
 const source = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const everything = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
-// What a width or a scheme can change; the rest of a page is the same.
+// Rules whose result depends on width or color scheme; the others need only one check of each page.
 const looks = ['color-contrast', 'target-size', 'meta-viewport', 'scrollable-region-focusable', 'link-in-text-block'];
 const views = [];
 for (const width of [360, 1280]) for (const scheme of ['light', 'dark']) views.push({ width, scheme });
@@ -23,7 +23,7 @@ try {
   const page = await context.newPage();
   page.setDefaultTimeout(60000);
   let here = '';
-  // Pages that lead on at once stay.
+  // Keep pages that lead on at once from doing so.
   await page.route('**/*', (route) => {
     const request = route.request();
     const leaves = request.isNavigationRequest() && (request.url() !== here || request.method() !== 'GET') || request.url().includes('/assets/submit.');

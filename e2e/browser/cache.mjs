@@ -1,7 +1,7 @@
-// Whether a real Chromium shows a private page from its cache after a logout, for the Go test that starts it:
+// Checks whether a real Chromium shows a private page from its cache after a logout, for the Go test that starts it:
 //   node cache.mjs '{"site": …, "page": …, "logout": …, "password": …}'
-// site: the relying party's origin; page: a private path; logout: the path that signs out; password: alice's.
-// Prints one JSON object of what was seen; the Go test judges it.
+// site: the relying party's origin; page: a private path; logout: the path that signs out; password: alice's. Prints
+// one JSON object with what it saw; the Go test checks it.
 import { launch } from './chromium.mjs';
 
 const o = JSON.parse(process.argv[2]);

@@ -1,7 +1,7 @@
-// The choice among two providers in a real Chromium, most of it by keyboard, for the Go test that starts it:
+// The choice between two providers in a real Chromium, mostly by keyboard, for the Go test that starts it:
 //   node chooser.mjs '{"site": …, "domain": …, "shots": …}'
-// site: the relying party's origin, all of it private; domain: the e-mail domain of the first provider; shots: the
-// folder for screenshots. Prints one JSON object of what was seen; the Go test judges it.
+// site: the relying party's origin, all of it private; domain: the email domain of the first provider; shots: the
+// folder for screenshots. Prints one JSON object with what it saw; the Go test checks it.
 import { launch, open, password, shoot, signIn, tabTo } from './chromium.mjs';
 
 const o = JSON.parse(process.argv[2]);
@@ -9,7 +9,7 @@ const seen = { steps: [], violations: [], shots: [] };
 const browser = await launch();
 const chooser = (u) => u.origin === o.site && u.pathname === '/@app/auth/';
 
-// step says what a page is: the tree that screen readers get of it, and what has the focus.
+// step records a page: its accessibility tree, and the focused element.
 async function step(page, name, data) {
   await page.waitForLoadState();
   seen.steps.push({
@@ -35,12 +35,12 @@ try {
   await page.waitForURL(`${o.site}/page?x=1`);
   await step(page, 'signed in at partners');
 
-  // who is signed in is offered another account
+  // a signed-in user is offered another account
   await page.goto(`${o.site}/@app/auth/?returnto=/page`);
   await step(page, 'another account');
   await shoot(page, 'another-account', o.shots, seen);
 
-  // after a logout the choice is there, and has the focus
+  // after a logout, the chooser shows the last choice and focuses it
   await page.goto(`${o.site}/Special:UserLogout`);
   await page.locator('button[name=logout]').click();
   await page.waitForURL((u) => u.origin === o.site && !u.pathname.startsWith('/Special:'));
@@ -51,7 +51,7 @@ try {
   await page.locator(password).waitFor();
   await step(page, 'at partners again', { hint: await hint(page) });
 
-  // an address that no provider has, and one of the first provider, by keyboard
+  // an address of no provider, and then one of the first provider, by keyboard
   await page.goto(`${o.site}/page?x=3`);
   await step(page, 'to the field', { stops: await tabTo(page, 'identifier') });
   await page.keyboard.type('alice@unknown.example');

@@ -1,5 +1,5 @@
-// What the journeys in Chromium have in common: the browser, a tab that reports broken policies, the form of the
-// provider, and screenshots with their measures.
+// What the journeys in Chromium share: the browser, a tab that reports violations of policies, the provider's form, and
+// screenshots with measurements.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,13 +9,13 @@ const options = {
   executablePath: '/usr/bin/chromium', headless: true, timeout: 180000,
   args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-quic', '--no-first-run', '--no-default-browser-check', '--disable-background-networking',
     '--disable-component-update', '--disable-sync', '--disable-extensions', '--disable-features=OptimizationHints,MediaRouter,AutofillServerCommunication,Translate',
-    // nothing but this machine is ever asked for
+    // connect only to this machine
     '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost, EXCLUDE *.localhost'],
 };
 
 export const launch = () => chromium.launch(options);
 
-// openProfile is a tab of a browser of its own, in which a user has said whether to block third-party cookies.
+// openProfile opens a tab in a separate browser, whose user has set whether to block third-party cookies.
 export async function openProfile(site, seen, blocked) {
   const folder = mkdtempSync(join(tmpdir(), 'chromium'));
   mkdirSync(join(folder, 'Default'));
@@ -25,8 +25,7 @@ export async function openProfile(site, seen, blocked) {
   return { ...await prepare(context, site, seen), close };
 }
 
-// open is a tab of a browser that knows nothing yet. What pages of the site do against their own policy goes into
-// seen.violations.
+// open opens a tab in a new browser context. Violations of the site's own policy are added to seen.violations.
 export async function open(browser, site, seen) {
   return prepare(await browser.newContext({ ignoreHTTPSErrors: true }), site, seen); // the site's authority is Caddy's own
 }
@@ -50,8 +49,8 @@ export async function signIn(page, user) {
   await page.locator('button[type=submit]').click();
 }
 
-// tabTo presses Tab until something with that text or id has the focus, and says what had it on the way, and whether
-// each of them shows that it has.
+// tabTo presses Tab until an element with this text or id has the focus. It returns the focused elements, and whether
+// each shows that it has the focus.
 export async function tabTo(page, text) {
   const stops = [];
   for (let n = 0; n < 12; n++) {
@@ -65,7 +64,7 @@ export async function tabTo(page, text) {
   return stops;
 }
 
-// shoot takes the page in light and dark, wide and narrow, and measures it. folder is for the screenshots.
+// shoot takes screenshots of the page in light and dark, wide and narrow, in the folder, and measures the page.
 export async function shoot(page, name, folder, seen) {
   for (const scheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme: scheme });

@@ -1,13 +1,13 @@
-// A login whose answer comes by POST from another site, in a real Chromium, for the Go test that starts it:
+// A login whose response is posted from another site, in a real Chromium, for the Go test that starts it:
 //   node form_post.mjs '{"site": …, "elsewhere": …, "page": …, "code": …}'
-// site: the relying party's origin; elsewhere: an empty page of another site; page: a private path; code: the
-// redirect URI's path. Prints one JSON object of what was seen; the Go test judges it.
+// site: the relying party's origin; elsewhere: an empty page of another site; page: a private path; code: the path of
+// the redirect URI. Prints one JSON object with what it saw; the Go test checks it.
 import { launch } from './chromium.mjs';
 
 const o = JSON.parse(process.argv[2]);
 const seen = { steps: [], answers: [] };
 const browser = await launch();
-let form; // what the provider posted last
+let form; // what the provider last posted
 
 async function open() {
   const context = await browser.newContext({ ignoreHTTPSErrors: true }); // the site's authority is Caddy's own
@@ -31,7 +31,7 @@ async function signIn(page, user) {
   await page.locator('input[name=password]').fill(`${user}-pw`);
   await page.locator('button[type=submit]').click();
 }
-// postAgain posts the same answer from a page of another site.
+// postAgain posts the same response from a page of another site.
 async function postAgain(page) {
   await page.goto(o.elsewhere);
   await page.evaluate(([action, fields]) => {

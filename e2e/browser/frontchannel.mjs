@@ -1,8 +1,8 @@
-// A logout by a frame of another page's, in a real Chromium, for the Go test that starts it:
+// A logout in a frame of another page, in a real Chromium, for the Go test that starts it:
 //   node frontchannel.mjs '{"site": …, "page": …, "leave": …, "frame": …, "session": …, "password": …}'
-// site: the relying party's origin; page: a private path; leave: the page that loads the frame, or leads to it;
-// frame: the path that is loaded in it; session: the name of the session's cookie; password: alice's.
-// Prints one JSON object of what was seen; the Go test judges it.
+// site: the relying party's origin; page: a private path; leave: the page that loads the frame, or leads to it; frame:
+// the path in the frame; session: the name of the session cookie; password: alice's. Prints one JSON object with what
+// it saw; the Go test checks it.
 import http from 'node:http';
 import https from 'node:https';
 import { launch } from './chromium.mjs';
@@ -28,7 +28,7 @@ page.on('response', async (response) => {
   loaded();
 });
 
-// ask sends a program's request with these cookies, and gives the status.
+// ask sends a program's request with these cookies and returns the status.
 function ask(cookies) {
   const { protocol, hostname, host, port } = new URL(o.site);
   const headers = { host, accept: 'application/json', cookie: cookies.map((c) => `${c.name}=${c.value}`).join('; ') };
@@ -40,7 +40,7 @@ function ask(cookies) {
   });
 }
 let stolen;
-// step notes what the browser and a thief of its cookie are given.
+// step records which statuses the browser and a thief of its cookie get.
 async function step(name) {
   const cookies = await context.cookies(o.site);
   seen.steps.push({ name, url: page.url(), text: await page.locator('body').innerText().catch(() => ''), form: await page.locator('input[name=password]').count(),
@@ -59,7 +59,7 @@ try {
   await page.goto(o.leave);
   await Promise.race([frameLoaded, new Promise((_, reject) => setTimeout(() => reject(new Error(`no frame was loaded by ${page.url()}`)), 90000))]);
   await page.waitForLoadState();
-  await new Promise((resolve) => setTimeout(resolve, 300)); // a refusal is told after the answer
+  await new Promise((resolve) => setTimeout(resolve, 300)); // a refusal is reported after the response
   for (const f of page.frames()) if (f.url().startsWith('chrome-error:')) seen.refusals.push(`a frame shows ${f.url()}`);
   await step('left');
 

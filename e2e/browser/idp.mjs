@@ -1,10 +1,10 @@
-// What journeys at the identity provider have in common: its forms, codes by time as an authenticator app shows them, and
-// a device with passkeys.
+// What the journeys at the identity provider share: its forms, the codes of an authenticator app, and a device with
+// passkeys.
 import { createHmac } from 'node:crypto';
 import { open } from './chromium.mjs';
 
-// journey runs a journey, prints what it has seen as one line of JSON, and ends the process. go is called with a function
-// that notes a step, and one that asks the Go test for something.
+// journey runs a journey, prints what it saw as one line of JSON, and ends the process. go gets a function that records
+// a step, and one that makes a request to the Go test.
 export async function journey(o, browser, go) {
   const seen = { steps: [], violations: [], shots: [] };
   const contexts = [];
@@ -34,40 +34,40 @@ export async function journey(o, browser, go) {
   process.exit(seen.error ? 1 : 0);
 }
 
-// press presses the first button that is shown, and waits for the page that follows.
+// press clicks the first visible button and waits for the next page.
 export async function press(page, button = 'main form:not([hidden]) button[type=submit]') {
   await Promise.all([page.waitForNavigation(), page.locator(button).locator('visible=true').first().click()]);
 }
 
-// send fills a form and sends it.
+// send fills in a form and submits it.
 export async function send(page, fields) {
   for (const [name, value] of Object.entries(fields)) await page.locator(`input[name=${name}]:visible`).fill(value);
   await press(page);
 }
 
-// signIn goes to a page of an application, and signs in there with the password and whatever else the page asks for.
+// signIn opens a page of an application and signs in there with the password and whatever else the page asks for.
 export async function signIn(page, address, user, more = {}) {
   await page.goto(address);
   await send(page, { username: user.name });
   await send(page, { password: user.password, ...more });
 }
 
-// addCode adds a factor by code on the page that shows its seed, and returns the app and the recovery codes, if any are
-// shown.
+// addCode adds a factor on the page that shows its seed. It returns the app and the recovery codes, if the page shows
+// any.
 export async function addCode(page) {
   const phone = app(await page.locator('code.secret').innerText());
   await send(page, { code: await phone.code() });
   return { phone, codes: await keptCodes(page) };
 }
 
-// keptCodes leaves the page of the recovery codes, if that is where the browser is.
+// keptCodes leaves the page with the recovery codes, if the browser is there.
 export async function keptCodes(page) {
   const codes = await page.locator('#codes code').allInnerTexts();
   if (codes.length) await press(page, 'main form button[type=submit], main a.button');
   return codes;
 }
 
-// until reloads a page until something holds of it, and says after how many milliseconds.
+// until reloads a page until the condition holds, and returns after how many milliseconds it did.
 export async function until(page, address, holds) {
   const began = Date.now();
   for (;;) {
@@ -78,8 +78,8 @@ export async function until(page, address, holds) {
   }
 }
 
-// app is an authenticator app that has the seed. No code is shown twice: code waits for the next step where the last one
-// was used.
+// app is an authenticator app with this seed. It returns no code twice: if the current one was used, code waits for the
+// next.
 export function app(seed) {
   const bits = [...seed.replace(/\s/g, '').toUpperCase()].map((c) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0')).join('');
   const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
@@ -89,7 +89,7 @@ export function app(seed) {
       let step = Math.floor(Date.now() / 30000);
       while (step <= last) {
         await new Promise((resolve) => setTimeout(resolve, 500));
-        step = Math.floor(Date.now() / 30000) + 1; // one step ahead is taken as well
+        step = Math.floor(Date.now() / 30000) + 1; // the next code is accepted too
       }
       last = step;
       const counter = Buffer.alloc(8);
@@ -100,7 +100,7 @@ export function app(seed) {
   };
 }
 
-// device is what a tab's browser keeps passkeys in, and what verifies its user.
+// device adds an authenticator to a tab's browser, which stores passkeys and verifies the user.
 export async function device(context, page) {
   const cdp = await context.newCDPSession(page);
   await cdp.send('WebAuthn.enable', {});
@@ -109,7 +109,7 @@ export async function device(context, page) {
   });
   return {
     credentials: async () => (await cdp.send('WebAuthn.getCredentials', { authenticatorId })).credentials.map(({ rpId, userHandle, signCount, isResidentCredential }) => ({ rpId, userHandle, signCount, isResidentCredential })),
-    // present says whether the user is there and lets the device use passkeys.
+    // present sets whether the user is there and allows the use of passkeys.
     present: (enabled) => cdp.send('WebAuthn.setAutomaticPresenceSimulation', { authenticatorId, enabled }),
   };
 }

@@ -1,7 +1,7 @@
 // How sessions end, in a real Chromium, for the Go test that starts it:
 //   node idp_end.mjs '{"site": …, "app": …, "wiki": …, "user": …, "hands": …, "shots": …}'
-// site: the identity provider's origin; app, wiki: those of two sites that use it; user: name, email, password; hands: does
-// what operators do. Prints one JSON object of what was seen; the Go test judges it.
+// site: the identity provider's origin; app, wiki: the origins of two sites that use it; user: name, email, password;
+// hands: does what operators do. Prints one JSON object with what it saw; the Go test checks it.
 import { launch } from './chromium.mjs';
 import { journey, press, signIn, until } from './idp.mjs';
 
@@ -10,7 +10,7 @@ const browser = await launch();
 await journey(o, browser, async ({ step, ask, tab, seen }) => {
   const browsers = [await tab(), await tab()];
 
-  // both browsers are signed in at both sites, and asked once each
+  // both browsers sign in once and are then signed in at both sites
   async function everywhere() {
     for (const [n, { page }] of browsers.entries()) {
       await signIn(page, `${o.app}/one`, o.user);
@@ -29,7 +29,7 @@ await journey(o, browser, async ({ step, ask, tab, seen }) => {
     }
   }
 
-  // signed out everywhere, from the account page of one of them
+  // sign out everywhere, on the account page in one browser
   await everywhere();
   await browsers[0].page.goto(`${o.site}/account`);
   await step(browsers[0].page, 'the account');
@@ -37,7 +37,7 @@ await journey(o, browser, async ({ step, ask, tab, seen }) => {
   await step(browsers[0].page, 'signed out everywhere');
   await gone('signed out');
 
-  // signed out at one site: of this browser, at both
+  // sign out at one site: this ends the sessions of this browser at both sites
   await everywhere();
   await browsers[0].page.goto(`${o.app}/Special:UserLogout`);
   await browsers[0].page.waitForURL((u) => u.origin === o.app && u.pathname !== '/Special:UserLogout');
@@ -49,7 +49,7 @@ await journey(o, browser, async ({ step, ask, tab, seen }) => {
   await browsers[1].page.goto(`${o.app}/one`);
   await step(browsers[1].page, 'the other browser stays');
 
-  // the account is removed
+  // an operator removes the account
   await signIn(browsers[0].page, `${o.app}/one`, o.user);
   await browsers[0].page.waitForURL(`${o.app}/one`);
   await ask('remove');

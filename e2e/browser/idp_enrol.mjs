@@ -1,7 +1,7 @@
-// A second factor that everyone has to have, in a real Chromium, for the Go test that starts it:
+// A second factor that every user must have, in a real Chromium, for the Go test that starts it:
 //   node idp_enrol.mjs '{"site": …, "app": …, "user": …, "hands": …, "shots": …}'
-// site: the identity provider's origin; app: that of a site that uses it; user: name, email, password; hands: reads mail.
-// Prints one JSON object of what was seen; the Go test judges it.
+// site: the identity provider's origin; app: the origin of a site that uses it; user: name, email, password; hands:
+// reads mail. Prints one JSON object with what it saw; the Go test checks it.
 import { launch, shoot } from './chromium.mjs';
 import { addCode, device, journey, keptCodes, press, send, signIn } from './idp.mjs';
 
@@ -9,7 +9,7 @@ const o = JSON.parse(process.argv[2]);
 const page1 = `${o.app}/one`;
 const browser = await launch();
 await journey(o, browser, async ({ step, ask, tab, seen }) => {
-  // the password alone adds no factor: a code from the mailbox does
+  // the password alone does not allow a new factor; a code from the mailbox does
   const { context, page } = await tab();
   const keys = await device(context, page);
   await signIn(page, page1, o.user);
@@ -26,13 +26,13 @@ await journey(o, browser, async ({ step, ask, tab, seen }) => {
   await page.waitForURL(page1);
   await step(page, 'signed in', { codes: codes.length, credentials: await keys.credentials() });
 
-  // the next sign-in needs the passkey alone
+  // the next sign-in needs only the passkey
   await context.clearCookies();
   await page.goto(page1);
   await page.waitForURL(page1);
   await step(page, 'signed in by the passkey');
 
-  // in a browser without it, the password is not enough, and a recovery code leads to another factor
+  // in a browser without the passkey, the password is not enough, and a recovery code leads to another factor
   const second = await tab();
   await signIn(second.page, page1, o.user);
   await step(second.page, 'asked for the passkey');

@@ -1,7 +1,7 @@
-// Codes by time and recovery codes in a real Chromium, for the Go test that starts it:
+// Authenticator and recovery codes in a real Chromium, for the Go test that starts it:
 //   node idp_factors.mjs '{"site": …, "app": …, "user": …, "shots": …}'
-// site: the identity provider's origin; app: that of a site that uses it; user: name, email, password.
-// Prints one JSON object of what was seen; the Go test judges it.
+// site: the identity provider's origin; app: the origin of a site that uses it; user: name, email, password. Prints one
+// JSON object with what it saw; the Go test checks it.
 import { launch, shoot } from './chromium.mjs';
 import { addCode, journey, press, send, signIn } from './idp.mjs';
 
@@ -13,7 +13,7 @@ await journey(o, browser, async ({ step, tab, seen }) => {
   await signIn(page, page1, o.user);
   await page.waitForURL(page1);
 
-  // the app on the phone is added on the account page
+  // add the app on the phone on the account page
   await page.goto(`${o.site}/account`);
   await press(page, 'button[name=kind][value=totp]');
   await step(page, 'the seed', { seed: await page.locator('code.secret').innerText() });
@@ -25,7 +25,7 @@ await journey(o, browser, async ({ step, tab, seen }) => {
   const { phone, codes } = await addCode(page);
   await step(page, 'added', { codes: codes.length });
 
-  // in another browser: the password and the code are asked for together
+  // another browser is asked for the password and the code together
   const second = await tab();
   await second.page.goto(page1);
   await send(second.page, { username: o.user.name });
@@ -40,12 +40,12 @@ await journey(o, browser, async ({ step, tab, seen }) => {
   await second.page.waitForURL(page1);
   await step(second.page, 'both are right');
 
-  // the same code once more, in a third one
+  // the same code again, in a third browser
   const third = await tab();
   await signIn(third.page, page1, o.user, { code });
   await step(third.page, 'the code again');
 
-  // the phone is lost: a recovery code signs in once, and another factor has to be added
+  // the phone is lost: a recovery code signs in once, and then a new factor is required
   await press(third.page, 'a[href*=recovery]');
   await step(third.page, 'asked for a recovery code');
   await send(third.page, { password: o.user.password, recovery: codes[3].toUpperCase().replaceAll('-', ' ') });
@@ -55,7 +55,7 @@ await journey(o, browser, async ({ step, tab, seen }) => {
   await third.page.waitForURL(page1);
   await step(third.page, 'signed in by a recovery code', { codes: added.codes.length });
 
-  // the code that was used, and those that were replaced, are worth nothing
+  // the used recovery code and the replaced ones are invalid
   const fourth = await tab();
   await fourth.page.goto(page1);
   await send(fourth.page, { username: o.user.name });

@@ -1,7 +1,7 @@
-// From nothing to a protected site in a real Chromium, for the Go test that starts it:
+// From an empty database to a protected site in a real Chromium, for the Go test that starts it:
 //   node idp_first.mjs '{"site": …, "app": …, "hands": …, "shots": …}'
-// site: the identity provider's origin; app: that of a site that uses it; hands: does what operators do.
-// Prints one JSON object of what was seen; the Go test judges it.
+// site: the identity provider's origin; app: the origin of a site that uses it; hands: does what operators do. Prints
+// one JSON object with what it saw; the Go test checks it.
 import { launch, shoot } from './chromium.mjs';
 import { journey, press, send } from './idp.mjs';
 
@@ -13,7 +13,7 @@ await journey(o, browser, async ({ step, ask, tab, seen }) => {
   await step(page, 'no accounts');
   await shoot(page, 'no-accounts', o.shots, seen);
 
-  // the command's link, in another tab
+  // open the command's link in another tab
   const link = await ask('first-user');
   const other = await context.newPage();
   await other.goto(link);
@@ -26,7 +26,7 @@ await journey(o, browser, async ({ step, ask, tab, seen }) => {
   await send(other, { newpassword: o.password, repeat: o.password });
   await step(other, 'registered');
 
-  // the first tab goes on where it was
+  // the first tab continues where it was
   await send(page, { username: 'Ada@Example.com' });
   await step(page, 'asked for the password');
   await shoot(page, 'password', o.shots, seen);
@@ -36,13 +36,13 @@ await journey(o, browser, async ({ step, ask, tab, seen }) => {
   await page.waitForURL(`${o.app}/docs/page?x=1&y=%20z`);
   await step(page, 'at the site', { cookies: (await context.cookies([o.app, o.site])).map(({ name, httpOnly, secure, sameSite, path, domain }) => ({ name, httpOnly, secure, sameSite, path, domain })) });
 
-  // the account, without being asked again
+  // the account page needs no further sign-in
   await page.goto(`${o.site}/account`);
   await step(page, 'the account');
   await shoot(page, 'account', o.shots, seen);
 
-  // neither the link nor the command makes another first account
-  await other.goto('about:blank'); // or only the fragment would change
+  // neither the link nor the command creates another first account
+  await other.goto('about:blank'); // otherwise only the fragment would change
   await other.goto(link);
   await press(other);
   await step(other, 'the link again');

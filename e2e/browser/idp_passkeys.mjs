@@ -1,7 +1,7 @@
 // Passkeys in a real Chromium with virtual authenticators, for the Go test that starts it:
 //   node idp_passkeys.mjs '{"site": …, "app": …, "user": …, "shots": …}'
-// site: the identity provider's origin; app: that of a site that uses it; user: name, email, password.
-// Prints one JSON object of what was seen; the Go test judges it.
+// site: the identity provider's origin; app: the origin of a site that uses it; user: name, email, password. Prints one
+// JSON object with what it saw; the Go test checks it.
 import { launch, shoot } from './chromium.mjs';
 import { addCode, device, journey, keptCodes, press, signIn } from './idp.mjs';
 
@@ -9,7 +9,7 @@ const o = JSON.parse(process.argv[2]);
 const page1 = `${o.app}/one`;
 const browser = await launch();
 
-// addPasskey adds the device of a tab on the account page.
+// addPasskey adds the tab's device on the account page.
 async function addPasskey(page, label) {
   await page.goto(`${o.site}/account`);
   await press(page, 'button[name=kind][value=passkey]');
@@ -27,13 +27,13 @@ await journey(o, browser, async ({ step, tab, seen }) => {
   await step(laptop.page, 'added', { codes: codes.length, credentials: await keys.credentials() });
   await shoot(laptop.page, 'account-with-passkey', o.shots, seen);
 
-  // the browser offers the passkey in the field of the user name, and no more is asked
+  // the browser offers the passkey in the username field, and nothing else is needed
   await laptop.context.clearCookies();
   await laptop.page.goto(page1);
   await laptop.page.waitForURL(page1);
   await step(laptop.page, 'signed in by autofill');
 
-  // the button does the same where the user closed the offer
+  // the button does the same if the user has closed the offer
   await keys.present(false);
   await laptop.context.clearCookies();
   await laptop.page.goto(page1);
@@ -43,7 +43,7 @@ await journey(o, browser, async ({ step, tab, seen }) => {
   await laptop.page.waitForURL(page1);
   await step(laptop.page, 'signed in by the button');
 
-  // another device gets in by password and code, and has a passkey of its own afterwards
+  // another device signs in with password and code, and then adds its own passkey
   await laptop.page.goto(`${o.site}/account`);
   await press(laptop.page, 'button[name=kind][value=totp]');
   const { phone } = await addCode(laptop.page);
@@ -58,14 +58,14 @@ await journey(o, browser, async ({ step, tab, seen }) => {
   await tablet.page.waitForURL(page1);
   await step(tablet.page, 'signed in at the second device');
 
-  // the laptop is sold
+  // the laptop is sold: remove its passkey
   await tablet.page.goto(`${o.site}/account`);
   await press(tablet.page, 'form[action*=remove] button[aria-label*=laptop]');
   await step(tablet.page, 'asked whether to remove it');
   await press(tablet.page);
   await step(tablet.page, 'removed');
   await laptop.context.clearCookies();
-  // the user chooses it once: a device that is always there would answer each page
+  // the user chooses the passkey once; a device that is always present would answer on every page
   laptop.page.on('request', (r) => { if (r.url().endsWith('/passkey')) keys.present(false); });
   await laptop.page.goto(page1);
   await laptop.page.locator('[role=alert]:visible').first().waitFor();

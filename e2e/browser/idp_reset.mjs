@@ -1,7 +1,8 @@
 // A forgotten password in a real Chromium, for the Go test that starts it:
 //   node idp_reset.mjs '{"site": …, "app": …, "user": …, "password": …, "hands": …, "shots": …}'
-// site: the identity provider's origin; app: that of a site that uses it; user: name, email, password; password: the new
-// one; hands: does what operators do, and reads mail. Prints one JSON object of what was seen; the Go test judges it.
+// site: the identity provider's origin; app: the origin of a site that uses it; user: name, email, password; password:
+// the new one; hands: does what operators do, and reads mail. Prints one JSON object with what it saw; the Go test
+// checks it.
 import { launch, shoot } from './chromium.mjs';
 import { addCode, journey, press, send, signIn, until } from './idp.mjs';
 
@@ -16,7 +17,7 @@ await journey(o, browser, async ({ step, ask, tab, seen }) => {
   await press(first.page, 'button[name=kind][value=totp]');
   const { phone } = await addCode(first.page);
 
-  // someone asks for a link, for a name that exists and for one that does not
+  // someone requests a link, for a name that does not exist and for one that does
   const { page } = await tab();
   await page.goto(page1);
   await send(page, { username: 'stranger' });
@@ -28,7 +29,7 @@ await journey(o, browser, async ({ step, ask, tab, seen }) => {
   await step(page, 'sent');
   await shoot(page, 'reset', o.shots, seen);
 
-  // the link, in another tab: it is not in the address any more when the page is there
+  // open the link in another tab; the loaded page no longer has the secret in its address
   const link = await ask('reset-link');
   const mail = await page.context().newPage();
   await mail.goto(link);
@@ -42,7 +43,7 @@ await journey(o, browser, async ({ step, ask, tab, seen }) => {
   const ended = await until(first.page, page1, () => first.page.url().startsWith(o.site));
   await step(first.page, 'the session before', { ended });
 
-  // the factor stays: the mailbox alone signs no one in
+  // the second factor stays: the mailbox alone is not enough to sign in
   await signIn(mail, page1, o.user, { code: await phone.code() });
   await step(mail, 'with the old password');
   await send(mail, { password: o.password, code: '000000' });
@@ -51,7 +52,7 @@ await journey(o, browser, async ({ step, ask, tab, seen }) => {
   await mail.waitForURL(page1);
   await step(mail, 'signed in');
 
-  await mail.goto('about:blank'); // or only the fragment would change
+  await mail.goto('about:blank'); // otherwise only the fragment would change
   await mail.goto(link);
   await press(mail);
   await step(mail, 'the link again');

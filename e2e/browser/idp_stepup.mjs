@@ -1,8 +1,8 @@
 // A page that needs a second factor, in a real Chromium, for the Go test that starts it:
 //   node idp_stepup.mjs '{"site": …, "app": …, "user": …, "shots": …}'
-// site: the identity provider's origin; app: that of a site whose /admin needs two factors, and whose /fresh a sign-in of
-// the last ten seconds; user: name, email, password.
-// Prints one JSON object of what was seen; the Go test judges it.
+// site: the identity provider's origin; app: the origin of a site whose /admin needs two factors and whose /fresh needs
+// a sign-in within the last ten seconds; user: name, email, password. Prints one JSON object with what it saw; the Go
+// test checks it.
 import { launch, shoot } from './chromium.mjs';
 import { addCode, journey, press, send, signIn } from './idp.mjs';
 
@@ -19,7 +19,7 @@ await journey(o, browser, async ({ step, tab, seen }) => {
   await page.waitForURL((u) => u.origin === o.app);
   await step(page, 'it is put off');
 
-  // with a factor, the code alone is asked for
+  // a user who has a factor is asked only for the code
   await page.goto(`${o.site}/account`);
   await press(page, 'button[name=kind][value=totp]');
   const { phone } = await addCode(page);
@@ -34,18 +34,18 @@ await journey(o, browser, async ({ step, tab, seen }) => {
   await page.goto(`${o.app}/admin/again`);
   await step(page, 'in without a question');
 
-  // a page that needs a recent sign-in asks for the password again
+  // a page that requires a recent sign-in asks for the password again
   await page.waitForTimeout(11000);
   await page.goto(`${o.app}/fresh`);
   await step(page, 'too old');
-  await page.getByRole('link', { name: 'Try again' }).click(); // a site asks once, and then no more for a while
+  await page.getByRole('link', { name: 'Try again' }).click(); // a site asks once, and then not again for a while
   await page.waitForURL((u) => u.origin === o.site);
   await step(page, 'asked again');
   await send(page, { password: o.user.password, code: await phone.code() });
   await page.waitForURL(`${o.app}/fresh`);
   await step(page, 'in by a recent sign-in');
 
-  // a browser that has signed in with both is let in at once
+  // a browser that signed in with both factors is let in at once
   const second = await tab();
   await signIn(second.page, `${o.app}/one`, o.user, { code: await phone.code() });
   await second.page.waitForURL(`${o.app}/one`);

@@ -1,8 +1,8 @@
 // One journey in a real Chromium, for the Go test that starts it:
 //   node journey.mjs '{"site": …, "elsewhere": …, "page": …, "question": true, "shots": …}'
-// site: the relying party's origin; elsewhere: another site with a link to the logout; page: a private path;
-// question: whether the provider asks before it signs out; shots: the folder for screenshots.
-// Prints one JSON object of what was seen; the Go test judges it.
+// site: the relying party's origin; elsewhere: another site with a link to the logout; page: a private path; question:
+// whether the provider asks before it signs the user out; shots: the folder for screenshots. Prints one JSON object
+// with what it saw; the Go test checks it.
 import { launch, open, password, shoot, signIn } from './chromium.mjs';
 
 const o = JSON.parse(process.argv[2]);
@@ -20,7 +20,7 @@ try {
   await page.waitForURL(o.site + o.page);
   step('back', { url: page.url(), text: await page.locator('body').innerText(), cookies: (await context.cookies(o.site)).map(({ name, httpOnly, secure, sameSite, path }) => ({ name, httpOnly, secure, sameSite, path })) });
 
-  // somebody else's callback, in a browser that knows nothing of it
+  // another browser's callback, in a browser that did not begin the login
   const other = await open(browser, o.site, seen);
   const refused = await other.page.goto(`${o.site}/@app/auth/default/code?code=somebody&state=elses`);
   step('refused', { status: refused.status(), text: await other.page.locator('body').innerText() });

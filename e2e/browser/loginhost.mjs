@@ -1,8 +1,8 @@
 // One login for sites of several domains in a real Chromium, for the Go test that starts it:
 //   node loginhost.mjs '{"auth": …, "app": …, "wiki": …, "page": …, "blocked": true, "shots": …}'
-// auth, app, wiki: the origins of the login host and of two sites on other domains; page: a private path; blocked: whether
-// the browser keeps third-party cookies out; shots: the folder for screenshots. auth serves /echo to anyone.
-// Prints one JSON object of what was seen; the Go test judges it.
+// auth, app, wiki: the origins of the login host and of two sites on other domains; page: a private path; blocked:
+// whether the browser blocks third-party cookies; shots: the folder for screenshots. auth serves /echo to anyone.
+// Prints one JSON object with what it saw; the Go test checks it.
 import { openProfile, password, shoot, signIn } from './chromium.mjs';
 
 const o = JSON.parse(process.argv[2]);
@@ -19,7 +19,7 @@ const goOn = (page) => page.locator('form[method=post] button', { hasText: 'Cont
 try {
   const { context, page } = await open();
 
-  // the first site: the provider, the question about a new site, and back
+  // the first site: the provider, the question about the new site, and back
   await page.goto(o.app + o.page);
   await step(page, 'asked for a password');
   await signIn(page, 'alice');
@@ -31,27 +31,27 @@ try {
   await page.waitForURL(o.app + o.page);
   await step(page, 'at the first site', { cookies: (await context.cookies(o.app)).map(({ name, httpOnly, secure, sameSite, path, domain }) => ({ name, httpOnly, secure, sameSite, path, domain })) });
 
-  // the second one, without a password
+  // the second site needs no password
   await page.goto(`${o.wiki}/start`);
   await goOn(page).click();
   await page.waitForURL(`${o.wiki}/start`);
   await step(page, 'at the second site');
 
-  // what the browser sends from a frame of one site to another
+  // what the browser sends from a frame of one site to another site
   await context.addCookies([{ name: 'probe', value: '1', url: o.auth, sameSite: 'None', secure: true }]);
   await page.goto(o.app + o.page);
   await page.evaluate((src) => new Promise((resolve) => { const f = document.createElement('iframe'); f.onload = resolve; f.src = src; document.body.append(f); }), `${o.auth}/echo`);
   const frame = page.frames().find((f) => f.url().startsWith(o.auth));
   seen.steps.push({ name: 'a frame', url: frame.url(), text: await frame.locator('body').innerText() });
 
-  // another user of another browser is asked nothing about sites that are known
+  // another user in another browser is not asked about known sites
   const other = await open();
   await other.page.goto(o.wiki + o.page);
   await signIn(other.page, 'bob');
   await other.page.waitForURL(o.wiki + o.page);
   await step(other.page, 'another user');
 
-  // the address of a ticket is worth nothing afterwards
+  // the address with a ticket is useless afterwards
   const used = [];
   page.on('request', (r) => { if (r.url().includes('/handover?ticket=')) used.push(r.url()); });
   await context.clearCookies({ domain: new URL(o.app).hostname });
@@ -62,7 +62,7 @@ try {
   const stolen = await other.page.goto(used[0]);
   await step(other.page, 'a ticket elsewhere', { status: stolen.status() });
 
-  // signed out at one site, everywhere
+  // sign out at one site, and so everywhere
   await page.goto(`${o.app}/Special:UserLogout`);
   await page.locator('button[name=logout]').click();
   await page.waitForURL((u) => u.origin === o.auth);

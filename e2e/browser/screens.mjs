@@ -1,14 +1,14 @@
-// Takes the pictures of docs/images, for the script docs/images/make, which starts it:
+// Takes the screenshots in docs/images, for the script docs/images/make, which starts it:
 //   node screens.mjs '{"demo": …, "choosing": …, "refusing": …, "doctor": …, "dashboard": …, "folder": …}'
-// demo, choosing and refusing are origins; doctor is a file with what `caddy oidc-rp check` has printed, and
-// dashboard is an SVG.
+// demo, choosing, and refusing are origins; doctor is a file with the output of `caddy oidc-rp check`; dashboard is an
+// SVG.
 import { readFileSync } from 'node:fs';
 import { launch } from './chromium.mjs';
 
 const o = JSON.parse(process.argv[2]);
 const browser = await launch();
 
-// picture takes a page of a browser that knows nothing yet, in a window of that size.
+// picture takes a screenshot of a page in a new browser, in a window of this size.
 async function picture(name, width, height, visit) {
   const context = await browser.newContext({ viewport: { width, height }, deviceScaleFactor: 1 });
   const page = await context.newPage();

@@ -1,8 +1,8 @@
 // A single-page application in a real Chromium, for the Go test that starts it:
 //   node spa.mjs '{"site": …, "issuer": …, "friend": …, "evil": …}'
 // site: the relying party's origin, where /api/ and /private/ are private; issuer: the provider's; friend: another
-// origin that may read the session and a 401; evil: one that may not. Prints one JSON object of what was seen; the Go
-// test judges it.
+// origin that may read the session and a 401; evil: one that may not. Prints one JSON object with what it saw; the Go
+// test checks it.
 import { launch, open, password, signIn } from './chromium.mjs';
 
 const o = JSON.parse(process.argv[2]);
@@ -10,7 +10,7 @@ const seen = { steps: [], violations: [], shots: [] };
 const browser = await launch();
 const step = (name, url, data) => seen.steps.push({ name, url, text: JSON.stringify(data) });
 
-// call is what a script of the page gets.
+// call sends a request from a script in the page and returns the response.
 const call = (page, url, options) => page.evaluate(async ([url, options]) => {
   try {
     const response = await fetch(url, options);
@@ -23,7 +23,7 @@ const call = (page, url, options) => page.evaluate(async ([url, options]) => {
   }
 }, [url, options]);
 
-// popup opens a login in a window of its own, and returns what the opener hears.
+// popup opens a login in a new window and returns the message that the opener receives.
 async function popup(page, features, channel, then) {
   const opened = page.context().waitForEvent('page');
   const heard = page.evaluate(([features, channel]) => new Promise((resolve) => {
@@ -33,7 +33,7 @@ async function popup(page, features, channel, then) {
     window.open('/@app/auth/default/login?display=popup', 'sign-in', features);
   }), [features, channel]);
   const other = await opened;
-  if (then) await then(other); // else it may be closed already
+  if (then) await then(other); // otherwise it may already be closed
   const message = await heard;
   for (let n = 0; n < 40 && !other.isClosed(); n++) await page.waitForTimeout(50);
   return { ...message, closed: other.isClosed() };
@@ -43,7 +43,7 @@ const user = async (page) => { try { return JSON.parse(await page.locator('body'
 const forgetSite = async (context) => { await context.clearCookies({ domain: 'rp.localhost' }); };
 
 try {
-  // An anonymous user: the attempt to sign in shows nothing; a 401, a login in a window, and on
+  // an anonymous user: the silent sign-in shows nothing; then a 401, a login in a popup, and the call again
   const { context, page } = await open(browser, o.site, seen);
   await page.goto(`${o.site}/public/page?x=1#/public/route`);
   await page.waitForURL((u) => u.origin === o.site && u.pathname === '/public/page');
@@ -58,7 +58,7 @@ try {
   await page.waitForTimeout(200);
   step('still there', page.url(), {});
 
-  // the provider is known now: a window without an opener, and one that the provider cuts off
+  // now the provider has a session: a popup without an opener, and one whose opener the provider cuts off
   step('popup without an opener', page.url(), await popup(page, 'popup,noopener', true));
   const third = await open(browser, o.site, seen);
   await third.context.route((u) => u.origin === o.issuer && !u.pathname.includes('.'), async (route) => {
@@ -69,7 +69,7 @@ try {
   step('popup that the provider cuts off', third.page.url(), await popup(third.page, 'popup', true, (other) => signIn(other, 'alice')));
   await third.context.close();
 
-  // who has a session at the provider is signed in without a word
+  // a user with a session at the provider is signed in without a prompt
   await forgetSite(context);
   await page.goto('about:blank');
   await page.goto(`${o.site}/public/page?x=2#/silent`);
@@ -88,7 +88,7 @@ try {
     await other.close();
   }
 
-  // fragments: by hand first, then with the provider's session
+  // fragments: with a prompt first, and then with the provider's session
   const fragments = await open(browser, o.site, seen);
   await fragments.page.goto(`${o.site}/private/page?y=1#/route?x=1`);
   await fragments.page.locator(password).waitFor();
@@ -114,7 +114,7 @@ try {
   step('fragment of a login link', fragments.page.url(), { user: await user(fragments.page) });
   await fragments.context.close();
 
-  // HTMX, which follows our header on a 401
+  // HTMX, which follows the plugin's header on a 401
   const htmx = await open(browser, o.site, seen);
   await htmx.page.goto(`${o.site}/public/list?auth_error=login_expired`);
   await htmx.page.addScriptTag({ path: 'browser/node_modules/htmx.org/dist/htmx.min.js' });
@@ -141,7 +141,7 @@ try {
   step('without scripts', still.url(), { user: await user(still) });
   await plain.close();
 
-  // after a logout no attempt is made, although the provider may know the user
+  // after a logout there is no silent sign-in, although the provider may still have a session
   await page.goto(`${o.site}/Special:UserLogout`);
   await page.goto('about:blank');
   await page.goto(`${o.site}/public/page?x=3`);

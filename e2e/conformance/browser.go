@@ -12,29 +12,29 @@ import (
 	"strings"
 )
 
-// A browser opens pages as a user's browser does: it keeps cookies, follows
-// redirects one by one, submits the forms that a script would submit, and
-// loads the frame of a front-channel logout. It reads no other scripts.
+// A browser loads pages like a user's browser: it keeps cookies, follows redirects one at
+// a time, submits forms that a script would submit, and loads the frame of a
+// front-channel logout. It runs no other scripts.
 type browser struct {
-	http  *http.Client // that follows no redirects
+	http  *http.Client // follows no redirects
 	jar   *jar
-	site  string            // the origin of our site
-	stop  func(string) bool // do not follow a redirect there
-	check func(*page) error // of every response of our site
+	site  string            // the origin of the tested site
+	stop  func(string) bool // do not follow redirects to this address
+	check func(*page) error // for every response of the site
 }
 
-// A page is where a page load has ended.
+// A page is the result of a page load.
 type page struct {
 	url     *url.URL
 	status  int
 	header  http.Header
 	body    string
 	stopped string   // the redirect that was not followed
-	visited []string // every address on the way, without its query
+	visited []string // all requested addresses, without their queries
 	frames  []frame
 }
 
-// A frame is what was loaded into a frame of the page.
+// A frame is a frame that was loaded in the page.
 type frame struct {
 	address string
 	status  int
@@ -44,7 +44,7 @@ func newBrowser(client *http.Client, site string) *browser {
 	return &browser{http: client, jar: newJar(), site: site}
 }
 
-// open types an address into the address bar. A path is one of the site's.
+// open enters an address in the address bar. A path is relative to the site.
 func (b *browser) open(ctx context.Context, address string) (*page, error) {
 	if strings.HasPrefix(address, "/") {
 		address = b.site + address
@@ -102,7 +102,7 @@ func (p *page) resolve(address string) (*url.URL, error) {
 	return p.url.Parse(address)
 }
 
-// request sends one request of a page load, and puts the answer into the page.
+// request sends one request of a page load and stores the response in the page.
 func (b *browser) request(ctx context.Context, p *page, method string, to *url.URL, fields url.Values, crossSite bool) error {
 	var body io.Reader
 	if method == http.MethodPost {
@@ -137,7 +137,7 @@ func (b *browser) request(ctx context.Context, p *page, method string, to *url.U
 
 const userAgent = "Mozilla/5.0 (conformance driver of caddy-oidc-rp)"
 
-// send sends a request with the cookies that belong to it.
+// send sends a request with the matching cookies.
 func (b *browser) send(r *http.Request, p *page, crossSite, topLevel bool) error {
 	b.jar.add(r, crossSite, topLevel)
 	answer, err := b.http.Do(r)
@@ -158,7 +158,8 @@ func (b *browser) send(r *http.Request, p *page, crossSite, topLevel bool) error
 	return nil
 }
 
-// withoutQuery keeps codes and tokens out of what is printed.
+// withoutQuery removes the query from the address in an error, because codes and tokens
+// must not be printed.
 func withoutQuery(err error) error {
 	var e *url.Error
 	if errors.As(err, &e) {
@@ -167,8 +168,8 @@ func withoutQuery(err error) error {
 	return err
 }
 
-// program asks for a page as a script or a program does: no login begins, and
-// a page without a session answers 401.
+// program requests a page like a script or a program. Such a request begins no login, and
+// without a session the answer is 401.
 func (b *browser) program(ctx context.Context, path string) (*page, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, b.site+path, nil)
 	if err != nil {
@@ -183,7 +184,7 @@ func (b *browser) program(ctx context.Context, path string) (*page, error) {
 	return p, b.send(r, p, false, false)
 }
 
-// A form is one that a script submits, as providers answer with form_post.
+// A form is submitted by a script, as in the responses of providers with form_post.
 type form struct {
 	method, action string
 	fields         url.Values
@@ -194,7 +195,7 @@ var (
 	inputTag = regexp.MustCompile(`(?is)<input\b([^>]*)>`)
 )
 
-// submitted is the form that the page submits by itself.
+// submitted returns the form that the page submits by itself.
 func (p *page) submitted() (f form, found bool) {
 	if !strings.Contains(p.body, "document.forms[0].submit()") {
 		return f, false
@@ -226,11 +227,11 @@ var (
 	frameNext   = regexp.MustCompile(`window\.location\.href\s*=\s*'([^']*)'`)
 )
 
-// frontchannel does what the scripts of the suite's page for a front-channel
-// logout do: it loads the frame, reports that it is loaded, and returns the
-// next page. The suite escapes the frame's address as HTML, though scripts do
-// not read it so: a browser asks for «amp;sid». The frame is loaded both ways,
-// as the page has it and as it was meant.
+// frontchannel does what the scripts in the suite's page for a front-channel logout do:
+// it loads the frame, reports that the frame has loaded, and returns the next page. The
+// suite escapes the frame's address as HTML, which scripts don't decode, so a real
+// browser requests "amp;sid". frontchannel loads the frame with both addresses, the
+// literal and the decoded one.
 func (b *browser) frontchannel(ctx context.Context, p *page) (next string, err error) {
 	source, loaded := frameSource.FindStringSubmatch(p.body), frameLoaded.FindStringSubmatch(p.body)
 	if source == nil || loaded == nil {
@@ -262,11 +263,12 @@ func (b *browser) frontchannel(ctx context.Context, p *page) (next string, err e
 
 var escaped = regexp.MustCompile(`\\(.)`)
 
-// unquote reads the text of a script's string; only characters that stand for
-// themselves are escaped there.
+// unquote returns the value of a string literal in a script. It handles only escapes of
+// characters that stand for themselves.
 func unquote(text string) string { return escaped.ReplaceAllString(text, "$1") }
 
-// asQuery escapes what browsers escape in a query: most of what is odd stays.
+// asQuery escapes what browsers escape in a query, and leaves most unusual characters
+// alone.
 func asQuery(query string) string {
 	var b strings.Builder
 	for _, c := range []byte(query) {
@@ -279,7 +281,7 @@ func asQuery(query string) string {
 	return b.String()
 }
 
-// frame loads an address into a frame of the page.
+// frame loads an address in a frame of the page.
 func (b *browser) frame(ctx context.Context, p *page, address string) (int, error) {
 	before, query, _ := strings.Cut(address, "?")
 	to, err := p.resolve(before)

@@ -21,15 +21,15 @@ import (
 
 const clientID = "caddy-oidc-rp"
 
-// credentials are what one run of the driver makes for itself: the certificate
-// of the site, and the secret, keys and certificate of the client.
+// credentials are what the driver creates for one run: the site's certificate, and the
+// client's secret, keys, and certificate.
 type credentials struct {
 	secret      string
 	authority   *x509.CertPool
-	files       map[string][]byte // in Caddy's folder, by the names that the plans' options have
-	jwks        jwks              // public keys, to be registered
-	certificate string            // of the client, as PEM
-	server      jwks              // private keys for providers of FAPI plans, which bring none
+	files       map[string][]byte // in Caddy's folder, by the names in the plans' options
+	jwks        jwks              // public keys to register
+	certificate string            // the client's, as PEM
+	server      jwks              // private keys for the providers of FAPI plans
 }
 
 type jwk map[string]any
@@ -40,7 +40,7 @@ type jwks struct {
 
 func newCredentials(host string) (*credentials, error) {
 	c := &credentials{
-		// What needs encoding in a form and in HTTP Basic is in it on purpose.
+		// The secret contains characters that need encoding in forms and in HTTP Basic.
 		secret:    rand.Text() + ":%+&=/ü",
 		authority: x509.NewCertPool(),
 		files:     map[string][]byte{},
@@ -96,8 +96,8 @@ func (c *credentials) serverKeys() error {
 	return nil
 }
 
-// siteCertificate makes an authority that only the driver's browser trusts.
-// The suite does not check certificates of relying parties.
+// siteCertificate creates an authority that only the driver's browser trusts. The suite
+// does not verify certificates of relying parties.
 func (c *credentials) siteCertificate(host string) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -117,7 +117,7 @@ func (c *credentials) siteCertificate(host string) error {
 	return err
 }
 
-// write puts the files into Caddy's folder.
+// write writes the files to Caddy's folder.
 func (c *credentials) write(dir string) error {
 	for name, content := range c.files {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
@@ -165,12 +165,12 @@ func privateJWK(kid, use string, key *rsa.PrivateKey) []byte {
 	k["dp"], k["dq"], k["qi"] = number(key.Precomputed.Dp), number(key.Precomputed.Dq), number(key.Precomputed.Qinv)
 	text, err := json.Marshal(k)
 	if err != nil {
-		panic(err) // strings alone
+		panic(err) // only strings
 	}
 	return text
 }
 
-// ecJWK gives the public key, and the private one as a document.
+// ecJWK returns the public key as a JWK and the private key as a document.
 func ecJWK(kid, use string, key *ecdsa.PrivateKey) (public jwk, private []byte, err error) {
 	point, err := key.PublicKey.Bytes() // 4, x, y
 	if err != nil {

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// A jar keeps cookies as a browser does, SameSite included, which Go's own jar
-// ignores. It knows hosts and paths; nothing here sets Domain.
+// A jar keeps cookies like a browser, including SameSite, which Go's own jar ignores. It
+// supports hosts and paths; no cookie here has a Domain.
 type jar struct {
-	cookies map[string]map[string]*http.Cookie // by host name, as ports do not count, and name and path
+	cookies map[string]map[string]*http.Cookie // by host name (without port), and then by name and path
 }
 
 func newJar() *jar { return &jar{cookies: map[string]map[string]*http.Cookie{}} }
@@ -36,15 +36,15 @@ func (j *jar) set(u *url.URL, all []*http.Cookie) {
 	}
 }
 
-// add adds the cookies to a request that a browser would send with it.
-// crossSite reports whether another site initiated the request, and topLevel
-// whether it is a navigation of the whole window.
+// add adds the cookies that a browser would send with the request. crossSite reports
+// whether another site initiated the request, and topLevel whether it navigates the whole
+// window.
 func (j *jar) add(r *http.Request, crossSite, topLevel bool) {
 	for _, c := range j.cookies[r.URL.Hostname()] {
 		if c.Secure && r.URL.Scheme != "https" || !covers(c.Path, r.URL.Path) {
 			continue
 		}
-		lax := c.SameSite != http.SameSiteNoneMode // what says nothing counts as Lax
+		lax := c.SameSite != http.SameSiteNoneMode // Lax is the default
 		if lax && crossSite && !(topLevel && r.Method == http.MethodGet) {
 			continue
 		}
@@ -55,7 +55,8 @@ func (j *jar) add(r *http.Request, crossSite, topLevel bool) {
 	}
 }
 
-// covers reports whether a cookie of the path goes to the address (RFC 6265, 5.1.4).
+// covers reports whether a cookie with this path is sent to the address (RFC 6265,
+// section 5.1.4).
 func covers(path, address string) bool {
 	return strings.HasPrefix(address, path) &&
 		(len(address) == len(path) || strings.HasSuffix(path, "/") || address[len(path)] == '/')

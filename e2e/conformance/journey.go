@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// An attempt is one run of one module, with a Caddy of its own.
+// An attempt is one run of one module, with its own Caddy.
 type attempt struct {
 	suite    *suite
 	instance *instance
@@ -21,12 +21,12 @@ type attempt struct {
 	http     *http.Client
 	limit    time.Duration
 
-	page  *page // the last that the browser has opened
-	probe *page // the last that a program has asked for
+	page  *page // the browser's last page
+	probe *page // the program's last response
 }
 
-// A step is something that a user, a program or the driver does, or what must
-// hold afterwards.
+// A step is something that a user, a program, or the driver does, or a condition that
+// must hold afterwards.
 type step func(context.Context, *attempt) error
 
 var (
@@ -40,7 +40,7 @@ const (
 	endpoints  = "/@app/auth/default/"
 )
 
-// What a module asks for.
+// These steps do what a module waits for.
 
 // signIn opens a private page.
 func signIn(ctx context.Context, a *attempt) (err error) {
@@ -48,7 +48,7 @@ func signIn(ctx context.Context, a *attempt) (err error) {
 	return err
 }
 
-// signInTwice is a sign-in by each of two browsers.
+// signInTwice signs in with two browsers, one after another.
 func signInTwice(ctx context.Context, a *attempt) error {
 	if err := then(signIn, signedIn)(ctx, a); err != nil {
 		return fmt.Errorf("the first sign-in: %w", err)
@@ -57,21 +57,20 @@ func signInTwice(ctx context.Context, a *attempt) error {
 	return signIn(ctx, a)
 }
 
-// begin opens a private page, and stops where the browser would go to the
-// provider.
+// begin opens a private page and stops before the request to the provider.
 func begin(ctx context.Context, a *attempt) error {
 	a.browser.stop = func(address string) bool { return strings.HasPrefix(address, a.issuer) }
 	return signIn(ctx, a)
 }
 
-// signInAgainWithoutQuestions follows a login link that asks the provider for
-// what it cannot give: an answer without questions, and a new authentication.
+// signInAgainWithoutQuestions follows a login link with a combination that the provider
+// cannot satisfy: prompt=none and a new authentication.
 func signInAgainWithoutQuestions(ctx context.Context, a *attempt) (err error) {
 	a.page, err = a.browser.open(ctx, endpoints+"login?returnto="+private+"&max_age=0&prompt=none")
 	return err
 }
 
-// signOut is a sign-in, and a logout at the site.
+// signOut signs in, and then signs out at the site.
 func signOut(ctx context.Context, a *attempt) (err error) {
 	if err := then(signIn, signedIn)(ctx, a); err != nil {
 		return err
@@ -80,7 +79,7 @@ func signOut(ctx context.Context, a *attempt) (err error) {
 	return err
 }
 
-// signOutAtProvider is a sign-in, and a logout that begins at the provider.
+// signOutAtProvider signs in, and then begins a logout at the provider.
 func signOutAtProvider(ctx context.Context, a *attempt) error {
 	if err := then(signIn, signedIn)(ctx, a); err != nil {
 		return err
@@ -101,8 +100,8 @@ func signOutAtProvider(ctx context.Context, a *attempt) error {
 	return err
 }
 
-// openListed is a sign-in, and then the page that the suite lists for the
-// user: a logout that begins at the provider.
+// openListed signs in, and then opens the page that the suite lists for the user: a
+// logout that begins at the provider.
 func openListed(ctx context.Context, a *attempt) error {
 	if err := then(signIn, signedIn)(ctx, a); err != nil {
 		return err
@@ -110,7 +109,7 @@ func openListed(ctx context.Context, a *attempt) error {
 	return openTheListed(ctx, a)
 }
 
-// openTheListed waits for the page that the suite lists, and opens it.
+// openTheListed waits for the page that the suite lists and opens it.
 func openTheListed(ctx context.Context, a *attempt) error {
 	var pages []string
 	err := eventually(ctx, a.limit, a.suite.poll, func() (bool, error) {
@@ -134,8 +133,8 @@ func openTheListed(ctx context.Context, a *attempt) error {
 	return err
 }
 
-// keepUsing is a sign-in, and requests of a script until the suite has seen
-// what it waits for, or the session is gone.
+// keepUsing signs in, and then sends requests of a script until the suite has seen what
+// it waits for, or the session has ended.
 func keepUsing(ctx context.Context, a *attempt) error {
 	if err := then(signIn, signedIn)(ctx, a); err != nil {
 		return err
@@ -145,21 +144,21 @@ func keepUsing(ctx context.Context, a *attempt) error {
 		if err != nil {
 			return false, err
 		}
-		if now.ended() { // a further request could bring a further refresh, which the suite would count as a fault
+		if now.ended() { // another request could cause another refresh, which fails the module
 			return true, nil
 		}
 		a.probe, err = a.browser.program(ctx, private)
 		return err == nil && a.probe.status == http.StatusUnauthorized, err
 	})
 	if errors.Is(err, errLate) {
-		return nil // the state of the module says it
+		return nil // the module's state tells the reason
 	}
 	return err
 }
 
-// What must hold at our side, whatever the suite says.
+// These steps check our side, whatever the suite's result is.
 
-// signedIn holds when the browser has got the private page, as a user.
+// signedIn holds if the browser got the private page as a user.
 func signedIn(_ context.Context, a *attempt) error {
 	if a.page.status != http.StatusOK {
 		return fmt.Errorf("expected the private page, seen %s", a.page)
@@ -170,7 +169,7 @@ func signedIn(_ context.Context, a *attempt) error {
 	return nil
 }
 
-// used holds when the last request of a script was let through.
+// used holds if the last request of a script got the private page.
 func used(_ context.Context, a *attempt) error {
 	if a.probe == nil {
 		return errors.New("expected a request after the sign-in, seen none")
@@ -181,8 +180,8 @@ func used(_ context.Context, a *attempt) error {
 	return nil
 }
 
-// refused holds when the login ended in an error page with the code, without a
-// session, and without a request to the application.
+// refused holds if the login ended with an error page with this code, without a session,
+// and without a request to the application.
 func refused(code string) step {
 	return func(ctx context.Context, a *attempt) error {
 		if a.page.status != http.StatusForbidden {
@@ -195,7 +194,7 @@ func refused(code string) step {
 	}
 }
 
-// unavailable holds when no login could begin.
+// unavailable holds if no login could begin.
 func unavailable(ctx context.Context, a *attempt) error {
 	if a.page.status != http.StatusServiceUnavailable {
 		return fmt.Errorf("expected a page with 503, seen %s", a.page)
@@ -209,8 +208,8 @@ func unavailable(ctx context.Context, a *attempt) error {
 	return nil
 }
 
-// ledToProvider holds when a page load without a session leads to the
-// authorization endpoint.
+// ledToProvider holds if a page load without a session leads to the authorization
+// endpoint.
 func ledToProvider(_ context.Context, a *attempt) error {
 	if !strings.HasPrefix(a.page.stopped, a.issuer) {
 		return fmt.Errorf("expected a redirect to the provider, seen %s", a.page)
@@ -221,7 +220,7 @@ func ledToProvider(_ context.Context, a *attempt) error {
 	return nil
 }
 
-// neverSignedIn holds when there never was a session.
+// neverSignedIn holds if there is no session, and the application never got a request.
 func neverSignedIn(ctx context.Context, a *attempt) error {
 	if err := noSession(ctx, a); err != nil {
 		return err
@@ -232,8 +231,8 @@ func neverSignedIn(ctx context.Context, a *attempt) error {
 	return nil
 }
 
-// noSession holds when a script is asked to sign in. It begins no login, so the
-// suite hears nothing of it.
+// noSession holds if a script's request gets 401. It begins no login, so the suite does
+// not notice it.
 func noSession(ctx context.Context, a *attempt) (err error) {
 	if a.probe, err = a.browser.program(ctx, private); err != nil {
 		return err
@@ -244,8 +243,7 @@ func noSession(ctx context.Context, a *attempt) (err error) {
 	return nil
 }
 
-// signedOut holds when the logout ended on the site's own page, and the session
-// is gone.
+// signedOut holds if the logout ended on the site's own page and the session has ended.
 func signedOut(ctx context.Context, a *attempt) error {
 	if a.page.status != http.StatusOK || origin(a.page.url) != a.browser.site {
 		return fmt.Errorf("expected the site's page after the logout, seen %s", a.page)
@@ -253,8 +251,8 @@ func signedOut(ctx context.Context, a *attempt) error {
 	return noSession(ctx, a)
 }
 
-// framed holds when the frame of a front-channel logout has loaded, and the
-// session is gone.
+// framed holds if the frame of a front-channel logout has loaded and the session has
+// ended.
 func framed(ctx context.Context, a *attempt) error {
 	for _, f := range a.page.frames {
 		if f.status == http.StatusOK {
@@ -264,7 +262,7 @@ func framed(ctx context.Context, a *attempt) error {
 	return fmt.Errorf("expected a frame that loads, seen %d frames in %s", len(a.page.frames), a.page)
 }
 
-// stillSignedIn holds when a logout that must not count has changed nothing.
+// stillSignedIn holds if an invalid logout has left the session alone.
 func stillSignedIn(ctx context.Context, a *attempt) (err error) {
 	if a.probe, err = a.browser.program(ctx, private); err != nil {
 		return err
@@ -275,8 +273,8 @@ func stillSignedIn(ctx context.Context, a *attempt) (err error) {
 	return nil
 }
 
-// guarded holds for every module: no request without a user has reached the
-// application, as all of the site is private.
+// guarded holds if the application got no request without a user. It applies to every
+// module, because the whole site is private.
 func guarded(_ context.Context, a *attempt) error {
 	if _, nameless, _ := a.site.app.seen(); nameless > 0 {
 		return fmt.Errorf("requests without a user to the application: expected 0, seen %d", nameless)
@@ -284,7 +282,7 @@ func guarded(_ context.Context, a *attempt) error {
 	return nil
 }
 
-// then is one step after the other.
+// then runs one step after another.
 func then(steps ...step) step {
 	return func(ctx context.Context, a *attempt) error {
 		for _, s := range steps {
@@ -296,7 +294,7 @@ func then(steps ...step) step {
 	}
 }
 
-// fetch reads a JSON document of the provider.
+// fetch reads a JSON document from the provider.
 func (a *attempt) fetch(ctx context.Context, address string, out any) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {

@@ -1,18 +1,18 @@
-// Command conformance runs the relying-party plans of the OpenID Foundation's
-// conformance suite against a Caddy of this tree, and writes what came of them
-// to docs/conformance.md, which also says how to run it.
+// Command conformance runs the relying-party plans of the OpenID Foundation's conformance
+// suite against a Caddy built from this tree. It writes the results to
+// docs/conformance.md, which also explains how to run it.
 //
 //	go run ./e2e/conformance -suite https://localhost.emobix.co.uk:8443 -insecure [-plan basic,config]
 //
-// Without -suite it writes the page again, from the results of the last runs.
+// Without -suite, it only writes the page again, from the stored results.
 //
-// It knows the suite's REST interface (suite.go), the plans and modules with
-// what is expected of each (plans_*.go, module.go), what users do and what must
-// hold afterwards (journey.go), and how browsers behave (browser.go, jar.go).
-// It knows nothing of the plugin but what an operator writes into a Caddyfile.
+// It knows the suite's REST interface (suite.go), the plans and modules with the expected
+// results (plans_*.go, module.go), what users do and what must hold afterwards
+// (journey.go), and how browsers behave (browser.go, jar.go). It uses the plugin only
+// through a Caddyfile, like an operator.
 //
-// It exits with 0 if everything came out as expected, with 1 if something did
-// not, and with 2 if it could not run.
+// The exit code is 0 if all results are as expected, 1 if some are not, and 2 if it could
+// not run.
 package main
 
 import (
@@ -76,7 +76,7 @@ func parse(args []string, out io.Writer) (f flags, err error) {
 	return f, f.inTree()
 }
 
-// inTree fills in what has its place in this tree.
+// inTree sets the default paths, which are in this tree.
 func (f *flags) inTree() error {
 	if f.results != "" && f.page != "" {
 		return nil
@@ -94,7 +94,8 @@ func (f *flags) inTree() error {
 	return nil
 }
 
-// command is the whole program: its exit code, and why it could not run.
+// command is the whole program. It returns the exit code, and an error if the program
+// could not run.
 func command(ctx context.Context, args []string, out io.Writer) (code int, err error) {
 	f, err := parse(args, out)
 	if errors.Is(err, flag.ErrHelp) {
@@ -128,7 +129,7 @@ func command(ctx context.Context, args []string, out io.Writer) (code int, err e
 	return code, nil
 }
 
-// run runs the plans, and puts their results among the last ones.
+// run runs the plans and merges their results into the last ones.
 func (f flags) run(ctx context.Context, last results, out io.Writer) (code int, err error) {
 	var names []string
 	if f.plans != "" {

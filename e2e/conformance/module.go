@@ -2,20 +2,21 @@ package main
 
 import "strings"
 
-// A module is one row of the tables of modules: what a module of the suite
-// does, what the driver does for it, and what must come of it.
+// A module is one row of the tables of modules: what a module of the suite does, what the
+// driver does for it, and the expected result.
 type module struct {
-	name    string // at the suite, without its prefix
-	about   string // what the provider does there
+	name    string // the suite's name without its prefix
+	about   string // what the provider does
 	do      step   // what the user and the driver do
-	own     step   // what must hold at our side afterwards, whatever the suite says
-	accept  string // a result that is as good as PASSED
-	options string // lines of the Caddyfile that this module needs instead of the plan's
-	tries   int    // how often to start it until it gets as far as asking for something
-	absent  string // why it is not expected to pass
+	own     step   // what must hold on our side afterwards, whatever the suite's result is
+	accept  string // a result that counts like PASSED
+	options string // Caddyfile lines that replace the plan's for this module
+	tries   int    // how often to start it until it waits for the site
+	absent  string // why it is not expected to pass, if so
 }
 
-// The results that the suite gives, and one for a module that never ended.
+// These are the suite's results, one for a module that never ended, and parts of the
+// names of modules.
 const (
 	passed   = "PASSED"
 	warning  = "WARNING"
@@ -28,7 +29,7 @@ const (
 	fapiName = "fapi2-security-profile-final-client-test"
 )
 
-// nameOf is the name of a module here.
+// nameOf returns a module's name here.
 func nameOf(atSuite string) string {
 	if atSuite == oidcName {
 		return happy
@@ -41,12 +42,12 @@ func nameOf(atSuite string) string {
 	return atSuite
 }
 
-// as reports whether what came of a module is what the table has.
+// as reports whether the result is the expected one.
 func (m module) as(result, broken string) bool {
 	return m.absent != "" || broken == "" && result != "" && (result == passed || result == m.accept)
 }
 
-// The modules of OpenID Connect, in the order of the page.
+// oidcModules are the modules of OpenID Connect, in the order of the page.
 var oidcModules = []module{
 	{name: happy, about: "a login without faults", do: signIn, own: signedIn},
 	{name: "invalid-iss", about: "`iss` of the ID token is wrong", do: signIn, own: refused("token_invalid")},
@@ -105,7 +106,7 @@ userinfo_method post`},
 	{name: "3rd-party-init-login", about: "another site begins the login", do: openTheListed, own: signedIn, tries: 30},
 }
 
-// The modules of FAPI 2.0.
+// fapiModules are the modules of FAPI 2.0.
 var fapiModules = []module{
 	{name: happy, about: "a login without faults", do: signIn, own: signedIn},
 	{name: "happy-path-no-dpop-nonce", about: "without a nonce for DPoP", do: signIn, own: signedIn},

@@ -9,12 +9,12 @@ import (
 	"text/template"
 )
 
-// pageText is the page with places for the tables.
+// pageText is the template of the page.
 //
 //go:embed page.md
 var pageText string
 
-// page writes docs/conformance.md from the last results.
+// page returns docs/conformance.md, made from the last results.
 func (rs results) page() ([]byte, error) {
 	t, err := template.New("page").Funcs(template.FuncMap{
 		"plans":    rs.plansTable,
@@ -34,7 +34,7 @@ func (rs results) page() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// plansTable has a row for each plan of a group.
+// plansTable returns a table with a row for each plan of a group.
 func (rs results) plansTable(i int) string {
 	var b strings.Builder
 	b.WriteString("| plan | at the suite | in the Caddyfile | as expected | run |\n| --- | --- | --- | --- | --- |\n")
@@ -49,7 +49,7 @@ func (rs results) plansTable(i int) string {
 	return b.String()
 }
 
-// summary is how many modules came out as expected.
+// summary returns how many modules have the expected result.
 func (rs results) summary(p plan, r *run) string {
 	count, good, absent := 0, 0, 0
 	for name, result := range r.Results {
@@ -74,7 +74,7 @@ func (rs results) summary(p plan, r *run) string {
 	return text
 }
 
-// choice are the variants that tell plans of one name at the suite apart.
+// choice returns the variants by which plans with the same name at the suite differ.
 func choice(p plan) string {
 	var all []string
 	for _, name := range []string{"client_auth_type", "response_mode", "sender_constrain", "fapi_response_mode"} {
@@ -88,7 +88,7 @@ func choice(p plan) string {
 	return ", " + strings.Join(all, ", ")
 }
 
-// oneLine shows lines of a Caddyfile in a cell of a table.
+// oneLine formats Caddyfile lines for a table cell.
 func oneLine(options string) string {
 	var all []string
 	depth := 0
@@ -109,8 +109,8 @@ func oneLine(options string) string {
 	return "`" + strings.Join(all, "` `") + "`"
 }
 
-// modulesTable has a row for each module that a run of the group has met, and
-// a column for each plan.
+// modulesTable returns a table with a row for each module in the runs of a group, and a
+// column for each plan.
 func (rs results) modulesTable(i int) string {
 	var ran []plan
 	for _, p := range groups[i].plans {
@@ -140,7 +140,7 @@ func (rs results) modulesTable(i int) string {
 	return b.String()
 }
 
-// mark is what a cell of the table shows.
+// mark returns the content of a table cell.
 func (rs results) mark(p plan, name string) string {
 	result, ran := rs[p.name].Results[name]
 	if !ran {
@@ -161,7 +161,7 @@ func (rs results) mark(p plan, name string) string {
 	return "**" + strings.ToLower(result) + "**"
 }
 
-// absentList says why modules are not expected to pass.
+// absentList says why some modules are not expected to pass.
 func absentList() string {
 	var lines []string
 	for _, g := range groups {
@@ -182,7 +182,7 @@ func absentList() string {
 	return strings.Join(lines, "\n")
 }
 
-// notes are what has to be said about the runs of this page.
+// notes returns the notes on the runs of this page.
 func (rs results) notes() string {
 	var lines []string
 	for _, g := range groups {
@@ -195,7 +195,7 @@ func (rs results) notes() string {
 	return strings.Join(lines, "\n")
 }
 
-// byOthers are the commits whose runs another client has made.
+// byOthers returns the commits whose runs come from another client.
 func (rs results) byOthers() string {
 	var commits []string
 	for _, r := range rs {
@@ -207,7 +207,7 @@ func (rs results) byOthers() string {
 	return strings.Join(commits, ", ")
 }
 
-// untried reports whether no run is the driver's.
+// untried reports whether the driver made none of the runs.
 func (rs results) untried() bool {
 	for _, r := range rs {
 		if r.By == byDriver {

@@ -7,19 +7,19 @@ import (
 	"strings"
 )
 
-// A plan is one row of the tables of plans: a plan of the suite in one of its
-// variants, and the options with which the plugin is to pass it.
+// A plan is one row of the tables of plans: a plan of the suite in one of its variants,
+// and the plugin's options for it.
 type plan struct {
 	name    string            // here, and of its column on the page
 	atSuite string            // the name of the plan at the suite
-	variant map[string]string // what the plan leaves to the caller
+	variant map[string]string // what the plan lets the caller choose
 	options string            // lines of the oidc_rp block, as in a Caddyfile
-	client  map[string]any    // more members of the client that is registered
-	keys    bool              // the provider takes its keys from the configuration
-	least   int               // modules that the suite must have in it
-	only    []string          // run these alone
+	client  map[string]any    // more members of the registered client
+	keys    bool              // the provider's keys come from the configuration
+	least   int               // how many modules the suite must have at least
+	only    []string          // run only these
 	modules []module          // the table of modules
-	except  map[string]module // rows instead of those of the table: what is not set is the table's
+	except  map[string]module // overrides of rows of the table; unset fields keep the table's value
 }
 
 // A group of plans is one table of the page.
@@ -34,7 +34,7 @@ var groups = []group{
 	{"FAPI 2.0", fapiPlans},
 }
 
-// planNamed finds a plan.
+// planNamed returns the plan with this name.
 func planNamed(name string) (plan, error) {
 	var names []string
 	for _, g := range groups {
@@ -48,7 +48,7 @@ func planNamed(name string) (plan, error) {
 	return plan{}, fmt.Errorf("no plan is named %q; there are %s", name, strings.Join(names, ", "))
 }
 
-// chosen are the plans to run: those named, else all.
+// chosen returns the plans to run: the named ones, or all.
 func chosen(names []string) (all []plan, err error) {
 	for _, name := range names {
 		p, err := planNamed(name)
@@ -66,7 +66,7 @@ func chosen(names []string) (all []plan, err error) {
 	return all, nil
 }
 
-// module is the row for a module of this plan.
+// module returns the row for a module in this plan.
 func (p plan) module(name string) (module, bool) {
 	i := slices.IndexFunc(p.modules, func(m module) bool { return m.name == name })
 	if i < 0 {
@@ -87,11 +87,11 @@ func (p plan) module(name string) (module, bool) {
 	return m, true
 }
 
-// runs reports whether a module of the suite's plan is to be run.
+// runs reports whether the driver runs this module of the suite's plan.
 func (p plan) runs(name string) bool { return len(p.only) == 0 || slices.Contains(p.only, name) }
 
-// optionsFor are the lines of the Caddyfile for a module: its own take the
-// place of lines of the plan that begin with the same word.
+// optionsFor returns the Caddyfile lines for a module. Its own lines replace lines of the
+// plan that begin with the same word.
 func (p plan) optionsFor(m module) string {
 	if m.options == "" {
 		return p.options
@@ -116,7 +116,7 @@ func firstWord(line string) string {
 	return word
 }
 
-// config is the plan's configuration at the suite.
+// config returns the plan's configuration for the suite.
 func (p plan) config(origin, commit string, c *credentials) map[string]any {
 	client := map[string]any{
 		"client_id":                            clientID,

@@ -1,6 +1,6 @@
 package main
 
-// The variants of plans that leave all of them to the caller.
+// variant returns all variants, for plans that leave all of them to the caller.
 func variant(clientAuth, responseMode string) map[string]string {
 	return map[string]string{
 		"client_auth_type":    clientAuth,
@@ -11,7 +11,7 @@ func variant(clientAuth, responseMode string) map[string]string {
 	}
 }
 
-// fixed is such a variant without what a plan fixes.
+// fixed removes the variants that a plan fixes.
 func fixed(v map[string]string, names ...string) map[string]string {
 	for _, name := range names {
 		delete(v, name)
@@ -19,8 +19,8 @@ func fixed(v map[string]string, names ...string) map[string]string {
 	return v
 }
 
-// Plans about logins. The comprehensive one is run once for each way in which
-// clients authenticate, and in part for each algorithm.
+// corePlans are the plans about logins. The comprehensive one runs once for each client
+// authentication method, and in part for each algorithm.
 var corePlans = []plan{
 	{
 		name: "basic", atSuite: "oidcc-client-basic-certification-test-plan", least: 14, modules: oidcModules,
@@ -125,7 +125,8 @@ userinfo always`,
 	},
 	{
 		name: "hs256", atSuite: comprehensive, modules: oidcModules,
-		// Others sign with RS256 all the same, or wait for keys that are not needed.
+		// The other modules sign with RS256 regardless, or wait for a request for keys
+		// that are not needed.
 		only: []string{happy, "invalid-iss", "nonce-invalid", "invalid-sig-rs256", "invalid-sig-hs256", "invalid-sig-es256", "userinfo-signed"},
 
 		variant: variant("client_secret_basic", "default"),
@@ -154,7 +155,7 @@ userinfo always`,
 
 const comprehensive = "oidcc-client-test-plan"
 
-// What depends on the algorithm of the ID token, and on its encryption.
+// These modules depend on the algorithm of the ID token, or on its encryption.
 var (
 	aboutAlgorithms = []string{
 		happy, "invalid-iss", "kid-absent-single-jwks", "kid-absent-multiple-jwks", "invalid-sig-rs256", "nonce-invalid",

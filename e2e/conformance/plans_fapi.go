@@ -1,8 +1,8 @@
 package main
 
-// Plans of FAPI 2.0, with the profile that a site would have. userinfo is the resource
-// that the suite sees access tokens at, and id_token_algs the algorithm that the client
-// is registered for.
+// fapiPlans are the plans of FAPI 2.0, with the profile that a site would have. They need
+// userinfo as the resource at which the suite sees access tokens, and id_token_algs for
+// the registered algorithm.
 var fapiPlans = []plan{
 	{
 		name: "fapi-tls", atSuite: fapiSecurityProfile, least: 20, modules: fapiModules, keys: true,
@@ -74,7 +74,7 @@ func fapiVariant(clientAuth, tokensBoundBy string) map[string]string {
 	}
 }
 
-// signing is such a variant with signed requests and signed responses.
+// signing changes a variant to signed requests and signed responses.
 func signing(v map[string]string) map[string]string {
 	v["fapi_request_method"], v["fapi_response_mode"] = "signed_non_repudiation", "jarm"
 	return v

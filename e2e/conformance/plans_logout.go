@@ -1,9 +1,10 @@
 package main
 
-// What by default lets a logout token in that the suite wants refused.
+// anyAlgorithm is why, by default, the plugin accepts a logout token that the suite wants
+// refused.
 const anyAlgorithm = "by default, logout tokens may have any algorithm of discovery; `id_token_algs` makes that strict"
 
-// Plans about what follows a login.
+// logoutPlans are the plans about what follows a login.
 var logoutPlans = []plan{
 	{
 		name: "rp-logout", atSuite: "oidcc-client-rp-initiated-logout-rp-basic", least: 3, modules: oidcModules,
@@ -26,8 +27,8 @@ userinfo always`,
 		except: map[string]module{"rp-backchannel-rpinitlogout-wrong-alg": {absent: anyAlgorithm}},
 	},
 	{
-		// The suite judges the answers alone. This plan looks at what becomes of
-		// a session: it ends only with the right token.
+		// The suite checks only the responses. This plan also checks the session, which
+		// ends only with the correct token.
 		name: "backchannel-from-provider", atSuite: "oidcc-client-back-channel-logout-rp-basic", least: 8, modules: oidcModules,
 		variant: fixed(variant("client_secret_basic", "default"), "response_type"),
 		options: `client_secret {env.CLIENT_SECRET}
@@ -126,8 +127,8 @@ userinfo always`,
 	},
 }
 
-// refreshing are the lines for tokens that run out soon: the suite does not say
-// when they do.
+// refreshing has the lines for access tokens that expire soon, because the suite does not
+// say when they expire.
 const refreshing = `
 access_token_lifetime 3s
 userinfo always

@@ -18,7 +18,7 @@ import (
 	"strings"
 )
 
-// driver prepares what all plans share. What it writes goes into the folder.
+// driver prepares what all plans share. It writes its files to the folder.
 func (f flags) driver(ctx context.Context, folder string, out io.Writer) (*driver, error) {
 	site, err := url.Parse(f.site)
 	if err != nil {
@@ -49,7 +49,7 @@ func (f flags) driver(ctx context.Context, folder string, out io.Writer) (*drive
 	return d, nil
 }
 
-// trusted are the certificates for TLS to the suite, nil for the system's.
+// trusted returns the certificates for TLS to the suite, or nil for the system's.
 func (f flags) trusted(ctx context.Context) ([]byte, error) {
 	if f.ca != "" {
 		return os.ReadFile(f.ca)
@@ -61,7 +61,7 @@ func (f flags) trusted(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	dialer := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}} // the operator's explicit word
+	dialer := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}} // the operator asked for it
 	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(local(u.Hostname()), port(u)))
 	if err != nil {
 		return nil, fmt.Errorf("reading the suite's certificate: %w", err)
@@ -76,7 +76,7 @@ func (f flags) trusted(ctx context.Context) ([]byte, error) {
 	return []byte(b.String()), nil
 }
 
-// client trusts the site's certificate and the suite's.
+// client returns a client that trusts the certificates of the site and the suite.
 func (f flags) client(site *url.URL, authority *x509.CertPool, trusted []byte) *http.Client {
 	pool, err := x509.SystemCertPool()
 	if err != nil || trusted != nil {
@@ -93,7 +93,7 @@ func (f flags) client(site *url.URL, authority *x509.CertPool, trusted []byte) *
 		}
 		return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(local(host), port))
 	}
-	// The site's certificate counts for the site alone.
+	// The site's authority is trusted only for the site.
 	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, VerifyConnection: func(s tls.ConnectionState) error {
 		roots := pool
 		if s.ServerName == site.Hostname() {
@@ -113,7 +113,7 @@ func (f flags) client(site *url.URL, authority *x509.CertPool, trusted []byte) *
 	}
 }
 
-// local resolves the names that every browser takes as this machine.
+// local resolves the names that every browser resolves to this machine.
 func local(host string) string {
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return "127.0.0.1"
@@ -121,7 +121,7 @@ func local(host string) string {
 	return host
 }
 
-// tree is the folder of the repository that the command runs in.
+// tree returns the folder of the repository that the command runs in.
 func tree() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -139,8 +139,8 @@ func tree() (string, error) {
 	}
 }
 
-// prepareCaddy builds Caddy with the plugin of this tree, unless the operator
-// has named one, and finds the commit.
+// prepareCaddy builds Caddy with the plugin from this tree, unless the operator has named
+// one, and finds its commit.
 func (d *driver) prepareCaddy(ctx context.Context, folder string) (err error) {
 	if d.caddy != "" {
 		d.commit, err = commitOf(d.caddy)
@@ -189,7 +189,7 @@ func commitOfTree(ctx context.Context, tree string) (string, error) {
 	return commit, err
 }
 
-// commitOf is the commit that a Caddy was built from, if Go has put it there.
+// commitOf returns the commit that a Caddy was built from, if Go has recorded it.
 func commitOf(program string) (string, error) {
 	b, err := buildinfo.ReadFile(program)
 	if err != nil {

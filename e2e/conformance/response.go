@@ -9,7 +9,7 @@ import (
 
 var errorCode = regexp.MustCompile(`class="detail">\s*([a-z_]+)`)
 
-// code is the error code on a page of ours, "" for none.
+// code returns the error code on one of the site's pages, or "".
 func (p *page) code() string {
 	if m := errorCode.FindStringSubmatch(p.body); m != nil {
 		return m[1]
@@ -17,7 +17,7 @@ func (p *page) code() string {
 	return ""
 }
 
-// String says where a page load has ended, without what is secret in addresses.
+// String describes where a page load has ended, without secrets in addresses.
 func (p *page) String() string {
 	text := fmt.Sprintf("%d at %s", p.status, strings.Join(p.visited, " → "))
 	if code := p.code(); code != "" {
@@ -30,7 +30,7 @@ func (p *page) String() string {
 	return text
 }
 
-// checkResponse holds every response of our site to what is true of all of them.
+// checkResponse checks what must hold for every response of the site.
 func checkResponse(p *page) error {
 	seen := map[string]bool{}
 	for _, line := range p.header.Values("Set-Cookie") {

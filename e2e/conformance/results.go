@@ -11,16 +11,16 @@ import (
 	"slices"
 )
 
-// A run is what came of one plan. The page has the last run of each plan.
+// A run is the result of one plan. The page shows the last run of each plan.
 type run struct {
 	Plan    string            `json:"plan"`
 	Commit  string            `json:"commit"`
-	Date    string            `json:"date"` // of a run by the driver; otherwise of the commit
+	Date    string            `json:"date"` // of the run, or of the commit if the driver did not make the run
 	Suite   string            `json:"suite"`
 	By      string            `json:"by"`
 	Note    string            `json:"note,omitempty"`
 	Results map[string]string `json:"results"`          // by module
-	Broken  map[string]string `json:"broken,omitempty"` // what did not hold at our side; "" for the plan as a whole
+	Broken  map[string]string `json:"broken,omitempty"` // by module: what did not hold on our side; "" for the plan as a whole
 }
 
 const byDriver = "driver"
@@ -42,7 +42,7 @@ func (r *run) take(module string, o outcome) {
 	}
 }
 
-// unexpected are the modules that did not come out as the tables have it.
+// unexpected returns the modules whose result is not the expected one.
 func (r *run) unexpected(p plan) (names []string) {
 	for _, name := range slices.Sorted(maps.Keys(r.Results)) {
 		m, known := p.module(name)
@@ -58,7 +58,7 @@ func (r *run) unexpected(p plan) (names []string) {
 	return names
 }
 
-// results are the last runs, by the name of the plan.
+// results are the last runs by the name of the plan.
 type results map[string]*run
 
 func readResults(file string) (results, error) {
@@ -83,7 +83,7 @@ func readResults(file string) (results, error) {
 	return rs, nil
 }
 
-// write writes them in the order of the tables.
+// write writes the results in the order of the tables.
 func (rs results) write(file string) error {
 	var all []*run
 	for _, g := range groups {

@@ -9,22 +9,22 @@ import (
 	"time"
 )
 
-// A driver runs plans of a suite against Caddies that it starts.
+// A driver runs plans of a suite against Caddys that it starts.
 type driver struct {
 	suite       *suite
 	http        *http.Client // for the browser; it follows no redirects
 	credentials *credentials
-	caddy       string // the program
+	caddy       string // path of the program
 	commit      string // that it was built from
 	origin      string // of the site
 	bind        string
 	trust       string
-	limit       time.Duration // for whatever is waited for
-	only        string        // the one module to run, "" for all
+	limit       time.Duration // for everything that the driver waits for
+	only        string        // the only module to run, or "" for all
 	out         io.Writer
 }
 
-// run runs a plan, and gives what came of each module.
+// run runs a plan and returns the result of each module.
 func (d *driver) run(ctx context.Context, p plan) (*run, error) {
 	created, err := d.suite.createPlan(ctx, p.atSuite, p.variant, p.config(d.origin, d.commit, d.credentials))
 	if err != nil {
@@ -79,16 +79,15 @@ func (d *driver) report(m module, o outcome) {
 	}
 }
 
-// An outcome is what came of a module.
+// An outcome is the result of a module.
 type outcome struct {
 	result   string
-	own      string // what does not hold at our side, "" for nothing
+	own      string // what does not hold on our side, or ""
 	failures []string
 	version  string // of the suite
 }
 
-// module runs a module, as often as its row allows until it gets as far as
-// asking the site for something.
+// module runs a module until it waits for the site, at most as often as its row allows.
 func (d *driver) module(ctx context.Context, p plan, m module, planID string, c createdModule) (o outcome, err error) {
 	for range max(1, m.tries) {
 		var began bool
@@ -99,8 +98,8 @@ func (d *driver) module(ctx context.Context, p plan, m module, planID string, c 
 	return o, err
 }
 
-// attempt runs a module once. An error is one of the suite's interface: what
-// goes wrong at our side is part of the outcome.
+// attempt runs a module once. It returns an error only if the suite's interface fails.
+// What goes wrong on our side is part of the outcome.
 func (d *driver) attempt(ctx context.Context, p plan, m module, planID string, c createdModule) (o outcome, began bool, err error) {
 	i, err := d.suite.startModule(ctx, planID, c)
 	if err != nil {
@@ -114,7 +113,7 @@ func (d *driver) attempt(ctx context.Context, p plan, m module, planID string, c
 	if began {
 		x, own := d.perform(ctx, p, m, i)
 		if x != nil {
-			defer x.stop() // not before the suite has seen what it waits for, or that nothing comes
+			defer x.stop() // only once the suite has seen what it waits for, or that no request arrives
 		}
 		if own != nil {
 			o.own = own.Error()
@@ -125,8 +124,8 @@ func (d *driver) attempt(ctx context.Context, p plan, m module, planID string, c
 	return o, began, err
 }
 
-// perform does what the module waits for, and checks what must hold then. The
-// site goes on.
+// perform does what the module waits for, and then checks what must hold. It leaves the
+// site running.
 func (d *driver) perform(ctx context.Context, p plan, m module, i *instance) (*site, error) {
 	issuer := i.URL + "/"
 	x, err := startSite(ctx, settings{
@@ -139,17 +138,17 @@ func (d *driver) perform(ctx context.Context, p plan, m module, i *instance) (*s
 	a := &attempt{suite: d.suite, instance: i, issuer: issuer, site: x, browser: newBrowser(d.http, d.origin), http: d.http, limit: d.limit}
 	a.browser.check = checkResponse
 	if m.absent != "" {
-		_ = m.do(ctx, a) // it is only seen how far it gets
+		_ = m.do(ctx, a) // only to see how far it gets
 		return x, nil
 	}
 	return x, then(m.do, m.own, guarded)(ctx, a)
 }
 
-// judge waits until the module has ended, and adds the suite's result.
+// judge waits until the module has ended and adds the suite's result.
 func (d *driver) judge(ctx context.Context, m module, i *instance, o outcome) (outcome, error) {
 	limit := d.limit
 	if o.own != "" {
-		limit = min(limit, 15*time.Second) // the site has done all that it will do
+		limit = min(limit, 15*time.Second) // the site will send no further requests
 	}
 	last, err := d.suite.await(ctx, i.ID, limit)
 	if err != nil && !errors.Is(err, errLate) {

@@ -18,13 +18,13 @@ import (
 	"time"
 )
 
-// caddyfile is the site of every plan. It imports the options of the plan.
+// caddyfile configures the site of every plan. It imports the plan's options.
 //
 //go:embed Caddyfile
 var caddyfile []byte
 
-// A site is a Caddy that guards an application, for one run of one module: the
-// module has a new provider with new keys, so nothing may be left of the last.
+// A site is a Caddy that guards an application, for one run of one module. Each module
+// has a new provider with new keys, so nothing may remain from an earlier run.
 type site struct {
 	app   *application
 	dir   string
@@ -33,14 +33,14 @@ type site struct {
 	ended chan struct{}
 }
 
-// A settings is what a site needs to know.
+// settings are what a site needs to know.
 type settings struct {
 	caddy       string // the program
 	origin      string // https://rp.localhost:9443
 	bind        string // the address to listen on
 	issuer      string
 	options     string // more lines of the oidc_rp block
-	trust       string // file of certificates for TLS to the suite; "" the system's
+	trust       string // file of certificates for TLS to the suite, or "" for the system's
 	credentials *credentials
 }
 
@@ -122,7 +122,7 @@ func port(u *url.URL) string {
 	return "443"
 }
 
-// stop ends Caddy and the application, and removes what they had.
+// stop ends Caddy and the application, and removes their files.
 func (x *site) stop() {
 	if x.caddy != nil && x.caddy.Process != nil {
 		_ = x.caddy.Process.Kill()
@@ -134,15 +134,15 @@ func (x *site) stop() {
 	_ = os.RemoveAll(x.dir)
 }
 
-// An application is what the guard protects. It counts its requests, and
-// answers with the name of the user.
+// An application is what the guard protects. It counts its requests and answers with the
+// name of the user.
 type application struct {
 	listener net.Listener
 	server   *http.Server
 	mu       sync.Mutex
 	requests int
 	nameless int    // requests without a user
-	idToken  string // the last, where the site passes it on
+	idToken  string // the last one, if the site passes it on
 }
 
 func newApplication() (*application, error) {
@@ -181,7 +181,7 @@ func (a *application) seen() (requests, nameless int, idToken string) {
 	return a.requests, a.nameless, a.idToken
 }
 
-// A logBuffer keeps what Caddy has written.
+// A logBuffer keeps Caddy's output.
 type logBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer

@@ -13,22 +13,22 @@ import (
 	"time"
 )
 
-// A suite is a running conformance suite, by its REST interface.
+// A suite is a running conformance suite, used through its REST interface.
 type suite struct {
 	base  string // ends in a slash
-	token string // of the interface; local suites need none
+	token string // for the REST interface; local suites need none
 	http  *http.Client
 	poll  time.Duration
 }
 
-// What the suite says about a module that runs.
+// The suite's states of a module.
 const (
 	statusWaiting     = "WAITING"
 	statusFinished    = "FINISHED"
 	statusInterrupted = "INTERRUPTED"
 )
 
-// A createdPlan is a plan with the modules that the suite has for its variants.
+// A createdPlan is a plan with the modules that the suite has for its variant.
 type createdPlan struct {
 	ID      string          `json:"id"`
 	Modules []createdModule `json:"modules"`
@@ -39,8 +39,8 @@ type createdModule struct {
 	Variant map[string]string `json:"variant"`
 }
 
-// createPlan creates a plan. The variant has what the caller may choose: the
-// suite refuses what the plan itself fixes.
+// createPlan creates a plan. variant must have only what the caller may choose: the suite
+// refuses variants that the plan fixes.
 func (s *suite) createPlan(ctx context.Context, name string, variant map[string]string, config any) (*createdPlan, error) {
 	query := url.Values{"planName": {name}}
 	if err := setVariant(query, variant); err != nil {
@@ -72,7 +72,7 @@ func (s *suite) startModule(ctx context.Context, plan string, m createdModule) (
 // An instance is one run of a module.
 type instance struct {
 	ID  string `json:"id"`
-	URL string `json:"url"` // of the provider that the module is; the issuer has a slash more
+	URL string `json:"url"` // of the provider that the module is; the issuer has an additional slash
 }
 
 func setVariant(query url.Values, variant map[string]string) error {
@@ -84,10 +84,10 @@ func setVariant(query url.Values, variant map[string]string) error {
 	return err
 }
 
-// An info is what the suite says about a run of a module.
+// An info is the state of a module's run.
 type info struct {
 	Status  string `json:"status"`
-	Result  string `json:"result"` // PASSED, FAILED, WARNING, REVIEW, SKIPPED; "" until there is one
+	Result  string `json:"result"` // PASSED, FAILED, WARNING, REVIEW, SKIPPED; "" until there is a result
 	Version string `json:"version"`
 }
 
@@ -98,8 +98,8 @@ func (s *suite) info(ctx context.Context, id string) (i info, err error) {
 	return i, err
 }
 
-// await polls until the module has one of the states or has ended. It gives
-// the last state also when the deadline passes.
+// await polls until the module has one of the states or has ended. It also returns the
+// last state if the time runs out.
 func (s *suite) await(ctx context.Context, id string, limit time.Duration, states ...string) (last info, err error) {
 	err = eventually(ctx, limit, s.poll, func() (bool, error) {
 		last, err = s.info(ctx, id)
@@ -108,7 +108,7 @@ func (s *suite) await(ctx context.Context, id string, limit time.Duration, state
 	return last, err
 }
 
-// failures are the conditions that failed, with the suite's words.
+// failures returns the conditions that failed, in the suite's words.
 func (s *suite) failures(ctx context.Context, id string) (all []string, err error) {
 	var log []struct {
 		Source  string `json:"src"`
@@ -126,7 +126,7 @@ func (s *suite) failures(ctx context.Context, id string) (all []string, err erro
 	return all, nil
 }
 
-// listed are the pages that a user is to open for the module to go on.
+// listed returns the pages that the user must open for the module to continue.
 func (s *suite) listed(ctx context.Context, id string) ([]string, error) {
 	var b struct {
 		URLs []string `json:"urls"`
@@ -135,12 +135,12 @@ func (s *suite) listed(ctx context.Context, id string) ([]string, error) {
 	return b.URLs, err
 }
 
-// visited reports to the suite that a page is being opened.
+// visited tells the suite that a page is being opened.
 func (s *suite) visited(ctx context.Context, id, page string) error {
 	return s.call(ctx, "POST", "api/runner/browser/"+url.PathEscape(id)+"/visit", url.Values{"url": {page}}, nil, nil)
 }
 
-// cancel ends a module that waits.
+// cancel ends a waiting module.
 func (s *suite) cancel(ctx context.Context, id string) error {
 	return s.call(ctx, "DELETE", "api/runner/"+url.PathEscape(id), nil, nil, nil)
 }
@@ -188,7 +188,7 @@ func (s *suite) call(ctx context.Context, method, path string, query url.Values,
 	return nil
 }
 
-// excerpt is the beginning of a foreign text, on one line.
+// excerpt returns the beginning of a foreign text on one line.
 func excerpt(text string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	if len(text) > 200 {
@@ -197,8 +197,8 @@ func excerpt(text string) string {
 	return text
 }
 
-// eventually polls until done says yes or fails. It fails when the limit has
-// passed.
+// eventually polls until done returns true or an error. It returns errLate after the
+// limit.
 func eventually(ctx context.Context, limit, pause time.Duration, done func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

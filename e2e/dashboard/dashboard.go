@@ -1,8 +1,8 @@
-// Package dashboard draws a dashboard of Grafana, with what Prometheus answers to its
-// queries, as one SVG. It knows the kinds of panels, the options and the units that
-// deploy/grafana.json uses and refuses all others, so that no picture leaves something
-// out unnoticed. It is no Grafana: what a still picture cannot show, such as tooltips, is
-// read and passed over.
+// Package dashboard draws a Grafana dashboard, with the answers of Prometheus to its
+// queries, as one SVG. It supports the panel types, options, and units in
+// deploy/grafana.json and refuses all others, so that a picture never omits something
+// silently. It is not a Grafana: it ignores what a still picture cannot show, such as
+// tooltips.
 package dashboard
 
 import (
@@ -12,12 +12,12 @@ import (
 	"strings"
 )
 
-// Dashboard is what the file of a dashboard has.
+// Dashboard is the content of a dashboard file.
 type Dashboard struct {
 	Title  string
 	Panels []Panel
 
-	// The rest is for those who look at it in Grafana.
+	// The other fields matter only in Grafana.
 	UID, Refresh, Timezone        string
 	Tags                          []string
 	SchemaVersion, Version        int
@@ -26,7 +26,7 @@ type Dashboard struct {
 	Time, Annotations, Templating json.RawMessage
 }
 
-// Panel is one panel, or a row, which is the heading of those below it.
+// Panel is a panel or a row, which is a heading for the panels below it.
 type Panel struct {
 	ID                       int
 	Title, Type, Description string
@@ -39,16 +39,16 @@ type Panel struct {
 	Targets    []Target
 	Datasource json.RawMessage
 	Collapsed  bool
-	Panels     []json.RawMessage // those of a collapsed row
+	Panels     []json.RawMessage // of a collapsed row
 }
 
-// Target is a query, and how its series are called.
+// Target is a query with the legend of its series.
 type Target struct {
 	RefID, Expr, LegendFormat string
 	Datasource                json.RawMessage
 }
 
-// Defaults is how the values of a panel are shown.
+// Defaults says how to show the values of a panel.
 type Defaults struct {
 	Unit, NoValue string
 	Min, Max      *float64
@@ -73,7 +73,7 @@ type Defaults struct {
 	}
 }
 
-// Options is how a panel looks.
+// Options says how a panel looks.
 type Options struct {
 	Legend struct {
 		DisplayMode, Placement string
@@ -91,7 +91,7 @@ type Options struct {
 	Tooltip                                                  json.RawMessage
 }
 
-// Read reads the file of a dashboard.
+// Read parses a dashboard file.
 func Read(text []byte) (*Dashboard, error) {
 	d := &Dashboard{}
 	decoder := json.NewDecoder(bytes.NewReader(text))
@@ -107,7 +107,7 @@ func Read(text []byte) (*Dashboard, error) {
 	return d, nil
 }
 
-// check returns what of a panel would not be drawn.
+// check returns an error for anything in the panel that would not be drawn.
 func (p *Panel) check() error {
 	if p.Type == "row" {
 		if p.Collapsed || len(p.Panels) > 0 || len(p.Targets) > 0 {
@@ -167,7 +167,7 @@ func (o *Options) check() error {
 	})
 }
 
-// choice is an option, and the one value of it that is drawn.
+// choice is an option with the only value that is drawn.
 type choice struct{ name, value, drawn string }
 
 func onlyDrawn(choices []choice) error {

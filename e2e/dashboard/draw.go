@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// The measures of a picture, in pixels. The grid of a dashboard has 24 columns.
+// Measures of the picture in pixels. The grid of a dashboard has 24 columns.
 const (
 	width    = 1440
 	edge     = 16
 	gap      = 8
 	unitY    = 38 // of one row of the grid, with the gap
 	heading  = 56
-	letter   = 12   // the size of text
-	wide     = 0.63 // the width of a letter, at most, to its size
+	letter   = 12   // font size
+	wide     = 0.63 // greatest width of a letter, as a fraction of the font size
 	ink      = "#1f2328"
 	pale     = "#656d76"
 	gridLine = "#e6e8eb"
@@ -23,20 +23,20 @@ const (
 
 var colors = []string{"#2f9e44", "#1c7ed6", "#f08c00", "#e03131", "#7048e8", "#0c8599", "#c2255c", "#66a80f", "#a0522d", "#495057"}
 
-// named are the colors that mappings and thresholds name.
+// named maps the color names in mappings and thresholds to colors.
 var named = map[string]string{"green": "#2f9e44", "red": "#e03131"}
 
-// area is where something is drawn.
+// area is a rectangle to draw in.
 type area struct{ x, y, w, h float64 }
 
-// kinds draw the panels of a type in what is left below their title.
+// kinds are the functions that draw each type of panel in the area below its title.
 var kinds = map[string]func(*canvas, *Panel, []Series, area) error{
 	"timeseries":     (*canvas).timeSeries,
 	"state-timeline": (*canvas).stateTimeline,
 	"stat":           (*canvas).stat,
 }
 
-// canvas is a picture in the making.
+// canvas is a picture being drawn.
 type canvas struct {
 	strings.Builder
 	span Span
@@ -78,10 +78,10 @@ func (c *canvas) text(x, y float64, attributes, text string) {
 	fmt.Fprintf(c, "<text x=\"%.1f\" y=\"%.1f\" %s>%s</text>\n", x, y, strings.TrimSpace(attributes), html.EscapeString(text))
 }
 
-// textWidth is how wide a text may be.
+// textWidth returns the greatest width that a text may have.
 func textWidth(text string) float64 { return wide * letter * float64(len([]rune(text))) }
 
-// panel draws a panel in its place of the grid.
+// panel draws a panel in its place in the grid.
 func (c *canvas) panel(p *Panel, series []Series) error {
 	const column = (width - 2*edge + gap) / 24.0
 	place := area{edge + column*float64(p.GridPos.X), heading + unitY*float64(p.GridPos.Y), column*float64(p.GridPos.W) - gap, unitY*float64(p.GridPos.H) - gap}
@@ -112,7 +112,7 @@ func hasPoints(series []Series) bool {
 	return false
 }
 
-// legend lists the series below the area, and returns what is left of it.
+// legend lists the series at the bottom of an area and returns the rest of the area.
 func (c *canvas) legend(series []Series, in area) area {
 	const mark, line = 20, 18
 	type entry struct{ x, row float64 }
@@ -135,7 +135,7 @@ func (c *canvas) legend(series []Series, in area) area {
 	return in
 }
 
-// times writes the times below an area, and returns what is left of it.
+// times draws the time axis at the bottom of an area and returns the rest of the area.
 func (c *canvas) times(in area) area {
 	in.h -= 20
 	length := c.span.To.Sub(c.span.From)
@@ -160,7 +160,7 @@ func (c *canvas) times(in area) area {
 	return in
 }
 
-// x is where a time is in an area.
+// x returns the position of a time in an area.
 func (c *canvas) x(at time.Time, in area) float64 {
 	return in.x + in.w*at.Sub(c.span.From).Seconds()/c.span.To.Sub(c.span.From).Seconds()
 }

@@ -58,7 +58,7 @@ func (c *canvas) timeSeries(p *Panel, series []Series, in area) error {
 	return nil
 }
 
-// unbroken splits points where a value is missing.
+// unbroken splits points where values are missing.
 func (c *canvas) unbroken(points []Point) (parts [][]Point) {
 	from := 0
 	for i := range points {
@@ -70,7 +70,7 @@ func (c *canvas) unbroken(points []Point) (parts [][]Point) {
 	return parts
 }
 
-// stateTimeline draws a bar for each series, in parts of one value each.
+// stateTimeline draws a bar for each series, with a segment for each run of equal values.
 func (c *canvas) stateTimeline(p *Panel, series []Series, in area) error {
 	left := 0.0
 	for _, s := range series {
@@ -110,7 +110,7 @@ func (c *canvas) stateTimeline(p *Panel, series []Series, in area) error {
 	return nil
 }
 
-// mapped is a value as the mappings of the panel have it.
+// mapped returns the text and the color of a value, by the panel's mappings.
 func (p *Panel) mapped(value float64) (text, color string, err error) {
 	for _, mapping := range p.FieldConfig.Defaults.Mappings {
 		if to, exists := mapping.Options[fmt.Sprint(value)]; exists && named[to.Color] != "" {

@@ -12,11 +12,10 @@ import (
 	"time"
 )
 
-// rateInterval is Grafana's variable for how far back a rate looks.
+// rateInterval is Grafana's variable for the range of a rate.
 const rateInterval = "$__rate_interval"
 
-// Span is the time that a picture shows, and the interval at which metrics were scraped
-// in it.
+// Span is the time that a picture shows, with the scrape interval of its metrics.
 type Span struct {
 	From, To time.Time
 	Scrape   time.Duration
@@ -28,16 +27,16 @@ type Point struct {
 	Value float64 // never NaN
 }
 
-// Series is one of the series that a query has.
+// Series is one series of a query's result.
 type Series struct {
-	Name   string // as the legend has it
+	Name   string // as in the legend
 	Points []Point
 }
 
 // Answers are the series of each query.
 type Answers map[string][]Series
 
-// Ask asks a Prometheus all queries of a dashboard.
+// Ask sends all queries of a dashboard to a Prometheus.
 func (d *Dashboard) Ask(prometheus string, span Span) (Answers, error) {
 	all := make(Answers)
 	for _, p := range d.Panels {
@@ -52,7 +51,7 @@ func (d *Dashboard) Ask(prometheus string, span Span) (Answers, error) {
 	return all, nil
 }
 
-// ask asks one query. As in Grafana, a rate looks back over four scrapes.
+// ask sends one query. As in Grafana, a rate covers four scrapes.
 func (target Target) ask(prometheus string, span Span) ([]Series, error) {
 	query := url.Values{
 		"query": {strings.ReplaceAll(target.Expr, rateInterval, fmt.Sprintf("%dms", (4*span.Scrape).Milliseconds()))},
@@ -105,7 +104,7 @@ func seconds(t time.Time) string { return strconv.FormatFloat(float64(t.UnixMill
 
 var label = regexp.MustCompile(`\{\{\s*([a-z_]+)\s*\}\}`)
 
-// legend is how a series is called.
+// legend returns the legend of a series.
 func legend(format string, labels map[string]string) (name string, err error) {
 	name = label.ReplaceAllStringFunc(format, func(shown string) string {
 		value, exists := labels[label.FindStringSubmatch(shown)[1]]

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// units returns how values of a unit of Grafana's are written.
+// units returns a function that formats values of one of Grafana's units.
 func units(name string) (write func(float64) string, known bool) {
 	if suffix, found := strings.CutPrefix(name, "suffix:"); found {
 		return func(v float64) string { return number(v) + " " + suffix }, true
@@ -24,7 +24,7 @@ func units(name string) (write func(float64) string, known bool) {
 	return nil, false
 }
 
-// number writes three digits that count.
+// number formats a value with three significant digits.
 func number(v float64) string {
 	digits := 2
 	if size := math.Abs(v); size >= 1 {
@@ -33,7 +33,7 @@ func number(v float64) string {
 	return trim(v, digits)
 }
 
-// trim writes a number with at most that many decimals.
+// trim formats a number with at most this many decimals.
 func trim(v float64, decimals int) string {
 	text := strconv.FormatFloat(v, 'f', decimals, 64)
 	if strings.Contains(text, ".") {
@@ -42,7 +42,7 @@ func trim(v float64, decimals int) string {
 	return text
 }
 
-// duration writes seconds in the largest unit that they fill.
+// duration formats seconds in the largest unit that fits.
 func duration(v float64) string {
 	for _, unit := range []struct {
 		seconds float64
@@ -58,7 +58,7 @@ func duration(v float64) string {
 	return number(v*1e6) + " µs"
 }
 
-// ticks are round values from one that is at most low to one that is at least high.
+// ticks returns round values, the first at most low and the last at least high.
 func ticks(low, high float64, most int) (all []float64) {
 	step := math.Pow(10, math.Floor(math.Log10((high-low)/float64(most))))
 	for _, factor := range []float64{1, 2, 5, 10} {

@@ -1,5 +1,5 @@
-// Command caddy is Caddy with its standard modules, this plugin, and the
-// session stores that the plugin does not bring by itself.
+// Command caddy is Caddy with its standard modules, this plugin, and the session stores
+// that are separate modules.
 package main
 
 import (

@@ -1,12 +1,11 @@
-// Command licences lists the licences of everything that a Caddy with the plugin
-// is built of, and fails for one that is not on the list of those that are
-// allowed.
+// Command licences lists the licenses of everything that a Caddy with the plugin is built
+// from. It fails if one of them is not on the list of allowed licenses.
 //
 //	go run ./cmd/licences          # compares docs/licences.md with what is there
 //	go run ./cmd/licences -write   # writes it
 //
-// It reads the license files beside the packages in the module cache, so it needs
-// no network beyond what a build needs.
+// It reads the license files next to the packages in the module cache, so it needs no
+// more network access than a build.
 package main
 
 import (
@@ -31,7 +30,7 @@ const (
 	command  = "./cmd/caddy"
 )
 
-// systems are those that builds are listed for: packages differ.
+// systems are the operating systems to list builds for, because their packages differ.
 var systems = []string{"linux", "darwin", "windows"}
 
 const head = `# Licences
@@ -77,8 +76,8 @@ func run(root string, write bool) error {
 	return nil
 }
 
-// module is a module of the build: where it is, and the folders of the packages
-// that are used.
+// A module is a module of the build, with its folder and the folders of the packages in
+// use.
 type module struct {
 	path, root string
 	folders    map[string]bool
@@ -105,7 +104,7 @@ func foldersOf(root string) (map[string]*module, error) {
 	return modules, nil
 }
 
-// add adds the modules that go list names. The plugin itself is left out.
+// add adds the modules in the output of go list, except for the plugin itself.
 func add(modules map[string]*module, list []byte) error {
 	for decoder := json.NewDecoder(bytes.NewReader(list)); ; {
 		var p struct {
@@ -141,8 +140,8 @@ func add(modules map[string]*module, list []byte) error {
 	}
 }
 
-// table returns the document. It is an error if a licence is not allowed or
-// cannot be recognized.
+// table returns the document. It returns an error if a license is not allowed or cannot
+// be recognized.
 func table(modules map[string]*module) ([]byte, error) {
 	var text bytes.Buffer
 	text.WriteString(strings.Replace(head, "ALLOWED", strings.Join(allowed(), ", "), 1))
@@ -161,8 +160,8 @@ func table(modules map[string]*module) ([]byte, error) {
 
 var licenceFile = regexp.MustCompile(`(?i)^(un)?licen[cs]e([-._].*)?$|^copying([-._].*)?$|[-._]licen[cs]e(\.(md|txt))?$`)
 
-// licences returns the names of the licences that are in the module's own folder
-// and in those of packages that are used.
+// licences returns the names of the licenses in the module's folder and in the folders of
+// the packages in use.
 func (m *module) licences() ([]string, error) {
 	var all []string
 	for _, folder := range slices.Sorted(maps.Keys(m.folders)) {

@@ -8,12 +8,13 @@ import (
 	"strings"
 )
 
-// refused are the headings of licences that are not allowed, and terms that make
-// an allowed one another. Other licenses speak of the GNU ones, in lower case.
+// refused matches the headings of licenses that are not allowed, and terms that turn an
+// allowed license into a different one. It is case-sensitive, because other licenses
+// mention the GNU ones in lower case.
 var refused = regexp.MustCompile(`GNU (AFFERO |LESSER |LIBRARY )?GENERAL PUBLIC LICENSE|Server Side Public License|Business Source License|Elastic License|Commons Clause|Creative Commons Attribution|Eclipse Public License|European Union Public Licence`)
 
-// licences are those that a module may have, by their SPDX identifiers. One is
-// recognized by words that no other one has.
+// licences are the allowed licenses, by SPDX identifier. Each is recognized by words that
+// no other license has.
 var licences = []struct {
 	name        string
 	has, hasNot []string
@@ -35,8 +36,8 @@ var (
 	spaces     = regexp.MustCompile(`\s+`)
 )
 
-// recognize returns the names of the licences in a text. One that is not allowed,
-// or a text without any that is known, is an error.
+// recognize returns the names of the licenses in a text. It returns an error if one of
+// them is not allowed, or if it recognizes none.
 func recognize(text string) (found []string, err error) {
 	if heading := refused.FindString(text); heading != "" {
 		return nil, fmt.Errorf("the licence is not allowed: %s", heading)
@@ -54,7 +55,7 @@ func recognize(text string) (found []string, err error) {
 	return found, nil
 }
 
-// allowed returns the names of the licences that a module may have.
+// allowed returns the names of the allowed licenses.
 func allowed() (names []string) {
 	for _, l := range licences {
 		names = append(names, l.name)

@@ -1,5 +1,5 @@
-// Command matrix makes a Markdown table, provider by feature, of what the
-// journeys of a run have recorded.
+// Command matrix makes a Markdown table of providers and features from the records of a
+// run.
 //
 //	go run ./cmd/matrix <records.jsonl >matrix.md
 package main
@@ -20,7 +20,7 @@ import (
 // A record is one line of the input.
 type record struct{ Provider, Feature, Result string }
 
-// The results, from the one that hides every other to the one that hides none.
+// results are ordered: an earlier result hides a later one.
 var results = []string{"fails", "works", "not offered"}
 
 var marks = map[string]string{"fails": "**fails**", "works": "✓", "not offered": "–", "": ""}
@@ -60,7 +60,7 @@ func read(r io.Reader) (all []record, err error) {
 	}
 }
 
-// table does not depend on the order of the records.
+// table returns the table. It does not depend on the order of the records.
 func table(records []record) string {
 	cells, providers := map[string]map[string]string{}, map[string]bool{}
 	for _, r := range records {
@@ -86,8 +86,8 @@ func table(records []record) string {
 	return b.String()
 }
 
-// sentence reads the name of a Go test: TestAnIDTokenIsRead is «An ID token is
-// read». What is no such name stays as it is.
+// sentence turns the name of a Go test into a sentence: TestAnIDTokenIsRead becomes "An
+// ID token is read". It returns other texts unchanged.
 func sentence(feature string) string {
 	name, isTest := strings.CutPrefix(feature, "Test")
 	if !isTest || strings.ContainsAny(name, " ") {
@@ -111,13 +111,13 @@ func sentence(feature string) string {
 	return apostrophes.Replace(strings.Join(words, " "))
 }
 
-// apostrophes are what names of tests cannot have.
+// apostrophes restores apostrophes, which test names cannot contain.
 var apostrophes = strings.NewReplacer("Caddys ", "Caddy's ", "ones own", "one's own", "providers keys", "provider's keys", "providers next", "provider's next")
 
 var names = []string{"Caddy", "Caddys", "Chromium"}
 
-// wordBegins: at an upper-case letter after a lower-case one, or at the last of
-// several upper-case ones.
+// wordBegins reports whether a word begins at this rune: at an upper-case letter after a
+// lower-case one, or at the last of several upper-case letters before a lower-case one.
 func wordBegins(s []rune, i int) bool {
 	if !unicode.IsUpper(s[i]) {
 		return false

@@ -1,5 +1,5 @@
-// A relying party on openid-client, for the journeys. It has one user, and says what it
-// got. Its configuration is one JSON document in the environment.
+// A relying party that uses openid-client, for the journeys. It has one user and shows what it received. Its
+// configuration is a JSON document in the environment.
 import http from 'node:http'
 import * as client from 'openid-client'
 
@@ -7,15 +7,15 @@ const { issuer, id, secret, port } = JSON.parse(process.env.CLIENT)
 const base = `http://127.0.0.1:${port}`
 const redirect_uri = `${base}/callback`
 
-// The issuer of the journeys is on loopback, and speaks plain HTTP.
+// The issuer of the journeys is on loopback and uses plain HTTP.
 const config = await client.discovery(new URL(issuer), id, undefined, secret ? client.ClientSecretBasic(secret) : client.None(), {
 	execute: [client.allowInsecureRequests],
 })
 
-let login // the one in progress
-let tokens // the latest
-let first // the refresh token that the sign-in gave
-let callback // the address that the sign-in came back to
+let login // the pending one
+let tokens // the latest ones
+let first // the refresh token from the sign-in
+let callback // the callback URL of the sign-in
 
 const redeem = (address) => client.authorizationCodeGrant(config, address, {
 	pkceCodeVerifier: login.verifier, expectedState: login.state, expectedNonce: login.nonce, idTokenExpected: true,

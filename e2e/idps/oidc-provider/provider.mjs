@@ -1,20 +1,23 @@
-// An identity provider for the end-to-end tests: panva's oidc-provider with a configuration of our own.
+// An identity provider for the end-to-end tests: panva's oidc-provider with the tests' own configuration.
 //
-// Environment: PORT; IDP_HOST (host name in the issuer, default localhost); RP_BASES (origins of the relying
-// parties, separated by spaces); RP_IDS (provider ids in their endpoint paths, default "default op a b").
-// RP_JWKS: a file with the relying party's public keys; RP_CERT_CN: the name in its certificate; TLS_CERT, TLS_KEY,
-// TLS_CA: files, serve HTTPS and ask for certificates.
-// RP_ENC_JWKS (the relying party's public keys, for the clients that get encrypted tokens).
-// AT_TTL: life of access tokens in seconds, default 3600.
-// RESOURCES: origins of resource servers, separated by spaces. Clients that name a resource there (RFC 8707) get a JWT for it, clients
-// may register themselves (RFC 7591), and the client "batch" gets tokens of its own.
-// Any password is right. The code of every user's second factor is 123456: acr_values=mfa asks for it, and a user who enters another one
-// is signed in without it, since acr_values is only a wish.
-// It listens on 127.0.0.1 only and keeps everything in memory, so a restart forgets sessions and has new keys.
+// Environment:
+//   PORT; IDP_HOST: host name in the issuer, default localhost
+//   RP_BASES: origins of the relying parties, separated by spaces
+//   RP_IDS: provider IDs in their endpoint paths, default "default op a b"
+//   RP_JWKS: file with the relying party's public keys; RP_CERT_CN: name in its certificate
+//   RP_ENC_JWKS: the relying party's public keys, for the clients that get encrypted tokens
+//   TLS_CERT, TLS_KEY, TLS_CA: files, to serve HTTPS and request client certificates
+//   AT_TTL: lifetime of access tokens in seconds, default 3600
+//   RESOURCES: origins of resource servers, separated by spaces. A client that names a resource there (RFC 8707) gets a
+//     JWT for it, clients may register themselves (RFC 7591), and the client "batch" gets its own tokens.
 //
-// Besides the protocol: GET /_stats counts requests by path, GET /_events tells what happened,
-// GET /_tokens lists every token and code handed out, so that a test can look for them in logs.
-// GET /_groups?user=bob&groups=a+b says in which groups a user is from now on.
+// It accepts any password. The code of every user's second factor is 123456. With acr_values=mfa it asks for the code;
+// a user who enters a different one is signed in without the factor, because acr_values is only a request. It listens
+// only on 127.0.0.1 and keeps everything in memory, so a restart forgets all sessions and has new keys.
+//
+// In addition to the protocol: GET /_stats counts requests by path, GET /_events lists what happened, GET /_tokens
+// lists all issued tokens and codes, so that a test can search logs for them, and GET /_groups?user=bob&groups=a+b sets
+// the groups of a user.
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
@@ -29,7 +32,7 @@ const list = (s) => (s || '').split(/\s+/).filter(Boolean);
 const ids = list(E.RP_IDS || 'default op a b');
 const urls = (endpoint) => list(E.RP_BASES).flatMap((base) => ids.map((id) => `${base}/@app/auth/${id}/${endpoint}`));
 
-// --- clients: one line each; what `base` says holds unless the line says otherwise -------------------------
+// --- clients: one line each; `base` has the default members ------------------------------------------------
 
 const base = {
   client_secret: 'rp-secret-0123456789abcdef0123456789abcdef',
@@ -57,24 +60,24 @@ const clients = [
   ['rp-pkjwt-ps256', byKey('PS256')],
   ['rp-pkjwt-es256', byKey('ES256')],
   ['rp-pkjwt-eddsa', byKey('EdDSA')],
-  ['rp-jwks-uri', { ...noSecret, token_endpoint_auth_method: 'private_key_jwt', jwks_uri: urls('jwks')[0] }], // our keys are where we publish them
+  ['rp-jwks-uri', { ...noSecret, token_endpoint_auth_method: 'private_key_jwt', jwks_uri: urls('jwks')[0] }], // the site publishes its keys
   ['rp-par', { require_pushed_authorization_requests: true }],
-  // tokens are bound to a key of the client (RFC 9449); of the second one a nonce is demanded in each proof
+  // tokens are bound to a key of the client (RFC 9449); the second client needs a nonce in each proof
   ['rp-dpop', { dpop_bound_access_tokens: true }],
   ['rp-dpop-nonce', { dpop_bound_access_tokens: true }],
   // requests are signed (RFC 9101), by value and pushed
   ['rp-jar', rpJwks && { jwks: rpJwks, require_signed_request_object: true }],
   ['rp-jar-par', rpJwks && { jwks: rpJwks, require_signed_request_object: true, require_pushed_authorization_requests: true }],
-  // responses are signed, and those of the last one encrypted (JARM)
+  // responses are signed (JARM); those of the last client are also encrypted
   ['rp-jarm', { authorization_signed_response_alg: 'RS256' }],
   ['rp-jarm-es256', { authorization_signed_response_alg: 'ES256' }],
   ['rp-jarm-enc', jwks.keys.length > 0 && { jwks, authorization_signed_response_alg: 'RS256', authorization_encrypted_response_alg: 'RSA-OAEP-256', authorization_encrypted_response_enc: 'A256GCM' }],
-  // what FAPI 2.0 demands of a client, without and with signed messages
+  // what FAPI 2.0 requires of a client, without and with signed messages
   ['rp-fapi', fapi],
   ['rp-fapi-signing', fapi && { ...fapi, require_signed_request_object: true, request_object_signing_alg: 'PS256', authorization_signed_response_alg: 'PS256' }],
   ['rp-mtls', mtls],
   ['rp-mtls-self', tls && { ...noSecret, token_endpoint_auth_method: 'self_signed_tls_client_auth', jwks_uri: urls('jwks')[0] }],
-  // the algorithms of ID tokens; Ed25519 is the name of RFC 9864
+  // ID tokens with other algorithms; Ed25519 is the name in RFC 9864
   ...['RS512', 'PS256', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519', 'HS256'].map((alg) => [`rp-${alg.toLowerCase()}`, { id_token_signed_response_alg: alg }]),
   // encrypted ID tokens, and userinfo as a JWT
   ...(jwks.keys.length ? [
@@ -89,16 +92,16 @@ const clients = [
 
 function defined(o) { return Object.fromEntries(Object.entries(o).filter(([, v]) => v !== undefined)); }
 
-// --- users: any name and any password are taken; these have more claims ----------------------------------
+// --- users: any name and any password are accepted; these users have more claims --------------------------
 
 const users = {
   alice: { name: 'Alice Example', given_name: 'Alice', family_name: 'Example', preferred_username: 'alice', email: 'alice@example.test', email_verified: true, groups: ['admins', 'staff'] },
   bob: { name: 'Bob Exémple', given_name: 'Bob', family_name: 'Exémple', preferred_username: 'bob', email: 'bob@example.test', email_verified: false, groups: ['staff'] },
-  wide: { preferred_username: 'wide', groups: Array.from({ length: 400 }, (_, i) => `department-${i}-${randomBytes(6).toString('hex')}`) }, // more than one cookie holds
-  huge: { preferred_username: 'huge', groups: Array.from({ length: 4000 }, (_, i) => `department-${i}-${randomBytes(6).toString('hex')}`) }, // more than any do
+  wide: { preferred_username: 'wide', groups: Array.from({ length: 400 }, (_, i) => `department-${i}-${randomBytes(6).toString('hex')}`) }, // more than fits in one cookie
+  huge: { preferred_username: 'huge', groups: Array.from({ length: 4000 }, (_, i) => `department-${i}-${randomBytes(6).toString('hex')}`) }, // more than fits in all cookies of a session
 };
 
-// --- keys: new ones at every start, under new names, as after a rotation ------------------------------------
+// --- keys: new at every start, with new key IDs, as after a rotation ----------------------------------------
 
 const generation = randomBytes(4).toString('hex');
 const jwk = (alg, type, options) => ({ ...generateKeyPairSync(type, options).privateKey.export({ format: 'jwk' }), kid: `${alg}-${generation}`, alg, use: 'sig' });
@@ -110,7 +113,7 @@ const keyManagement = ['RSA-OAEP-256', 'ECDH-ES', 'ECDH-ES+A128KW', 'ECDH-ES+A25
 
 const scopes = ['openid', 'offline_access', 'profile', 'email', 'groups'];
 
-// Resource servers, whose tokens are JWTs with what rules need (RFC 9068).
+// Resource servers get JWTs with the claims that rules need (RFC 9068).
 const resources = list(E.RESOURCES);
 const resourceScopes = 'tools read';
 const forResources = resources.length > 0 && {
@@ -125,7 +128,7 @@ const forResources = resources.length > 0 && {
 };
 const extraTokenClaims = (ctx, token) => { const { preferred_username, groups } = users[token.accountId] || {}; return token.accountId && defined({ preferred_username, groups }); };
 
-// Nobody is asked for consent: what the journeys are about is the login.
+// Skip the consent page: the journeys are about the login.
 async function loadExistingGrant({ oidc: { client, session, result, params } }) {
   const id = result?.consent?.grantId || session.grantIdFor(client.clientId);
   const known = id && await provider.Grant.find(id);
@@ -137,7 +140,7 @@ async function loadExistingGrant({ oidc: { client, session, result, params } }) 
   return grant;
 }
 
-// --- how users sign in: a password on the library's own page; a second factor, and another account, on ours ---------
+// --- sign-in: a password on the library's own page; a second factor or another account on the tests' pages ----------
 
 const { Check, Prompt, base: policyOf } = interactionPolicy;
 const acrValues = ['pwd', 'mfa'];
@@ -146,7 +149,7 @@ const policy = policyOf();
 policy.add(new Prompt({ name: 'select_account', requestable: true }), 0);
 policy.get('login').checks.add(new Check('acr_values', 'a stronger sign-in was asked for', ({ oidc }) => {
   const asked = list(oidc.params.acr_values).filter((value) => acrValues.includes(value));
-  return asked.length > 0 && !asked.includes(oidc.acr) && !oidc.result?.login; // once
+  return asked.length > 0 && !asked.includes(oidc.acr) && !oidc.result?.login; // only once
 }));
 
 const escaped = (s) => String(s).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
@@ -158,7 +161,8 @@ async function body(req) {
   return new URLSearchParams(text);
 }
 
-// ourPage serves the page for a second factor or for another account; it is false if the library's own page is right.
+// ourPage serves the page for a second factor or for another account. It returns false if the library's own page is to
+// be served.
 async function ourPage(ctx) {
   if (!/^\/interaction\/[^/]+$/.test(ctx.path)) return false;
   const { prompt, session } = await provider.interactionDetails(ctx.req, ctx.res);
@@ -181,7 +185,7 @@ async function ourPage(ctx) {
   return true;
 }
 
-// Client certificates are those of an authority that we know (RFC 8705 2.1).
+// Client certificates must be from a known authority (RFC 8705 section 2.1).
 const mTLS = {
   enabled: true, certificateBoundAccessTokens: true, tlsClientAuth: true, selfSignedTlsClientAuth: true,
   getCertificate: (ctx) => { const p = ctx.req.socket.getPeerCertificate(); return p?.raw && `-----BEGIN CERTIFICATE-----\n${p.raw.toString('base64')}\n-----END CERTIFICATE-----`; },
@@ -199,14 +203,14 @@ const provider = new Provider(issuer, {
   acrValues,
   interactions: { policy },
   discovery: { prompt_values_supported: promptValues },
-  conformIdTokenClaims: true, // the claims of a scope are in userinfo only
+  conformIdTokenClaims: true, // claims of a scope are only in userinfo
   pkce: { required: () => true },
   clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'none', ...(tls ? ['tls_client_auth', 'self_signed_tls_client_auth'] : [])],
   enabledJWA: { idTokenSigningAlgValues: [...algs, 'HS256'], userinfoSigningAlgValues: algs, idTokenEncryptionAlgValues: keyManagement, userinfoEncryptionAlgValues: keyManagement, clientAuthSigningAlgValues: ['HS256', 'RS256', 'PS256', 'ES256', 'EdDSA'],
     requestObjectSigningAlgValues: ['HS256', ...algs], requestObjectEncryptionAlgValues: keyManagement, authorizationSigningAlgValues: algs, authorizationEncryptionAlgValues: keyManagement, dPoPSigningAlgValues: ['ES256', 'EdDSA'] },
-  fetch: (url, { dispatcher, ...options } = {}) => globalThis.fetch(url, options), // the library's own way refuses loopback addresses
+  fetch: (url, { dispatcher, ...options } = {}) => globalThis.fetch(url, options), // the library's own fetch refuses loopback addresses
   ttl: { AccessToken: Number(E.AT_TTL || 3600), IdToken: 3600, RefreshToken: 86400, AuthorizationCode: 60, Session: 14400, Grant: 86400, Interaction: 3600 },
-  rotateRefreshToken: true, // an old one that comes back ends the grant
+  rotateRefreshToken: true, // reuse of an old one ends the grant
   issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
   loadExistingGrant,
   features: { devInteractions: { enabled: true }, backchannelLogout: { enabled: true }, rpInitiatedLogout: { enabled: true }, userinfo: { enabled: true }, jwtUserinfo: { enabled: true }, encryption: { enabled: true }, revocation: { enabled: true }, introspection: { enabled: true }, pushedAuthorizationRequests: { enabled: true },
@@ -219,7 +223,7 @@ const provider = new Provider(issuer, {
   },
 });
 
-// --- what the tests may ask -----------------------------------------------------------------------------------
+// --- what the tests may query -----------------------------------------------------------------------------------
 
 const events = [], hits = {}, tokens = [];
 function note(type, data) { events.push({ type, ...data }); }

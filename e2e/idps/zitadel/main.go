@@ -1,9 +1,9 @@
 // Command zitadel is an identity provider for the end-to-end tests: a small
 // main around the example server of github.com/zitadel/oidc/v3.
 //
-// Environment: as idps/oidc-provider. It has no single sign-on: every
-// authorization request shows the login form. A restart has new keys. Users have
-// groups, for those who ask for the scope groups. With AT_JWT=1 access tokens are JWTs.
+// The environment is that of idps/oidc-provider. It has no single sign-on: every
+// authorization request shows the login form. Each start has new keys. Users have groups
+// if the client requests the scope groups. With AT_JWT=1, access tokens are JWTs.
 package main
 
 import (
@@ -28,7 +28,7 @@ import (
 
 const secret = "rp-secret-0123456789abcdef0123456789abcdef"
 
-// clients: one line each.
+// One line for each client.
 var clients = []struct {
 	id     string
 	method oidc.AuthMethod
@@ -55,8 +55,8 @@ var groups = map[string][]string{"id-alice": {"admins", "staff"}, "id-bob": {"st
 
 const scopeGroups = "groups"
 
-// store gives the example's clients what its constructors cannot: URIs to
-// return to after logout, and a method of authentication. Its users get groups.
+// store adds what the constructors of the example's clients cannot set: post-logout
+// redirect URIs and an authentication method. It also adds groups to users.
 type store struct {
 	*storage.Storage
 	signedOut []string
@@ -129,7 +129,7 @@ func main() {
 	log.Fatal((&http.Server{Addr: "127.0.0.1:" + port, Handler: &witness{next: server, hits: map[string]int{}}}).ListenAndServe())
 }
 
-// witness remembers what the tests may ask for at /_stats and /_tokens.
+// witness records what the tests query at /_stats and /_tokens.
 type witness struct {
 	next   http.Handler
 	mu     sync.Mutex
@@ -168,7 +168,8 @@ func (w *witness) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		copied.send(copied.body.Bytes())
 		return
 	}
-	// The example's access tokens live five minutes; a test may be told less.
+	// The example's access tokens live five minutes. A test may want a shorter
+	// expires_in.
 	if life, err := strconv.Atoi(os.Getenv("AT_TTL")); err == nil && answer["expires_in"] != nil {
 		answer["expires_in"] = life
 		text, _ := json.Marshal(answer)
@@ -185,7 +186,7 @@ func (w *witness) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// copier keeps an answer until it is sent.
+// copier buffers an answer until it is sent.
 type copier struct {
 	http.ResponseWriter
 	status int

@@ -15,8 +15,8 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/session"
 )
 
-// measureFolder tells what logouts cost where nodes share a folder: who ends
-// sessions in cookies writes events, and all read them every two seconds.
+// measureFolder prints what logouts cost if nodes share a folder. A logout from a session
+// in a cookie writes an event, and all nodes read the events every two seconds.
 func measureFolder(ctx context.Context, folder string, number int) error {
 	storage := &certmagic.FileStorage{Path: folder}
 	on := func() clusterstore.Storage { return storage }
@@ -72,7 +72,7 @@ func measureFolder(ctx context.Context, folder string, number int) error {
 		if err := poll("the look that reads these", 1); err != nil {
 			return err
 		}
-		if one.n >= 1000 { // fewer are lost among other things
+		if one.n >= 1000 { // with fewer, other allocations dominate
 			tell("what a node remembers of each", "%.0f bytes", float64(heap()-memory)/float64(one.n))
 		}
 	}
@@ -81,7 +81,7 @@ func measureFolder(ctx context.Context, folder string, number int) error {
 	return err
 }
 
-// heap is the bytes in use after a collection.
+// heap returns the bytes in use after a garbage collection.
 func heap() int64 {
 	runtime.GC()
 	var m runtime.MemStats
@@ -89,7 +89,7 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// sizeOf is the bytes of all files below a folder.
+// sizeOf returns the total size of all files below a folder.
 func sizeOf(folder string) (bytes int64, err error) {
 	err = filepath.WalkDir(folder, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {

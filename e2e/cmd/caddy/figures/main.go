@@ -1,7 +1,6 @@
-// Command figures measures what sessions and their ends cost in Redis and in a
-// shared folder, through the plugin's own code, and prints the figures of
-// docs/scaling.md. It takes the URL of a Redis of its own, which it empties,
-// and an empty folder.
+// Command figures measures what sessions and their ends cost in Redis and in a shared
+// folder, with the plugin's own code, and prints the figures in docs/scaling.md. It needs
+// the URL of a dedicated Redis, which it empties, and an empty folder.
 package main
 
 import (
@@ -32,7 +31,7 @@ func main() {
 	}
 }
 
-// spent is the CPU time of this process until now.
+// spent returns the CPU time that this process has used so far.
 func spent() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -41,8 +40,8 @@ func spent() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// each does something for every number below n, many at a time, as the
-// requests of a busy node are.
+// each calls do for every number below n, many at a time, like the requests of a busy
+// node.
 func each(n int, do func(i int) error) error {
 	const atOnce = 64
 	errs := make(chan error, atOnce)

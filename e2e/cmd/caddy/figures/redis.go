@@ -15,13 +15,13 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/store/redis"
 )
 
-// server is a Redis as its operator sees it.
+// A server is a Redis as its operator sees it.
 type server struct {
 	valkey.Client
 	ctx context.Context
 }
 
-// number reads one line of INFO.
+// number returns one number from INFO.
 func (s *server) number(section, name string) float64 {
 	text, err := s.Do(s.ctx, s.B().Info().Section(section).Build()).ToString()
 	if err != nil {
@@ -41,14 +41,14 @@ func (s *server) number(section, name string) float64 {
 
 func (s *server) memory() float64 { return s.number("memory", "used_memory") }
 
-// cpu is the time of the one thread that serves, in seconds.
+// cpu returns the CPU time of Redis' main thread in seconds.
 func (s *server) cpu() float64 {
 	return s.number("cpu", "used_cpu_user_main_thread") + s.number("cpu", "used_cpu_sys_main_thread")
 }
 
 const noLimit = 0
 
-// track limits how many keys Redis remembers that nodes have copies of.
+// track limits for how many keys Redis remembers that nodes have copies.
 func (s *server) track(keys int) error {
 	return s.Do(s.ctx, s.B().ConfigSet().ParameterValue().ParameterValue("tracking-table-max-keys", strconv.Itoa(keys)).Build()).Error()
 }
@@ -58,7 +58,7 @@ func (s *server) usage(key string) (int64, error) {
 	return s.Do(s.ctx, s.B().MemoryUsage().Key("oidc_rp:"+key).Build()).AsInt64()
 }
 
-// measure does something and tells what each of n cost.
+// measure runs do and prints the cost of each of its n operations.
 func (s *server) measure(what string, n int, do func() error) error {
 	memory, cpu, here, begun := s.memory(), s.cpu(), spent(), time.Now()
 	if err := do(); err != nil {
@@ -70,8 +70,8 @@ func (s *server) measure(what string, n int, do func() error) error {
 	return nil
 }
 
-// newNode is a store as one Caddy has it. Nodes that say the same share a
-// connection in one process, so that each says something else.
+// newNode returns a store like that of one Caddy. In one process, stores with the same
+// configuration share a connection, so each node must get a different timeout.
 func newNode(ctx context.Context, url string, timeout time.Duration) (*redis.Store, func(), error) {
 	inside, cancel := caddy.NewContext(caddy.Context{Context: ctx})
 	s := &redis.Store{URL: url, Timeout: caddy.Duration(timeout)}
@@ -106,7 +106,7 @@ func measureRedis(ctx context.Context, url string, number int) error {
 		}
 		size += len(sessions[i].record)
 	}
-	// The connection, and the server's own buffers, before anything counts.
+	// Open the connection and fill the server's buffers before measuring.
 	if err := each(64, func(i int) error { _, err := node.Reload(ctx, "ready"); return err }); err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func measureRedis(ctx context.Context, url string, number int) error {
 	}
 	for i, other := range []struct {
 		what    string
-		tracked int // how many keys Redis may remember that nodes have copies of
+		tracked int // for how many keys Redis may remember that nodes have copies
 	}{
 		{"the same on another node", noLimit},
 		{"the same where Redis remembers too many copies", number / 4},
@@ -166,7 +166,7 @@ func measureRedis(ctx context.Context, url string, number int) error {
 	return measureEnds(ctx, s, node, sessions)
 }
 
-// coldOn measures the requests of a node that has no copies yet.
+// coldOn measures the requests of a node without copies.
 func (s *server) coldOn(ctx context.Context, url string, timeout time.Duration, what string, tracked int, sessions []kept) error {
 	if err := s.track(tracked); err != nil {
 		return err
@@ -191,7 +191,7 @@ func (s *server) coldOn(ctx context.Context, url string, timeout time.Duration, 
 	return errors.Join(err, s.track(noLimit))
 }
 
-// measureEnds tells what refreshes, logouts and revocations cost.
+// measureEnds prints what refreshes, logouts, and revocations cost.
 func measureEnds(ctx context.Context, s *server, node *redis.Store, sessions []kept) error {
 	tenth := len(sessions) / 10
 	if err := s.measure("a newer state of a session", tenth, func() error {

@@ -16,7 +16,7 @@ const (
 	issuer = "https://login.example.com"
 )
 
-// usual is what a provider tells of a usual user.
+// usual holds the claims that a provider typically returns.
 var usual = map[string]any{
 	"name": "Alice Example", "given_name": "Alice", "family_name": "Example", "preferred_username": "alice", "nickname": "alice",
 	"email": "alice@example.com", "email_verified": true, "locale": "de-AT", "zoneinfo": "Europe/Vienna",
@@ -25,16 +25,16 @@ var usual = map[string]any{
 	"groups": []string{"staff", "engineering", "backend", "on-call", "wiki-editors", "git-users", "vpn", "vienna", "release-managers", "admins"},
 }
 
-// kept is a session as a store has it.
+// A kept is a session as a store keeps it.
 type kept struct {
 	key    string
 	record []byte
-	events []string // keys of the revocations that could end it
+	events []string // keys of the revocations that can end it
 	ends   time.Time
 	sid    string
 }
 
-// newKept makes the session of one more user, with a refresh token.
+// newKept creates a session with a refresh token, for another user.
 func newKept(i int) (kept, error) {
 	members := make(map[string]json.RawMessage, len(usual))
 	for name, value := range usual {
