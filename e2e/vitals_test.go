@@ -83,7 +83,11 @@ func (n *node) settled(t testing.TB) vitals {
 	t.Helper()
 	var now vitals
 	same := 0
-	for deadline := time.Now().Add(settleWithin); same < 3 && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(busy * settleWithin); same < 3; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Logf("Caddy is not idle before the test: %v", now)
+			break
+		}
 		before := now
 		if now = n.vitals(t); now.goroutines == before.goroutines && now.goroutines <= atRest {
 			same++

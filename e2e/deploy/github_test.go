@@ -19,7 +19,7 @@ func TestIssueFormsAskForWhatIsNeeded(t *testing.T) {
 		Attributes  map[string]any
 		Validations struct{ Required bool }
 	}
-	var form struct {
+	type issueForm struct {
 		Name, Description string
 		Labels            []string
 		Body              []field
@@ -28,7 +28,7 @@ func TestIssueFormsAskForWhatIsNeeded(t *testing.T) {
 		"bug.yml":     {"seen", "check", "log", "caddyfile", "provider", "version"},
 		"feature.yml": {"goal", "now"},
 	} {
-		form.Body = nil
+		var form issueForm
 		if err := yaml.UnmarshalStrict([]byte(file(t, ".github/ISSUE_TEMPLATE/"+name)), &form); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
