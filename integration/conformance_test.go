@@ -38,6 +38,12 @@ var doors = []testSite{
 // of them.
 func newRowHarness(t *testing.T, clock *stopped, opts ...oidctest.Option) (*harness, *oidctest.Provider) {
 	t.Helper()
+	return newDoors(t, clock, "", opts...)
+}
+
+// newDoors is like newRowHarness, with more options of both sites.
+func newDoors(t *testing.T, clock *stopped, more string, opts ...oidctest.Option) (*harness, *oidctest.Provider) {
+	t.Helper()
 	op := newOP(t, append(slices.Clone(opts), oidctest.Now(clock.now))...)
 	sites := ""
 	for _, d := range doors {
@@ -60,7 +66,7 @@ http://%s {
 	}
 }
 `,
-			strings.TrimPrefix(d.origin, "https://"), mode, op.Issuer(), clientOptions(op), d.site)
+			strings.TrimPrefix(d.origin, "https://"), mode, op.Issuer(), clientOptions(op), d.site+more)
 	}
 	r := newHarnessAt(t, storageDir(t), sites)
 	r.at(clock.now)

@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"cmp"
 	"fmt"
 	"html"
 	"net/http"
@@ -19,10 +20,14 @@ import (
 // action of the browser in place of the login.
 type errorCase struct {
 	code  errorcode.Code
+	site  string // more options of the site
 	lie   func(*oidctest.Faults)
 	setUp func(*oidctest.Provider)
 	// visit causes the error. If it is nil, a login does.
 	visit func(*testing.T, *errorScene) *visited
+	// What an error page says, and the target of its link for another attempt. Defaults: the
+	// message of the code, and the login.
+	message, again string
 }
 
 // errorScene is what visit can use.
@@ -58,6 +63,19 @@ var mishaps = []errorCase{
 			alice.Claims[fmt.Sprintf("claim_%d", i)] = fmt.Sprintf("%x", i*7919)
 		}
 		op.SetUser("alice", alice)
+	}},
+	{code: errorcode.UserUnknown, site: "known_users list bob"},
+	{
+		code: errorcode.Forbidden, site: "forward_params acr_values", lie: signsInWith(map[string]any{"acr": "1"}),
+		visit:   func(_ *testing.T, s *errorScene) *visited { return s.walk(loginAtDoor + "&acr_values=mfa") },
+		message: "This page needs a stronger or more recent sign-in than yours.", again: `/page"`,
+	},
+	{code: errorcode.CookiesRejected, visit: func(_ *testing.T, s *errorScene) (p *visited) {
+		s.refuses("__Host-oidc_rp")
+		for range 3 {
+			p = s.walk(loginAtDoor)
+		}
+		return p
 	}},
 	{code: errorcode.LoginExpired, visit: func(_ *testing.T, s *errorScene) *visited {
 		answer := s.begin().String()
@@ -104,7 +122,7 @@ func TestEveryErrorCodeIsReachedAndExplained(t *testing.T) {
 			t.Run(fmt.Sprintf("%s at %s", m.code, d.origin), func(t *testing.T) {
 				t.Parallel()
 				clock := stop(t)
-				r, op := newRowHarness(t, clock)
+				r, op := newDoors(t, clock, m.site)
 				if m.lie != nil {
 					op.Lie(m.lie)
 				}
@@ -120,12 +138,10 @@ func TestEveryErrorCodeIsReachedAndExplained(t *testing.T) {
 				}
 				equal(required{t}, "the code", shownCode(p), m.code)
 				if d.public || m.code == errorcode.LogoutFailed {
-					s.explainedAtHome(p, m.code, d.public)
+					s.explainedAtHome(p, m, d.public)
 				} else {
-					s.explainedOn(p, m.code)
-					if !strings.Contains(p.body, `href="/@app/auth/default/login`) {
-						t.Errorf("the page offers no fresh start: %s", p.body)
-					}
+					s.explainedOn(p, m)
+					check(t, p).shows(`href="` + cmp.Or(m.again, "/@app/auth/default/login"))
 				}
 				r.holdLogs(op, s.witness)
 			})
@@ -135,13 +151,14 @@ func TestEveryErrorCodeIsReachedAndExplained(t *testing.T) {
 
 // explainedAtHome checks that the error leads to the home page. On a public site the application
 // receives the code, on a private one an error page explains it.
-func (s *errorScene) explainedAtHome(p *visited, c errorcode.Code, public bool) {
+func (s *errorScene) explainedAtHome(p *visited, m errorCase, public bool) {
 	s.t.Helper()
+	c := m.code
 	check(s.t, p).status(http.StatusSeeOther).leadsTo("/?auth_error=" + string(c))
 	home := s.get(p.location())
 	s.hold(home)
 	if !public {
-		s.explainedOn(home, c)
+		s.explainedOn(home, m)
 		return
 	}
 	header, at := s.r.upstream.got()
@@ -152,9 +169,9 @@ func (s *errorScene) explainedAtHome(p *visited, c errorcode.Code, public bool) 
 }
 
 // explainedOn checks that an error page explains what happened.
-func (s *errorScene) explainedOn(p *visited, c errorcode.Code) {
+func (s *errorScene) explainedOn(p *visited, m errorCase) {
 	s.t.Helper()
-	check(s.t, p).refused(c).shows(html.EscapeString(c.Message()))
+	check(s.t, p).refused(m.code).shows(html.EscapeString(cmp.Or(m.message, m.code.Message())))
 }
 
 // The endpoints of a disabled provider do nothing, whatever the mode of the site.
@@ -190,12 +207,7 @@ oidc_rp `+mode+` {
 // cover every code.
 func TestEveryErrorCodeIsDocumentedAndReached(t *testing.T) {
 	t.Parallel()
-	reached := map[errorcode.Code]bool{
-		errorcode.Forbidden:   true, // by TestDisabledProviderIsForbiddenAtEverySite
-		errorcode.UserUnknown: true, // by the tests of known_users
-
-		errorcode.CookiesRejected: true, // by TestABrowserThatRefusesTheSessionGetsAPageThatSaysSo
-	}
+	reached := make(map[errorcode.Code]bool)
 	for _, m := range mishaps {
 		reached[m.code] = true
 	}

@@ -313,12 +313,12 @@ func TestAProviderSaysWhenItIsBack(t *testing.T) {
 	for _, row := range []struct {
 		status int
 		says   string
-		pause  time.Duration // 0: the usual pause of at most ten seconds
+		pause  time.Duration
 	}{
 		{429, "30", 30 * time.Second},
 		{503, "30", 30 * time.Second},
 		{503, "7200", time.Minute},
-		{503, "soon", 0},
+		{503, "soon", time.Second}, // cannot be parsed: the usual first pause
 	} {
 		for _, e := range []oidctest.Endpoint{oidctest.Discovery, oidctest.JWKS, oidctest.PushedRequest} {
 			t.Run(fmt.Sprintf("%s: %d with Retry-After %s", e, row.status, row.says), func(t *testing.T) {

@@ -177,7 +177,7 @@ func (f *federation) ends(what string, b *browser, site string) {
 	for node := range f.nodes {
 		for end := time.Now().Add(patience); f.status(b, node, site) != http.StatusUnauthorized; time.Sleep(50 * time.Millisecond) {
 			if time.Now().After(end) {
-				f.t.Errorf("%s: expected no session at %s on node %d after five seconds, seen one\n%s", what, site, node, f.nodes[node].logs())
+				f.t.Errorf("%s: expected no session at %s on node %d within %s, seen one\n%s", what, site, node, patience, f.nodes[node].logs())
 				break
 			}
 		}

@@ -146,8 +146,9 @@ func TestAddressesThatAProviderIsBelievedFor(t *testing.T) {
 	}
 }
 
-// Nothing that a provider sends satisfies a rule that names a user, group, domain or
-// tenant of another provider, however it is spelled.
+// Nothing that a provider sends satisfies a rule that names a user, group or domain of
+// another provider, however it is spelled. A tenant does not say which provider vouches
+// for it, so rules for one also name the provider.
 func TestRulesTellProvidersApart(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -177,7 +178,9 @@ func TestRulesTellProvidersApart(t *testing.T) {
 		{name: "a domain that is not ASCII", rule: "require email_domain k.example", claims: `{"email": "a@\u212a.example"}`},
 		{name: "a domain with a dot at the end", rule: "require email_domain corp.example", claims: `{"email": "a@corp.example."}`},
 		{name: "a trusted address of the other provider", rule: "require email_domain corp.example", partners: "email_trusted", claims: `{"email": "a@corp.example", "email_verified": false}`},
-		{name: "a tenant", rule: "require tenant t-1", claims: `{"tid": "T-1"}`},
+		{name: "a tenant", rule: "require tenant t-1", claims: `{"tid": "t-1"}`, ofCorp: true, ofPartners: true},
+		{name: "a tenant of one provider", rule: "require provider partners\nrequire tenant t-1", claims: `{"tid": "t-1"}`, ofPartners: true},
+		{name: "a tenant in another case", rule: "require tenant t-1", claims: `{"tid": "T-1"}`},
 		{name: "a provider", rule: "require provider partners", claims: `{"tid": "corp"}`, ofPartners: true},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -156,9 +156,12 @@ func TestAForgedMarkDecidesNothing(t *testing.T) {
 	for _, planted := range []string{"__Host-oidc_rp_mark=x", "__Secure-oidc_rp_mark=" + mark, "oidc_rp_mark=" + mark, "__Host-oidc_rp_mark=" + mark[1:]} {
 		other := r.browser()
 		other.client.Jar = nil
-		check(t, other.send("GET", "/page", map[string]string{"Cookie": planted}), "%.30s").status(http.StatusFound)
+		check(t, other.send("GET", "/page", map[string]string{"Cookie": planted}), fmt.Sprintf("%.30s", planted)).status(http.StatusFound)
 	}
 	header := map[string]string{"Cookie": "__Host-oidc_rp_mark=" + mark + "; theme=dark"}
+	own := r.browser()
+	own.client.Jar = nil
+	check(t, own.send("GET", "/page", header), "the site's own mark").refused(errorcode.CookiesRejected)
 	public := newHarness(t, `
 oidc_rp public {
 	`+options(op)+`

@@ -210,7 +210,6 @@ application {
 @ci oidc_rp user key/ci
 @admins oidc_rp group admins
 @claims oidc_rp_claim department sales
-@kind vars {http.oidc_rp.kind} key
 respond @claims "sales"
 respond @ci "the pipeline"
 respond @admins "an admin"

@@ -84,11 +84,11 @@ func TestATokenTypeCountsWhereTheAccessTokenIsUsed(t *testing.T) {
 func TestWithoutExpiresInALifetimeIsAssumed(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
-		line             string
-		notYet, due, gap time.Duration
+		line        string
+		notYet, due time.Duration
 	}{
-		{"", 58 * time.Minute, 59*time.Minute + 30*time.Second, 0},
-		{"access_token_lifetime 10m", notYetDue, due, 0},
+		{"", 58 * time.Minute, 59*time.Minute + 30*time.Second},
+		{"access_token_lifetime 10m", notYetDue, due},
 	} {
 		t.Run("with "+cmp.Or(tc.line, "nothing about it"), func(t *testing.T) {
 			t.Parallel()

@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -75,7 +76,7 @@ func TestAStepUpSurvivesAReloadAndAPost(t *testing.T) {
 	t.Parallel()
 	for name, more := range map[string]string{"query": "", "form_post": formPostOptions} {
 		for _, enough := range []bool{true, false} {
-			t.Run(name, func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s, enough: %t", name, enough), func(t *testing.T) {
 				t.Parallel()
 				op := newOP(t)
 				here, there := twoSites(t, op, more+stepUpRoutes, more)
