@@ -26,7 +26,8 @@ func signedPart(t testing.TB, answer string) signed {
 }
 
 // FuzzPasskeyAnswer checks that an answer is accepted only if its signed part is exactly
-// what the authenticator signed. All others fail with ErrWrong or ErrExpired.
+// what the authenticator signed. All others fail with exactly ErrWrong or ErrExpired, so
+// that errors repeat nothing of them.
 func FuzzPasskeyAnswer(f *testing.F) {
 	f.Add(`{}`)
 	f.Add(`{"type":"public-key","id":"YQ","rawId":"YQ","response":{"authenticatorData":"","clientDataJSON":"e30","signature":"","userHandle":"YWxpY2U"}}`)
@@ -51,7 +52,7 @@ func FuzzPasskeyAnswer(f *testing.F) {
 				}
 				continue
 			}
-			if !errors.Is(err, ErrWrong) && !errors.Is(err, ErrExpired) {
+			if err != ErrWrong && err != ErrExpired { //nolint:errorlint // exactly these: they repeat nothing
 				t.Fatalf("expected %v or %v, seen %v", ErrWrong, ErrExpired, err)
 			}
 		}
@@ -105,7 +106,7 @@ func merged(t *testing.T, answer, change string) string {
 }
 
 // FuzzPasskeyRegistration checks that a registration is accepted only for our challenge.
-// All others fail with ErrWrong.
+// All others fail with exactly ErrWrong, so that errors repeat nothing of them.
 func FuzzPasskeyRegistration(f *testing.F) {
 	f.Add(`{}`)
 	f.Add(`{"id":"YQ","rawId":"YQ","type":"public-key"}`)
@@ -130,7 +131,7 @@ func FuzzPasskeyRegistration(f *testing.F) {
 			}
 			return
 		}
-		if !errors.Is(err, ErrWrong) {
+		if err != ErrWrong { //nolint:errorlint // exactly this one: it repeats nothing
 			t.Fatalf("expected %v, seen %v", ErrWrong, err)
 		}
 	})
