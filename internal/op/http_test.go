@@ -263,7 +263,7 @@ func TestErrorsTellNoSecret(t *testing.T) {
 		if strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: expected an error without the secret, seen %v", tc.name, err)
 		}
-		if err != nil && !strings.Contains(err.Error(), "get http://") {
+		if !strings.Contains(err.Error(), "get http://") {
 			t.Errorf("%s: expected an error with the address, seen %v", tc.name, err)
 		}
 	}

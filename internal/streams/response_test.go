@@ -87,12 +87,12 @@ func TestHowResponsesEnd(t *testing.T) {
 		returns, clientFails bool
 	}{
 		{"a handler that looks at its context", false, true, untilDone, true, false},
-		{"the same with HTTP/2", true, true, untilDone, true, false},
+		{"a handler that looks at its context, with HTTP/2", true, true, untilDone, true, false},
 		{"a handler that does not", false, true, untilBroken, true, true},
-		{"the same with HTTP/2", true, true, untilBroken, true, true},
+		{"a handler that does not, with HTTP/2", true, true, untilBroken, true, true},
 		{"a quiet handler that was not expected", false, false, untilDone, true, true},
 		{"a handler that was not expected", false, false, untilBroken, true, true},
-		{"the same with HTTP/2", true, false, untilBroken, true, true},
+		{"a handler that was not expected, with HTTP/2", true, false, untilBroken, true, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
