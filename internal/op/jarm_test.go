@@ -90,6 +90,8 @@ func TestVerifyResponse(t *testing.T) {
 			t.Errorf("%s: expected ErrResponse, seen %v", tc.name, err)
 		case tc.flaw != "" && parameters != nil:
 			t.Errorf("%s: expected nothing of it, seen %v", tc.name, parameters)
+		case tc.flaw != "" && (strings.Contains(err.Error(), "s-1") || strings.Contains(err.Error(), "c-1")):
+			t.Errorf("%s: expected an error without the state and the code, seen %v", tc.name, err)
 		}
 	}
 }
@@ -205,7 +207,8 @@ func TestResponseModesThatAreOffered(t *testing.T) {
 }
 
 // FuzzVerifyResponse checks that a response is accepted only if the provider has signed it,
-// and that another parser reads the same parameters. Errors are short.
+// and that another parser reads the same parameters. Errors are short and repeat nothing of
+// the token.
 func FuzzVerifyResponse(f *testing.F) {
 	for _, claims := range []string{
 		goodResponse, responseWith(`"error":"access_denied"`), responseWith(`"state":"x"`), replaced("1800000300", "1e9"), replaced(`"rp"`, `["rp",7]`),
@@ -217,6 +220,8 @@ func FuzzVerifyResponse(f *testing.F) {
 	f.Add(`{"alg":"none"}`, goodResponse, "", true)
 	f.Add(`{"alg":"HS256"}`, goodResponse, "", true)
 	f.Add(responseHeader, goodResponse, "", false)
+	f.Add(responseHeader, goodResponse, "!", true)
+	f.Add(responseHeader, goodResponse, ".", true)
 	client := responding(f)
 	f.Fuzz(func(t *testing.T, header, claims, behind string, signed bool) {
 		token := b64url(header) + "." + b64url(claims) + "." + behind
@@ -227,6 +232,9 @@ func FuzzVerifyResponse(f *testing.F) {
 		if err != nil {
 			if len(err.Error()) > 700 {
 				t.Errorf("expected a short error, seen one of %d bytes", len(err.Error()))
+			}
+			if part := repeated(err, token); part != "" {
+				t.Errorf("expected an error that repeats nothing of the token, seen %q in %q", part, err)
 			}
 			if parameters != nil {
 				t.Errorf("expected nothing of a response that is not valid, seen %v", parameters)
