@@ -260,7 +260,8 @@ func TestReads(t *testing.T) {
 	}
 }
 
-// The cost of an expression is limited, whatever a request contains.
+// The cost of an expression is limited, whatever a request contains. Regular expressions need
+// no limit: their work grows with the text, and headers are limited.
 func TestHostileInputIsBounded(t *testing.T) {
 	t.Parallel()
 	e := environment(t)
@@ -298,6 +299,40 @@ func TestHostileInputIsBounded(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%s: expected %s, seen %s (%v)", text, want, got, err)
+		}
+	}
+}
+
+// The cost is limited where work may grow faster than the request, and elsewhere it is not
+// even counted.
+func TestWhatHasALimitOfItsCost(t *testing.T) {
+	t.Parallel()
+	e, w := environment(t), worldWith(t, `{}`)
+	for text, want := range map[string]bool{
+		`request.header["x-a"].exists(a, a == "a")`:                                 true,
+		`request.header["x-a"].distinct() == []`:                                    true,
+		`[request.header["x-a"]].flatten() == []`:                                   true,
+		`request.header["x-a"].join() == ""`:                                        true,
+		`request.header["x-a"].reverse() == []`:                                     true,
+		`request.header["x-a"].slice(0, 1) == []`:                                   true,
+		`request.header["x-a"].sort() == []`:                                        true,
+		`request.header["x-a"].sortBy(a, size(a)) == []`:                            true,
+		`lists.range(size(request.header["x-a"])) == []`:                            true,
+		`request.header["x-a"][0].split(",") == []`:                                 true,
+		`request.header["x-a"][0].replace("a", request.header["x-a"][0]) == ""`:     true,
+		`"%s%s".format([request.header["x-a"][0], request.header["x-a"][0]]) == ""`: true,
+		`request.header["x-a"][0].matches("^(a,)*$")`:                               false,
+		`request.header["x-a"][0].contains("a")`:                                    false,
+		`request.path == "/x" && "a" in request.header["x-a"]`:                      false,
+	} {
+		p, err := e.Compile(text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		_, details, _ := p.program.Eval(&activation{source: w, user: w.user})
+		if got := details != nil && details.ActualCost() != nil; got != want {
+			t.Errorf("%s: expected its cost to be limited %t, seen %t", text, want, got)
 		}
 	}
 }
