@@ -212,7 +212,8 @@ func TestNoTwoTextsBecomeTheSame(t *testing.T) {
 }
 
 // A text that was encoded many times is decoded a few times at most. Each decoding allocates
-// memory, so that their number shows.
+// memory, so that their number shows. The test is not parallel, because allocations of other
+// tests would count.
 func TestTextsThatWereEncodedManyTimesAreDecodedAFewTimes(t *testing.T) {
 	const levels = 1000
 	text := "%" + strings.Repeat("25", levels)
