@@ -84,8 +84,8 @@ func TestAStatementSaysWhatItIsMadeOf(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if id := verified(t, again, published)["jti"]; id == claims["jti"] || id == "" {
-		t.Errorf("jti: expected another one, seen %v", id)
+	if id, _ := verified(t, again, published)["jti"].(string); id == claims["jti"] || id == "" {
+		t.Errorf("jti: expected another one, seen %q", id)
 	}
 }
 
