@@ -64,6 +64,8 @@ func (b *browser) endsSignedIn(callback, path string, spent bool) {
 }
 
 // Caddy is killed in the middle of a login and started again.
+//
+// See docs/faults.md, row F41.
 func TestACallbackSurvivesAKill(t *testing.T) {
 	eachProvider(t, func(t *testing.T, kind string) {
 		w, g, s := gated(t, kind, site{options: "userinfo always"})

@@ -21,6 +21,8 @@ import (
 
 // Caddy is told to stop at each step of a login. The login is finished within the grace
 // period, and its session exists after the restart.
+//
+// See docs/faults.md, row F42.
 func TestALoginIsFinishedBeforeCaddyEnds(t *testing.T) {
 	w, g, s := gated(t, zitadel, site{options: "userinfo always"})
 	w.caddy.start(w.plainSite(s))
@@ -88,6 +90,8 @@ func (n *node) peak() int64 {
 
 // Caddy has little memory and many active sessions, and serves all of them. The limit is
 // for the heap; the program itself takes resident memory beyond it.
+//
+// See docs/faults.md, row F45.
 func TestManySessionsInLittleMemory(t *testing.T) {
 	const limit = 64 << 20
 	people, rounds := few(300, 10_000), 3
@@ -121,6 +125,8 @@ func TestManySessionsInLittleMemory(t *testing.T) {
 // Caddy has few file descriptors, and more clients connect than it has descriptors. New
 // clients wait or get errors, a connected client is served, and everything works again
 // once the connections are closed.
+//
+// See docs/faults.md, row F46.
 func TestFileDescriptorsRunOut(t *testing.T) {
 	const descriptors, people = 256, 500
 	w := newWorld(t, zitadel, site{})
@@ -191,6 +197,8 @@ func TestFileDescriptorsRunOut(t *testing.T) {
 // continues, so requests that log something wait: refusals and logins. Requests of
 // signed-in users and of public pages log nothing and continue. Once the log is read
 // again, the waiting requests continue too.
+//
+// See docs/faults.md, row F50.
 func TestALogThatIsNotRead(t *testing.T) {
 	w := newWorld(t, zitadel, site{})
 	w.op.start(t)

@@ -12,6 +12,8 @@ import (
 
 // Users sign in, work, and sign out on three nodes behind a balancer without sticky
 // sessions. Nodes are killed, and secrets and Redis change, under load.
+//
+// See docs/faults.md, row F43.
 func TestThreeNodesAreOneSite(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind clusterKind) {
 		c := startCluster(t, kind, site{client: "rp-bcl"})

@@ -86,6 +86,8 @@ func TestASlowProviderHoldsUpOnlyItsLogins(t *testing.T) {
 
 // Ten thousand browsers begin a login, and Caddy keeps nothing for them. Those that
 // continue are all signed in, and Caddy soon keeps only their sessions.
+//
+// See docs/faults.md, row F47.
 func TestTenThousandLoginsAreOpen(t *testing.T) {
 	const people = 10_000
 	finish := few(2000, people)

@@ -89,6 +89,8 @@ type spoiltConfig struct{ name, contentType, config, word string }
 // Caddy reloads often, sometimes with a configuration that fails, while people are signed
 // in, sign in, and visit public pages. A site without the guard shows what Caddy does by
 // itself.
+//
+// See docs/faults.md, row F36.
 func TestAStormOfReloadsLosesNothing(t *testing.T) {
 	reloads, every, rate := few(30, 100), 100*time.Millisecond, few(300, 1000)
 	eachStore(t, func(t *testing.T, w *world, s site) {

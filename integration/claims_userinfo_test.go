@@ -35,6 +35,8 @@ var lostUserinfo = map[string]func(*oidctest.Fault){
 }
 
 // A failed userinfo request does not prevent a login if only headers need its claims.
+//
+// See docs/faults.md, row F07.
 func TestUserinfoThatFailsKeepsOutOnlyThoseWhoseNameItHas(t *testing.T) {
 	t.Parallel()
 	for name, fault := range lostUserinfo {

@@ -13,6 +13,8 @@ import (
 
 // TestReloadKeepsLoginsSessionsAndKnowledge provisions a second configuration over the same
 // storage while the first one is still running, as a reload does.
+//
+// See docs/faults.md, row F35.
 func TestReloadKeepsLoginsSessionsAndKnowledge(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -46,6 +48,8 @@ http://rp.test {
 }
 
 // A rejected configuration releases what it took before it failed, and nothing else.
+//
+// See docs/faults.md, row F37.
 func TestRejectedConfigurationChangesNothing(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

@@ -86,6 +86,8 @@ func verdict(row oidctest.Row) oidctest.Verdict {
 
 // TestEveryLieOfAProviderEndsAsTheTablesDemand attempts a login for each row of the conformance
 // tables, at a private and at a public site.
+//
+// See docs/faults.md, rows F16 and F27.
 func TestEveryLieOfAProviderEndsAsTheTablesDemand(t *testing.T) {
 	t.Parallel()
 	for _, row := range oidctest.Rows() {

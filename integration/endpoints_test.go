@@ -189,6 +189,8 @@ http://other.test {
 
 // A callback that is used again leads to the page or to an error page, and never begins another
 // login.
+//
+// See docs/faults.md, row F20.
 func TestASecondUseOfAnAnswerIsNoLoop(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

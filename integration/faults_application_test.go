@@ -16,6 +16,8 @@ import (
 
 // The application's responses are passed on unchanged, with or without a session, even a 401,
 // 403 or redirect. None of them ends a session.
+//
+// See docs/faults.md, row F49.
 func TestWhatTheApplicationAnswersIsItsOwn(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -62,6 +64,8 @@ func TestWhatTheApplicationAnswersIsItsOwn(t *testing.T) {
 
 // The application hangs. Other requests are served meanwhile. When the client disconnects, the
 // request to the application is canceled.
+//
+// See docs/faults.md, rows F44 and F49.
 func TestTheApplicationHangs(t *testing.T) {
 	t.Parallel()
 	r := newHarness(t, protectedBy(newOP(t)))
@@ -103,6 +107,8 @@ func TestTheApplicationHangs(t *testing.T) {
 
 // A browser disconnects while the provider's metadata is being fetched. The metadata is kept, so
 // the next page load needs no other request.
+//
+// See docs/faults.md, row F44.
 func TestABrowserLeavesWhileTheProviderIsAsked(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)
@@ -140,6 +146,8 @@ func TestABrowserLeavesWhileTheProviderIsAsked(t *testing.T) {
 // A client secret is replaced while users sign in. The provider accepts both secrets for a
 // while, the file changes, and then the provider withdraws the old one. A reload happens in
 // between.
+//
+// See docs/faults.md, row F39.
 func TestAClientSecretIsReplaced(t *testing.T) {
 	t.Parallel()
 	op, storage := newOP(t), storageDir(t)
@@ -180,6 +188,8 @@ http://rp.test {
 // The sessions of many users end in the same second. Each user gets a redirect, without a
 // request to the provider. When they return with their codes, there is one token request for
 // each of them, none for metadata and at most one for keys.
+//
+// See docs/faults.md, row F48.
 func TestManySessionsEndInOneSecond(t *testing.T) {
 	t.Parallel()
 	const users = 300

@@ -12,6 +12,8 @@ import (
 // The clocks here and at the provider differ. Up to the clock_skew of a minute, nobody notices.
 // Beyond that, a login is refused once, and the log says to check the clocks. If the provider's
 // clock is behind, the lifetime of its ID tokens counts as well, here five minutes.
+//
+// See docs/faults.md, row F25.
 func TestTheProvidersClockIsWrong(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -53,6 +55,8 @@ func TestTheProvidersClockIsWrong(t *testing.T) {
 
 // The clock is set back by an hour, or the machine sleeps for hours. Sessions continue within
 // their lifetime and end with it. A logout while the clock is wrong ends a session for good.
+//
+// See docs/faults.md, row F26.
 func TestTheClockJumps(t *testing.T) {
 	t.Parallel()
 	for _, k := range kinds {
@@ -82,6 +86,8 @@ func TestTheClockJumps(t *testing.T) {
 
 // ID tokens and access tokens expire after ten seconds. A session lasts for its configured
 // lifetime, and its tokens are refreshed when a request arrives.
+//
+// See docs/faults.md, row F53.
 func TestTokensOfTenSeconds(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t, oidctest.IDTokenLife(10*time.Second))

@@ -11,6 +11,8 @@ import (
 
 // A connection ends during a request, over HTTP/1.1 and HTTP/2, at each endpoint. The login
 // fails once and the next one works. The code is sent at most once.
+//
+// See docs/faults.md, row F22.
 func TestAConnectionThatEndsUnderARequest(t *testing.T) {
 	t.Parallel()
 	for protocol, option := range map[string]oidctest.Option{"HTTP/1.1": oidctest.TLS(), "HTTP/2": oidctest.HTTP2()} {
@@ -41,6 +43,8 @@ func TestAConnectionThatEndsUnderARequest(t *testing.T) {
 
 // The provider restarts in the middle of a login. Its old connections are closed, and no request
 // is lost.
+//
+// See docs/faults.md, row F22.
 func TestTheProviderRestartsDuringALogin(t *testing.T) {
 	t.Parallel()
 	for protocol, option := range map[string]oidctest.Option{"HTTP/1.1": oidctest.TLS(), "HTTP/2": oidctest.HTTP2()} {
@@ -59,6 +63,8 @@ func TestTheProviderRestartsDuringALogin(t *testing.T) {
 
 // The provider's certificate expires. New logins fail, the log says why, and sessions continue.
 // After its renewal, logins work without a restart or reload.
+//
+// See docs/faults.md, row F23.
 func TestTheProvidersCertificateExpires(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)

@@ -14,6 +14,8 @@ import (
 
 // Whatever makes a provider unreachable, Caddy starts and serves public pages, and private pages
 // say when to retry.
+//
+// See docs/faults.md, row F01.
 func TestAProviderThatCannotBeReached(t *testing.T) {
 	t.Parallel()
 	plain := func(*testing.T) *oidctest.Provider { return newOP(t) }
@@ -89,6 +91,8 @@ func silent(e oidctest.Endpoint) func(*oidctest.Provider) {
 
 // A reload while the provider is down succeeds, and existing sessions continue. This includes a
 // reload that changes an option of the provider, after which nothing about it is known.
+//
+// See docs/faults.md, row F02.
 func TestAReloadWhileTheProviderIsDown(t *testing.T) {
 	t.Parallel()
 	stop(t)
@@ -126,6 +130,8 @@ http://rp.test {
 
 // One of several providers is down. Logins and sessions of the others are not affected. A user
 // who chooses that provider sees an error and can choose again.
+//
+// See docs/faults.md, row F04.
 func TestOneOfSeveralProvidersIsDown(t *testing.T) {
 	t.Parallel()
 	r, ops := newChooser(t, nil)
@@ -147,6 +153,8 @@ func TestOneOfSeveralProvidersIsDown(t *testing.T) {
 
 // A login whose browser never reaches the provider causes no token request and expires after 15
 // minutes.
+//
+// See docs/faults.md, row F05.
 func TestALoginThatIsNotFinishedExpires(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -163,6 +171,8 @@ func TestALoginThatIsNotFinishedExpires(t *testing.T) {
 
 // The token endpoint fails during a login. No session begins, the code is sent at most once even
 // if the browser repeats its request, and another login works.
+//
+// See docs/faults.md, row F06.
 func TestATokenEndpointThatFails(t *testing.T) {
 	t.Parallel()
 	lie := func(f oidctest.Fault) func(*oidctest.Provider) {
@@ -208,6 +218,8 @@ func TestATokenEndpointThatFails(t *testing.T) {
 
 // If a new key cannot be fetched, only logins that need it fail. Logins with known keys work,
 // without another request for the keys.
+//
+// See docs/faults.md, row F09.
 func TestANewKeyThatCannotBeFetched(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -232,6 +244,8 @@ func TestANewKeyThatCannotBeFetched(t *testing.T) {
 
 // Keys that are published, used and removed in this order fail no login, however fast that
 // happens. A removed key is accepted for at most 15 minutes.
+//
+// See docs/faults.md, rows F10 and F12.
 func TestKeysOfAProviderAreReplacedInOrder(t *testing.T) {
 	t.Parallel()
 	for name, pause := range map[string]time.Duration{"at once": 0, "over days": 26 * time.Hour} {
@@ -259,6 +273,8 @@ func TestKeysOfAProviderAreReplacedInOrder(t *testing.T) {
 }
 
 // A key is used half a minute before it is published. Those logins fail, and the next one works.
+//
+// See docs/faults.md, row F11.
 func TestAKeyThatIsUsedBeforeItIsPublished(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -279,6 +295,8 @@ func TestAKeyThatIsUsedBeforeItIsPublished(t *testing.T) {
 
 // After a failover, the provider's address belongs to another issuer. Its metadata and tokens
 // are not accepted. What was known before is used, and the log says so.
+//
+// See docs/faults.md, row F52.
 func TestAnotherIssuerAnswersAfterAFailover(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -308,6 +326,8 @@ func TestAnotherIssuerAnswersAfterAFailover(t *testing.T) {
 
 // The provider's Retry-After is respected for metadata, keys and pushed requests, and passed on
 // to users. It counts for at most a minute.
+//
+// See docs/faults.md, row F19.
 func TestAProviderSaysWhenItIsBack(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

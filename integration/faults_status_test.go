@@ -98,6 +98,8 @@ func (c *statusCase) outcome(r *harness, op *refreshOP, status int, body int) st
 
 // What users see depends on the status of the provider's response and not on its body.
 // docs/faults.md has the table.
+//
+// See docs/faults.md, row F19.
 func TestEveryStatusHasAnOutcome(t *testing.T) {
 	t.Parallel()
 	var table strings.Builder

@@ -20,6 +20,8 @@ import (
 
 // A disk is full or cannot be written. Sessions and logins continue, because they only need what
 // is in memory. A logout that cannot be stored reports an error. No good file is damaged.
+//
+// See docs/faults.md, row F32.
 func TestAStorageThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	for _, cause := range []error{syscall.ENOSPC, syscall.EROFS, syscall.EACCES, syscall.EIO} {
@@ -64,6 +66,8 @@ http://rp.test {
 
 // A disk cannot be read. Sessions continue while the last read is recent enough. After that,
 // private pages are unavailable and public ones stay open.
+//
+// See docs/faults.md, row F32.
 func TestAStorageThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	stop(t)
@@ -106,6 +110,8 @@ http://rp.test {
 
 // Without randomness, no login begins. Go ends the process before it returns a weak value, so
 // the test needs its own process.
+//
+// See docs/faults.md, row F34.
 func TestWithoutRandomnessNoLoginBegins(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("WITHOUT_RANDOMNESS") == "1" {

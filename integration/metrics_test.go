@@ -155,6 +155,8 @@ application {
 }
 
 // A reload resets no metric and registers none twice.
+//
+// See docs/faults.md, row F51.
 func TestMetricsSurviveReloads(t *testing.T) {
 	op := newOP(t)
 	storage := storageDir(t)

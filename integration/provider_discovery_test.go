@@ -62,6 +62,8 @@ func TestFiftyFirstLoginsAtOnceShareOneRequestEach(t *testing.T) {
 // TestProviderThatIsDownIsLeftInPeace checks that private pages are 503 with Retry-After,
 // public pages are served, and the provider gets no more requests than the back-off
 // allows.
+//
+// See docs/faults.md, row F01.
 func TestProviderThatIsDownIsLeftInPeace(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -96,6 +98,8 @@ func TestProviderThatIsDownIsLeftInPeace(t *testing.T) {
 
 // TestProviderThatComesBackIsFoundWithinOnePause checks that the next login works at most
 // one Retry-After later.
+//
+// See docs/faults.md, row F03.
 func TestProviderThatComesBackIsFoundWithinOnePause(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -123,6 +127,8 @@ func TestProviderThatComesBackIsFoundWithinOnePause(t *testing.T) {
 
 // TestWhatWasLearnedServesWhileDiscoveryIsDown checks that old metadata and keys are
 // fetched again, and remain in use if that fails.
+//
+// See docs/faults.md, row F09.
 func TestWhatWasLearnedServesWhileDiscoveryIsDown(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)
@@ -169,6 +175,8 @@ func TestReloadKeepsWhatWasLearned(t *testing.T) {
 // TestUnknownKeysDoNotMakeUsAskForThemAll checks that tokens with unknown key ids cause a
 // limited number of requests for the key set, and that a new key is found when a further
 // request is allowed.
+//
+// See docs/faults.md, row F11.
 func TestUnknownKeysDoNotMakeUsAskForThemAll(t *testing.T) {
 	t.Parallel()
 	clock := stop(t)

@@ -10,6 +10,8 @@ import (
 
 // Every response of the back channel is read whatever its Content-Type is, and may begin
 // with a byte order mark.
+//
+// See docs/faults.md, row F21.
 func TestAnswersAreReadUnderEveryLabel(t *testing.T) {
 	t.Parallel()
 	for _, label := range []string{

@@ -13,6 +13,8 @@ import (
 
 // If the provider is down, a session continues for an hour after its access token has
 // expired. After that, private pages are 503 until the provider is back.
+//
+// See docs/faults.md, row F08.
 func TestASessionOutlivesAProviderThatIsDown(t *testing.T) {
 	t.Parallel()
 	for name, down := range map[string]func(*refreshOP){

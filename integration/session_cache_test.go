@@ -108,6 +108,8 @@ func TestWhatIsRememberedIsOfOneInstance(t *testing.T) {
 
 // TestARemovedProviderTakesItsSessionsWithIt checks that the sessions of a removed
 // provider end, cached or not, and those of another provider continue.
+//
+// See docs/faults.md, row F40.
 func TestARemovedProviderTakesItsSessionsWithIt(t *testing.T) {
 	t.Parallel()
 	forBackends(t, kinds, func(t *testing.T, k backend) {

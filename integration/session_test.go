@@ -139,6 +139,8 @@ http://rp.test {
 
 // A large session is split into several cookies. If it is too large for max_chunks, it is
 // refused, and the log names the largest claim.
+//
+// See docs/faults.md, row F54.
 func TestLargeSessionIsSplitAndTooLargeOneIsRefused(t *testing.T) {
 	t.Parallel()
 	op := newOP(t, oidctest.ClaimsInIDToken())
@@ -210,6 +212,8 @@ oidc_rp {
 
 // With a new secret before the old one, sessions continue and are sealed with the new one,
 // so that the old one can be removed.
+//
+// See docs/faults.md, row F38.
 func TestConfiguredSecretsAreRotatedByHand(t *testing.T) {
 	t.Parallel()
 	op, storage := newOP(t), storageDir(t)

@@ -55,6 +55,8 @@ end_session off
 
 // TestAStoreThatIsDownAtTheStart checks that private pages are closed and public ones
 // open, that no login begins, and that the log does not grow with the requests.
+//
+// See docs/faults.md, row F28.
 func TestAStoreThatIsDownAtTheStart(t *testing.T) {
 	t.Parallel()
 	s := newCluster(t, backendNamed(testKind), 1, publicSite, "")
@@ -173,6 +175,8 @@ func TestAStoreThatAnswersNonsenseIsNoLeave(t *testing.T) {
 }
 
 // TestAStoreThatHangsDelaysRequestsLittle tests the circuit breaker in front of a store.
+//
+// See docs/faults.md, row F31.
 func TestAStoreThatHangsDelaysRequestsLittle(t *testing.T) {
 	t.Parallel()
 	s := newCluster(t, backendNamed(testKind), 0, publicSite, "")
@@ -276,6 +280,8 @@ func TestABackchannelLogoutThatCannotBeKeptComesAgain(t *testing.T) {
 }
 
 // TestAStoreThatLosesEverything checks that each user has to log in once.
+//
+// See docs/faults.md, row F29.
 func TestAStoreThatLosesEverything(t *testing.T) {
 	t.Parallel()
 	s := newCluster(t, backendNamed(testKind), 2, publicSite, "")

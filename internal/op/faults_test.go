@@ -48,6 +48,8 @@ const emptyObject = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 // A call takes as long as the provider needs, but never longer than the timeout of ten
 // seconds, no matter how slow the response is.
+//
+// See docs/faults.md, rows F13 and F14.
 func TestACallEndsWithinItsTimeout(t *testing.T) {
 	t.Parallel()
 	const timeout = 10 * time.Second
@@ -124,6 +126,8 @@ func endless(w io.Writer, first, rest string) {
 
 // A server closes an idle connection just when a request arrives on it. A GET is sent
 // again. A POST is not: it carries a code or a token, and it may have been processed.
+//
+// See docs/faults.md, row F22.
 func TestOnlyAGETIsSentAgain(t *testing.T) {
 	t.Parallel()
 	for method, want := range map[string]int64{http.MethodGet: 3, http.MethodPost: 2} {
@@ -170,6 +174,8 @@ func TestOnlyAGETIsSentAgain(t *testing.T) {
 
 // Each document of a provider, truncated at any byte, is an error: if the connection ends
 // there, and if the HTTP framing is correct.
+//
+// See docs/faults.md, row F15.
 func TestADocumentThatIsCutIsAnError(t *testing.T) {
 	t.Parallel()
 	now := time.Now
@@ -259,6 +265,8 @@ func TestADocumentThatIsCutIsAnError(t *testing.T) {
 }
 
 // Reading deep or wide documents takes time in proportion to their size, which is limited.
+//
+// See docs/faults.md, row F18.
 func TestDeepAndWideDocumentsCostLittle(t *testing.T) {
 	t.Parallel()
 	for name, document := range map[string]func(size int) string{

@@ -92,6 +92,8 @@ func closesIdle(limit time.Duration) func(func(string, string, syscall.RawConn) 
 }
 
 // Responses have a size limit, after decompression, and so do headers.
+//
+// See docs/faults.md, row F17.
 func TestAnswersHaveALimit(t *testing.T) {
 	t.Parallel()
 	send := func(w io.Writer, size int) { _, _ = io.CopyN(w, spaces{}, int64(size)) }

@@ -96,6 +96,8 @@ func (s *nameServer) answer(query []byte) []byte {
 
 // A failed lookup is an error within the timeout, and the next call looks the name up
 // again. An unreachable address of several does not fail a call.
+//
+// See docs/faults.md, row F24.
 func TestNamesThatAreNotFound(t *testing.T) {
 	t.Parallel()
 	const timeout = 20 * time.Second

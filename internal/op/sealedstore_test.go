@@ -88,6 +88,8 @@ func TestDocumentsThatCountAsNone(t *testing.T) {
 }
 
 // A truncated document counts as none, and the next one that is stored is complete.
+//
+// See docs/faults.md, row F33.
 func TestADocumentThatWasCutShort(t *testing.T) {
 	t.Parallel()
 	storage := clustertest.NewMemory()

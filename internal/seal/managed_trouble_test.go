@@ -14,6 +14,8 @@ import (
 var errDown = errors.New("the storage is down")
 
 // If the key file is truncated, the keys in memory are used and stored again.
+//
+// See docs/faults.md, row F33.
 func TestAKeyFileThatWasCutShort(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		storage := newMemory()

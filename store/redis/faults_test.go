@@ -186,8 +186,9 @@ func TestFull(t *testing.T) {
 	n.mustSave(t, "b", "2")
 }
 
-// X30. An eviction policy that may drop sessions is logged as a warning (row F30 of
-// docs/faults.md).
+// An eviction policy that may drop sessions is logged as a warning.
+//
+// See docs/faults.md, row F30.
 func TestEvictionIsLogged(t *testing.T) {
 	t.Parallel()
 	for policy, want := range map[string]int{"noeviction": 0, "volatile-lru": 1, "allkeys-random": 1} {
