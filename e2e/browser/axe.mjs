@@ -29,9 +29,22 @@ try {
     const leaves = request.isNavigationRequest() && (request.url() !== here || request.method() !== 'GET') || request.url().includes('/assets/submit.');
     return leaves || !request.url().startsWith(o.site) ? route.abort('aborted') : route.continue();
   });
+  // Open a page with its styles. A request for them can fail on a busy machine.
+  const lost = [];
+  page.on('requestfailed', (request) => {
+    if (request.resourceType() === 'stylesheet') lost.push(`${request.url()}: ${request.failure().errorText}`);
+  });
+  const open = async (url) => {
+    here = url;
+    for (let attempt = 1; attempt <= 3; attempt++) {
+      const before = lost.length;
+      await page.goto(url, { waitUntil: 'load' });
+      if (lost.length === before) return;
+    }
+    throw new Error(`the styles of ${url} were not loaded: ${lost.join(', ')}`);
+  };
   for (const { name, path } of pages) {
-    here = o.site + path;
-    await page.goto(here, { waitUntil: 'domcontentloaded' });
+    await open(o.site + path);
     await page.evaluate(source);
     for (const [n, { width, scheme }] of views.entries()) {
       await page.setViewportSize({ width, height: 740 });
