@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// Caddy is told to stop at each step of a login. The login is finished within the grace
+// Caddy shuts down at each step of a login. The login is finished within the grace
 // period, and its session exists after the restart.
 //
 // See docs/faults.md, row F42.

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-oidc-rp/caddy-oidc-rp/internal/oidctest"
 )
 
-// The clocks here and at the provider differ. Up to the clock_skew of a minute, nobody notices.
+// The clocks here and at the provider differ. Up to the clock_skew of a minute, logins work.
 // Beyond that, a login is refused once, and the log says to check the clocks. If the provider's
 // clock is behind, the lifetime of its ID tokens counts as well, here five minutes.
 //

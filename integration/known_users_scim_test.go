@@ -55,7 +55,7 @@ func (p *people) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// set says whether a user is known, and the status of all responses from now on.
+// set sets whether a user is known, and the status of all later responses.
 func (p *people) set(name string, known bool, status int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

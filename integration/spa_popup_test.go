@@ -86,7 +86,7 @@ func TestAPopupWhoseProviderIsDownSaysSo(t *testing.T) {
 	check(t, r.browser().open(popupPath)).status(http.StatusForbidden).shows(`data-error="provider_unavailable"`)
 }
 
-// Even with handle_errors, the opener is told about errors.
+// Even with handle_errors, the popup posts errors to its opener.
 func TestAPopupIsNotLeftToHandleErrors(t *testing.T) {
 	t.Parallel()
 	op := newOP(t)

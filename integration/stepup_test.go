@@ -316,7 +316,8 @@ func TestAnotherUserMaySignInToStepUp(t *testing.T) {
 	}
 }
 
-// A user who sends a form is told what it needs, and signs in in another tab.
+// A posted form gets a page that names the missing requirement, and the user signs in in
+// another tab.
 func TestAFormThatNeedsMoreSaysSo(t *testing.T) {
 	t.Parallel()
 	op := newRefreshOP(t)
@@ -332,7 +333,7 @@ func TestAFormThatNeedsMoreSaysSo(t *testing.T) {
 	check(t, b.post("/pay/now", "amount=1", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": rpURL}), "the form again").status(http.StatusOK)
 }
 
-// Users who reload the page again and again are told why it is not shown. A link still
+// After repeated reloads, a page explains why the requested page is not shown. A link still
 // begins a login.
 func TestTheLastResortAgainstLoopsSaysWhatIsNeeded(t *testing.T) {
 	t.Parallel()

@@ -21,7 +21,7 @@ type served struct {
 	returned chan error // error of the request's context when the handler returned
 }
 
-// serve starts a server. expected says whether the response is expected to be a stream.
+// serve starts a server. expected reports whether the response should be a stream.
 // handle is called after the first line.
 func serve(t *testing.T, http2, expected bool, handle func(w http.ResponseWriter, r *http.Request)) *served {
 	s := &served{registry: new(Registry), returned: make(chan error, 1)}
