@@ -289,7 +289,7 @@ func (r *Discovery) complete(metadata *Metadata) error {
 		metadata.Endpoints = Endpoints{JWKS: metadata.Endpoints.JWKS}
 		metadata.Pushed = false
 	}
-	if c.MTLS {
+	if c.MTLS && !c.KeysOnly {
 		if err := metadata.useAliases(); err != nil {
 			return &SettingsError{err}
 		}

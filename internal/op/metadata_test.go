@@ -224,9 +224,18 @@ func TestMalformedAliases(t *testing.T) {
 		{`"mtls_endpoint_aliases":{`, `"mtls_endpoint_aliases":[],"x":{`},
 		{`"mtls_endpoint_aliases":{`, `"mtls_endpoint_aliases":{"token_endpoint":"https://evil.example/t",`},
 	} {
+		document := []byte(strings.Replace(aliased, change[0], change[1], 1))
+		keysOnly := DiscoveryConfig{Issuer: "https://op.example", MTLS: true, KeysOnly: true}
+		m, err := keysOnly.parse(document)
+		if err == nil {
+			err = NewDiscovery(keysOnly).complete(m)
+		}
+		if err != nil {
+			t.Errorf("%s, for keys only: expected no error, seen %v", change[1], err)
+		}
 		for _, certificate := range []bool{false, true} {
 			config := DiscoveryConfig{Issuer: "https://op.example", MTLS: certificate}
-			m, err := config.parse([]byte(strings.Replace(aliased, change[0], change[1], 1)))
+			m, err := config.parse(document)
 			if err == nil {
 				err = NewDiscovery(config).complete(m)
 			}
